@@ -1,0 +1,330 @@
+/*
+ * Ferry: recommendations on a person's own device.
+ *
+ * This is the only installed header. Three handles, in the order a visitor's event walks them:
+ *
+ *   ferry_encoder   a pretrained text encoder read from a Hugging Face directory
+ *   ferry_catalog   the items of a shop, each with the vector its text was encoded to
+ *   ferry_visitor   one person's typed history over a catalogue; asks for recommendations
+ *
+ * Conventions
+ *   - Every fallible call returns a ferry_status and fills the caller's ferry_error, which may be
+ *     NULL. Results leave through trailing out-pointers, which are set to a safe value first.
+ *   - Ownership is one of three words: "borrows" (the caller keeps the memory alive as long as the
+ *     handle), "copies" (the caller may free it on return), "gives" (the caller must free it).
+ *   - Texts are UTF-8 with a length, not NUL-terminated. Invalid bytes read as U+FFFD.
+ *   - Option structs begin with their own size, so that they can grow; zero means the default.
+ *   - A handle may be used by one thread at a time; different handles by different threads, even if
+ *     they were made from the same allocator. A catalogue is read-only once it is open or encoded,
+ *     and may then be shared by visitors on several threads.
+ *   - No call prints, exits or keeps state outside its handles.
+ */
+#ifndef FERRY_H
+#define FERRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define FERRY_VERSION "0.1.0"
+
+#if defined(_WIN32) || defined(__EMSCRIPTEN__)
+#define FERRY_API
+#else
+#define FERRY_API __attribute__((visibility("default")))
+#endif
+
+/* ---- status -------------------------------------------------------------------------------- */
+
+/* One list for the codes, their names and their texts: X(name, text). */
+#define FERRY_STATUS_LIST(X)                                                                       \
+    X(OK, "ok")                                                                                    \
+    X(INVALID_ARGUMENT, "an argument is outside its documented range")                             \
+    X(OUT_OF_MEMORY, "the allocator returned no memory")                                           \
+    X(IO, "a file could not be read or written")                                                   \
+    X(NOT_FOUND, "no such file, item, domain or field")                                            \
+    X(MALFORMED, "the bytes do not follow their format")                                           \
+    X(UNSUPPORTED, "well-formed, but not something this build can do")                             \
+    X(LIMIT, "larger than a documented limit")                                                     \
+    X(EMPTY_HISTORY, "the history has no event to recommend from")                                 \
+    X(CANCELLED, "stopped by the caller")
+
+typedef enum ferry_status {
+#define FERRY_STATUS_ENUM(name, text) FERRY_##name,
+    FERRY_STATUS_LIST(FERRY_STATUS_ENUM)
+#undef FERRY_STATUS_ENUM
+        FERRY_STATUS_COUNT
+} ferry_status;
+
+/* What went wrong, for a person: names the thing, what was found and what was expected. */
+typedef struct ferry_error {
+    ferry_status status;
+    char message[504]; /* UTF-8, NUL-terminated, cut if longer */
+} ferry_error;
+
+/* "INVALID_ARGUMENT" for FERRY_INVALID_ARGUMENT; NULL for a number that is no status. */
+FERRY_API const char *ferry_status_name(ferry_status status);
+/* The text of FERRY_STATUS_LIST; NULL for a number that is no status. */
+FERRY_API const char *ferry_status_text(ferry_status status);
+FERRY_API const char *ferry_version(void);
+
+/* ---- what the caller hands in -------------------------------------------------------------- */
+
+typedef struct ferry_text {
+    const char *data; /* UTF-8, [size] bytes; may be NULL if size is 0 */
+    size_t size;
+} ferry_text;
+
+/* A file's bytes under its name relative to its directory, e.g. "1_Pooling/config.json". */
+typedef struct ferry_file {
+    const char *name;
+    const void *data; /* [size] bytes */
+    size_t size;
+} ferry_file;
+
+/*
+ * The allocator hook, one function as in Lua: new_size 0 frees, pointer NULL allocates, anything
+ * else resizes; NULL on failure, the old block then stands. Results are aligned for any C type.
+ * NULL in place of a ferry_allocator means the C library's. Copied by the handles. JSON parsing
+ * alone goes through cJSON's own hooks.
+ */
+typedef struct ferry_allocator {
+    void *(*reallocate)(void *user, void *pointer, size_t old_size, size_t new_size);
+    void *user;
+} ferry_allocator;
+
+/*
+ * Called between units of work with done and total in that work's unit (texts, bytes…).
+ * Return false to cancel: the call then ends with FERRY_CANCELLED and the handle stays usable.
+ */
+typedef bool (*ferry_progress)(void *user, size_t done, size_t total);
+
+/* ---- kernels ------------------------------------------------------------------------------- */
+
+/*
+ * Kernel variants give the same bits; the choice is a matter of speed. NULL or "auto" picks the
+ * fastest this machine runs, a name ("scalar", "avx2", "avx512", "wasm") asks for one.
+ * ferry_kernels_name writes the name of what would be used.
+ */
+FERRY_API ferry_status ferry_kernels_name(const char *wanted, const char **out, ferry_error *error);
+
+/* ---- encoder ------------------------------------------------------------------------------- */
+
+typedef struct ferry_encoder ferry_encoder;
+
+typedef struct ferry_encoder_options {
+    size_t size;                      /* sizeof(ferry_encoder_options) */
+    const ferry_allocator *allocator; /* NULL: malloc */
+    const char *kernels;              /* see ferry_kernels_name */
+} ferry_encoder_options;
+
+/*
+ * Opens a text encoder from the files of a Hugging Face directory: config.json,
+ * model.safetensors, tokenizer.json or vocab.txt, and where present sentence-transformers'
+ * modules.json, 1_Pooling/config.json, sentence_bert_config.json. Other files are ignored. Without
+ * modules.json: mean pooling, no normalisation, the model's own maximum length.
+ *
+ * Borrows the bytes of model.safetensors until close; copies everything else.
+ * UNSUPPORTED names an architecture, module, activation or tokenizer part that Ferry does not know.
+ */
+FERRY_API ferry_status ferry_encoder_open(const ferry_file *files, size_t file_count,
+                                          const ferry_encoder_options *options,
+                                          ferry_encoder **out, ferry_error *error);
+
+/* The same from a directory on disk, mapped read-only. Native builds only. */
+FERRY_API ferry_status ferry_encoder_open_directory(const char *path,
+                                                    const ferry_encoder_options *options,
+                                                    ferry_encoder **out, ferry_error *error);
+
+FERRY_API void ferry_encoder_close(ferry_encoder *encoder);
+
+/* Length of one embedding. */
+FERRY_API size_t ferry_encoder_dimension(const ferry_encoder *encoder);
+/* Tokens after which a text is cut, special tokens included. */
+FERRY_API size_t ferry_encoder_max_tokens(const ferry_encoder *encoder);
+
+/*
+ * Encodes texts in order into out, [count, dimension] floats owned by the caller. A text's
+ * embedding is the same bits alone or in any batch. On failure out is unspecified.
+ */
+FERRY_API ferry_status ferry_encoder_encode(ferry_encoder *encoder, const ferry_text *texts,
+                                            size_t count, float *out, ferry_progress progress,
+                                            void *progress_user, ferry_error *error);
+
+/*
+ * Token ids of one text, special tokens included, cut at ferry_encoder_max_tokens. ids holds
+ * capacity entries; *count is the number there are, of which min(count, capacity) were written.
+ */
+FERRY_API ferry_status ferry_encoder_tokenize(ferry_encoder *encoder, ferry_text text, int32_t *ids,
+                                              size_t capacity, size_t *count, ferry_error *error);
+
+/* ---- tables -------------------------------------------------------------------------------- */
+
+typedef enum ferry_table_format {
+    FERRY_TABLE_AUTO, /* by the file's name: .csv, .jsonl/.ndjson, .item/.inter (RecBole) */
+    FERRY_TABLE_CSV,
+    FERRY_TABLE_JSONL,
+    FERRY_TABLE_RECBOLE
+} ferry_table_format;
+
+/*
+ * Told of each row that was refused: file as named by the caller, line counted from 1, reason for
+ * a person. Return false to make it fatal.
+ */
+typedef bool (*ferry_row_refused)(void *user, const char *file, size_t line, const char *reason);
+
+/* ---- catalogue ----------------------------------------------------------------------------- */
+
+typedef struct ferry_catalog ferry_catalog;
+
+typedef struct ferry_catalog_options {
+    size_t size;                      /* sizeof(ferry_catalog_options) */
+    const ferry_allocator *allocator; /* NULL: malloc */
+    const char *kernels;              /* see ferry_kernels_name */
+} ferry_catalog_options;
+
+/* Strings of an item live as long as its catalogue; absent ones are "". */
+typedef struct ferry_item {
+    const char *id;
+    const char *domain;
+    const char *title;
+    const char *author;
+    const char *description;
+    const char *image; /* path or URL as the catalogue's maker wrote it */
+    const char *audio;
+    const char *const *tags; /* [tag_count] */
+    size_t tag_count;
+    const char *json; /* the whole item as one line of JSON, unknown fields included */
+} ferry_item;
+
+/* An empty catalogue, to be filled by ferry_catalog_add and finished by ferry_catalog_encode. */
+FERRY_API ferry_status ferry_catalog_create(const ferry_catalog_options *options,
+                                            ferry_catalog **out, ferry_error *error);
+
+/*
+ * Adds the items of a table. An item needs an id; (domain, id) must be unique; a missing domain is
+ * the file's stem. Rows that cannot be read are reported to refused (may be NULL) and left out.
+ * Copies.
+ */
+FERRY_API ferry_status ferry_catalog_add(ferry_catalog *catalog, const ferry_file *table,
+                                         ferry_table_format format, ferry_row_refused refused,
+                                         void *refused_user, ferry_error *error);
+
+/*
+ * Encodes every item's text, "title | author | tags | description" without the empty ones. model
+ * is recorded in the catalogue (e.g. the model directory's name). Progress counts items.
+ */
+FERRY_API ferry_status ferry_catalog_encode(ferry_catalog *catalog, ferry_encoder *encoder,
+                                            const char *model, ferry_progress progress,
+                                            void *progress_user, ferry_error *error);
+
+/* Writes catalog.json, items.jsonl and vectors.safetensors; each appears whole or not at all. */
+FERRY_API ferry_status ferry_catalog_save_directory(const ferry_catalog *catalog, const char *path,
+                                                    ferry_error *error);
+
+/* Opens catalog.json, items.jsonl and vectors.safetensors. Borrows the vectors' bytes. */
+FERRY_API ferry_status ferry_catalog_open(const ferry_file *files, size_t file_count,
+                                          const ferry_catalog_options *options,
+                                          ferry_catalog **out, ferry_error *error);
+FERRY_API ferry_status ferry_catalog_open_directory(const char *path,
+                                                    const ferry_catalog_options *options,
+                                                    ferry_catalog **out, ferry_error *error);
+FERRY_API void ferry_catalog_close(ferry_catalog *catalog);
+
+FERRY_API size_t ferry_catalog_count(const ferry_catalog *catalog);
+FERRY_API size_t ferry_catalog_dimension(const ferry_catalog *catalog);
+/* INVALID_ARGUMENT if index >= count. */
+FERRY_API ferry_status ferry_catalog_item(const ferry_catalog *catalog, size_t index,
+                                          ferry_item *out, ferry_error *error);
+/* domain NULL or "" finds an id that only one domain has. NOT_FOUND names the id. */
+FERRY_API ferry_status ferry_catalog_find(const ferry_catalog *catalog, const char *domain,
+                                          const char *id, size_t *index, ferry_error *error);
+FERRY_API size_t ferry_catalog_domain_count(const ferry_catalog *catalog);
+/* Sorted by name; NULL if index >= domain_count. */
+FERRY_API const char *ferry_catalog_domain(const ferry_catalog *catalog, size_t index);
+
+/* ---- visitor ------------------------------------------------------------------------------- */
+
+typedef struct ferry_visitor ferry_visitor;
+
+/*
+ * What an event weighs in the visitor's vector, X(name, text, weight). A rating's weight is
+ * (value - 3) / 2 for a value of 1…5: 5 stars pull like a purchase, 1 star pushes as far away.
+ */
+#define FERRY_BEHAVIOR_LIST(X)                                                                     \
+    X(PURCHASE, "purchase", 1.0f)                                                                  \
+    X(VIEW, "view", 0.25f)                                                                         \
+    X(RATING, "rating", 1.0f)
+
+typedef enum ferry_behavior {
+#define FERRY_BEHAVIOR_ENUM(name, text, weight) FERRY_##name,
+    FERRY_BEHAVIOR_LIST(FERRY_BEHAVIOR_ENUM)
+#undef FERRY_BEHAVIOR_ENUM
+        FERRY_BEHAVIOR_COUNT
+} ferry_behavior;
+
+typedef struct ferry_event {
+    const char *item;
+    const char *domain; /* NULL or "": the one domain that has the item */
+    ferry_behavior behavior;
+    double value;      /* of a rating: 1…5; otherwise unused */
+    int64_t timestamp; /* seconds since 1970, or 0 if unknown */
+} ferry_event;
+
+/* Borrows the catalogue. */
+FERRY_API ferry_status ferry_visitor_create(const ferry_catalog *catalog, ferry_visitor **out,
+                                            ferry_error *error);
+FERRY_API void ferry_visitor_close(ferry_visitor *visitor);
+
+/* Adds one event; NOT_FOUND for an item the catalogue lacks. Copies. */
+FERRY_API ferry_status ferry_visitor_add(ferry_visitor *visitor, const ferry_event *event,
+                                         ferry_error *error);
+
+/*
+ * Adds a table of events: user, item, domain, behavior, value, timestamp (a missing behavior is a
+ * purchase, or a rating if there is a value). user NULL takes all rows if they are of one user.
+ * Rows that cannot be used, items the catalogue lacks among them, go to refused. *added counts.
+ */
+FERRY_API ferry_status ferry_visitor_add_table(ferry_visitor *visitor, const ferry_file *table,
+                                               ferry_table_format format, const char *user,
+                                               ferry_row_refused refused, void *refused_user,
+                                               size_t *added, ferry_error *error);
+
+FERRY_API size_t ferry_visitor_event_count(const ferry_visitor *visitor);
+
+typedef struct ferry_recommend_options {
+    size_t size;                /* sizeof(ferry_recommend_options) */
+    size_t k;                   /* how many, at least 1; more than there are gives all there are */
+    const char *const *domains; /* [domain_count] only from these; 0: from all */
+    size_t domain_count;
+    bool keep_seen; /* default: items of the history are left out */
+} ferry_recommend_options;
+
+typedef struct ferry_recommendation {
+    size_t item; /* index into the catalogue */
+    float score; /* cosine of the visitor's vector and the item's, -1…1 */
+} ferry_recommendation;
+
+typedef struct ferry_excluded {
+    size_t seen, disliked, duplicate, filtered; /* candidates each stage removed */
+} ferry_excluded;
+
+/*
+ * The k items nearest to the visitor's vector (the weighted mean of the vectors in the history),
+ * best first, equal scores by domain and id in byte order. out holds k entries, *count gets the
+ * number written. EMPTY_HISTORY if no event has a weight, or if they cancel out.
+ */
+FERRY_API ferry_status ferry_visitor_recommend(ferry_visitor *visitor,
+                                               const ferry_recommend_options *options,
+                                               ferry_recommendation *out, size_t *count,
+                                               ferry_excluded *excluded, ferry_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

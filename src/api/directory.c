@@ -1,0 +1,238 @@
+/* Directories on disk: models and catalogues mapped read-only, catalogues written. Native only. */
+#define _POSIX_C_SOURCE 200809L
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "api/handles.h"
+#include "base/error.h"
+
+/* ---- a mapped directory ---- */
+
+enum { MAX_PATH = 4096, MAX_DEPTH = 2 /* "1_Pooling/config.json" */, MAX_FILES = 256 };
+
+typedef struct directory {
+    ferry_allocator allocator;
+    ferry_arena arena; /* names */
+    ferry_file files[MAX_FILES];
+    size_t count;
+} directory;
+
+static void close_directory(void *user)
+{
+    directory *dir = user;
+    for (size_t i = 0; i < dir->count; i++) {
+        /* munmap wants a plain pointer; the bytes are ours */
+        if (dir->files[i].size > 0) munmap((void *)(uintptr_t)dir->files[i].data, dir->files[i].size);
+    }
+    ferry_arena_free(&dir->arena);
+    ferry_allocator allocator = dir->allocator;
+    ferry_release(&allocator, dir, sizeof *dir);
+}
+
+/* The kinds of file a model or a catalogue is made of; the rest (other frameworks' weights, say)
+ * is left alone. */
+static bool is_wanted(const char *name)
+{
+    static const char *const endings[] = {".json", ".jsonl", ".txt", ".safetensors"};
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        size_t size = strlen(name), ending = strlen(endings[i]);
+        if (size > ending && strcmp(name + size - ending, endings[i]) == 0) return true;
+    }
+    return false;
+}
+
+/* Maps path as the file `name` of the directory. */
+static ferry_status map_file(directory *dir, const char *path, const char *name, ferry_error *error)
+{
+    if (dir->count == MAX_FILES)
+        return ferry_fail(error, FERRY_LIMIT, "%s: more than %d files in the directory", path,
+                          MAX_FILES);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat about;
+    if (file < 0 || fstat(file, &about) != 0) {
+        ferry_fail(error, FERRY_IO, "%s: %s", path, strerror(errno));
+        if (file >= 0) close(file);
+        return FERRY_IO;
+    }
+    const void *data = "";
+    if (about.st_size > 0)
+        data = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_PRIVATE, file, 0);
+    int reason = errno;
+    close(file);
+    if (data == MAP_FAILED)
+        return ferry_fail(error, FERRY_IO, "%s: %s", path, strerror(reason));
+    ferry_file *added = &dir->files[dir->count];
+    *added = (ferry_file){.data = data, .size = (size_t)about.st_size};
+    dir->count++; /* from here on closing unmaps it */
+    added->name = ferry_arena_text(&dir->arena, name, strlen(name));
+    return added->name != NULL ? FERRY_OK : ferry_fail_memory(error, path);
+}
+
+/* Maps the wanted files of the folder `root`/`below`, and of those in it. */
+static ferry_status map_folder(directory *dir, const char *root, const char *below, int depth,
+                               ferry_error *error)
+{
+    char path[MAX_PATH], name[MAX_PATH];
+    snprintf(path, sizeof path, "%s/%s", root, below);
+    DIR *folder = opendir(path);
+    if (folder == NULL) return ferry_fail(error, FERRY_IO, "%s: %s", root, strerror(errno));
+    ferry_status status = FERRY_OK;
+    for (struct dirent *entry; status == FERRY_OK && (entry = readdir(folder)) != NULL;) {
+        struct stat about;
+        if (entry->d_name[0] == '.') continue;
+        int size = snprintf(name, sizeof name, "%s%s", below, entry->d_name);
+        int whole = snprintf(path, sizeof path, "%s/%s", root, name);
+        if (size < 0 || (size_t)size >= sizeof name || whole < 0 || (size_t)whole >= sizeof path)
+            status = ferry_fail(error, FERRY_LIMIT, "%s: path longer than %d bytes", root, MAX_PATH);
+        else if (stat(path, &about) != 0)
+            continue; /* a dangling link */
+        else if (S_ISREG(about.st_mode) && is_wanted(name))
+            status = map_file(dir, path, name, error);
+        else if (S_ISDIR(about.st_mode) && depth < MAX_DEPTH && (size_t)size + 1 < sizeof name)
+            status = map_folder(dir, root, strcat(name, "/"), depth + 1, error);
+    }
+    closedir(folder);
+    return status;
+}
+
+static ferry_status open_directory(const char *path, const ferry_allocator *allocator,
+                                   directory **out, ferry_error *error)
+{
+    *out = NULL;
+    ferry_allocator chosen = ferry_allocator_or_default(allocator);
+    directory *dir = ferry_allocate(&chosen, 1, sizeof *dir);
+    if (dir == NULL) return ferry_fail_memory(error, path);
+    dir->allocator = chosen;
+    ferry_arena_init(&dir->arena, chosen);
+    ferry_status status = map_folder(dir, path, "", 1, error);
+    if (status != FERRY_OK) {
+        close_directory(dir);
+        return status;
+    }
+    *out = dir;
+    return FERRY_OK;
+}
+
+/* Puts the directory's path before a message about one of its files. */
+static ferry_status in_directory(ferry_status status, const char *path, ferry_error *error)
+{
+    if (status == FERRY_OK || status == FERRY_OUT_OF_MEMORY || error == NULL) return status;
+    ferry_error inner = *error;
+    return ferry_fail(error, status, "%s: %s", path, inner.message);
+}
+
+ferry_status ferry_encoder_open_directory(const char *path, const ferry_encoder_options *options,
+                                          ferry_encoder **out, ferry_error *error)
+{
+    directory *dir;
+    *out = NULL;
+    FERRY_TRY(open_directory(path, options != NULL ? options->allocator : NULL, &dir, error));
+    ferry_status status = ferry_encoder_open(dir->files, dir->count, options, out, error);
+    if (status != FERRY_OK) {
+        close_directory(dir);
+        return in_directory(status, path, error);
+    }
+    (*out)->release = close_directory;
+    (*out)->owner = dir;
+    return FERRY_OK;
+}
+
+ferry_status ferry_catalog_open_directory(const char *path, const ferry_catalog_options *options,
+                                          ferry_catalog **out, ferry_error *error)
+{
+    directory *dir;
+    *out = NULL;
+    FERRY_TRY(open_directory(path, options != NULL ? options->allocator : NULL, &dir, error));
+    ferry_status status = ferry_catalog_open(dir->files, dir->count, options, out, error);
+    if (status != FERRY_OK) {
+        close_directory(dir);
+        return in_directory(status, path, error);
+    }
+    (*out)->release = close_directory;
+    (*out)->owner = dir;
+    return FERRY_OK;
+}
+
+/* ---- writing ---- */
+
+static bool write_all(FILE *file, const void *data, size_t size)
+{
+    return size == 0 || fwrite(data, 1, size, file) == size;
+}
+
+/* Writes head and body to `path`.part; 0 or an errno. */
+static int write_part(const char *part, const ferry_buffer *head, const void *body,
+                      size_t body_size)
+{
+    FILE *file = fopen(part, "wb");
+    if (file == NULL) return errno;
+    bool written = write_all(file, head->data, head->size) && write_all(file, body, body_size) &&
+                   fflush(file) == 0 && fsync(fileno(file)) == 0;
+    int reason = written ? 0 : errno;
+    if (fclose(file) != 0 && reason == 0) reason = errno;
+    return reason;
+}
+
+/* The file appears whole or not at all: written beside its place, then renamed. */
+static ferry_status write_file(const char *directory_path, const char *name,
+                               const ferry_buffer *head, const void *body, size_t body_size,
+                               ferry_error *error)
+{
+    char path[MAX_PATH], part[MAX_PATH + 8];
+    int size = snprintf(path, sizeof path, "%s/%s", directory_path, name);
+    if (size < 0 || (size_t)size >= sizeof path)
+        return ferry_fail(error, FERRY_LIMIT, "%s: path longer than %d bytes", directory_path,
+                          MAX_PATH);
+    snprintf(part, sizeof part, "%s.part", path);
+    int reason = write_part(part, head, body, body_size);
+    if (reason == 0 && rename(part, path) != 0) reason = errno;
+    if (reason == 0) return FERRY_OK;
+    remove(part);
+    return ferry_fail(error, FERRY_IO, "%s: %s", path, strerror(reason));
+}
+
+static ferry_status make_directories(const char *path, ferry_error *error)
+{
+    char part[MAX_PATH];
+    size_t size = strlen(path);
+    if (size >= sizeof part)
+        return ferry_fail(error, FERRY_LIMIT, "%s: path longer than %d bytes", path, MAX_PATH);
+    for (size_t i = 1; i <= size; i++) {
+        if (path[i] != '/' && path[i] != '\0') continue;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (mkdir(part, 0777) != 0 && errno != EEXIST)
+            return ferry_fail(error, FERRY_IO, "%s: %s", part, strerror(errno));
+    }
+    return FERRY_OK;
+}
+
+ferry_status ferry_catalog_save_directory(const ferry_catalog *catalog, const char *path,
+                                          ferry_error *error)
+{
+    if (catalog->dimension == 0)
+        return ferry_fail(error, FERRY_INVALID_ARGUMENT,
+                          "the catalogue has no vectors yet: encode it first");
+    FERRY_TRY(make_directories(path, error));
+    ferry_buffer head;
+    ferry_buffer_init(&head, catalog->allocator);
+    ferry_status status = ferry_catalog_write_items(catalog, &head, error);
+    if (status == FERRY_OK) status = write_file(path, "items.jsonl", &head, NULL, 0, error);
+    head.size = 0;
+    if (status == FERRY_OK) status = ferry_catalog_write_vectors_header(catalog, &head, error);
+    if (status == FERRY_OK)
+        status = write_file(path, "vectors.safetensors", &head, catalog->vectors,
+                            catalog->count * catalog->dimension * sizeof(float), error);
+    head.size = 0;
+    if (status == FERRY_OK) status = ferry_catalog_write_json(catalog, &head, error);
+    /* last: a directory without catalog.json is not opened */
+    if (status == FERRY_OK) status = write_file(path, "catalog.json", &head, "\n", 1, error);
+    ferry_buffer_free(&head);
+    return status;
+}

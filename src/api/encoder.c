@@ -1,0 +1,76 @@
+/* ferry_encoder: a text encoder and the memory it lives in. */
+#include "api/handles.h"
+#include "base/error.h"
+#include "base/options.h"
+
+ferry_status ferry_encoder_open(const ferry_file *files, size_t file_count,
+                                const ferry_encoder_options *options, ferry_encoder **out,
+                                ferry_error *error)
+{
+    *out = NULL;
+    ferry_encoder_options chosen = {0};
+    const ferry_kernels *kernels;
+    FERRY_TRY(ferry_options_read(options, "ferry_encoder_options", &chosen, sizeof chosen, error));
+    FERRY_TRY(ferry_kernels_choose(chosen.kernels, &kernels, error));
+    ferry_allocator allocator = ferry_allocator_or_default(chosen.allocator);
+    ferry_encoder *encoder = ferry_allocate(&allocator, 1, sizeof *encoder);
+    if (encoder == NULL) return ferry_fail_memory(error, "the encoder");
+    ferry_arena_init(&encoder->arena, allocator);
+    ferry_status status = ferry_text_encoder_open((ferry_files){files, file_count}, kernels,
+                                                  &encoder->arena, &encoder->text, error);
+    if (status != FERRY_OK) {
+        ferry_encoder_close(encoder);
+        return status;
+    }
+    *out = encoder;
+    return FERRY_OK;
+}
+
+void ferry_encoder_close(ferry_encoder *encoder)
+{
+    if (encoder == NULL) return;
+    ferry_text_encoder_close(&encoder->text);
+    ferry_arena_free(&encoder->arena);
+    if (encoder->release != NULL) encoder->release(encoder->owner);
+    ferry_allocator allocator = encoder->arena.allocator;
+    ferry_release(&allocator, encoder, sizeof *encoder);
+}
+
+size_t ferry_encoder_dimension(const ferry_encoder *encoder)
+{
+    return encoder->text.transformer.config.hidden;
+}
+
+size_t ferry_encoder_max_tokens(const ferry_encoder *encoder)
+{
+    return encoder->text.transformer.config.max_tokens;
+}
+
+static ferry_status check_text(ferry_text text, size_t index, ferry_error *error)
+{
+    if (text.data != NULL || text.size == 0) return FERRY_OK;
+    return ferry_fail(error, FERRY_INVALID_ARGUMENT, "text %zu: data is NULL, size is %zu", index,
+                      text.size);
+}
+
+ferry_status ferry_encoder_encode(ferry_encoder *encoder, const ferry_text *texts, size_t count,
+                                  float *out, ferry_progress progress, void *progress_user,
+                                  ferry_error *error)
+{
+    for (size_t i = 0; i < count; i++) FERRY_TRY(check_text(texts[i], i, error));
+    return ferry_text_encoder_encode(&encoder->text, texts, count, out, progress, progress_user,
+                                     error);
+}
+
+ferry_status ferry_encoder_tokenize(ferry_encoder *encoder, ferry_text text, int32_t *ids,
+                                    size_t capacity, size_t *count, ferry_error *error)
+{
+    *count = 0;
+    FERRY_TRY(check_text(text, 0, error));
+    int32_t *all = encoder->text.ids; /* has room for max_tokens */
+    FERRY_TRY(ferry_tokenizer_encode(encoder->text.tokenizer, text.data, text.size,
+                                     ferry_encoder_max_tokens(encoder), all, count, error));
+    size_t written = *count < capacity ? *count : capacity;
+    if (written > 0) memcpy(ids, all, written * sizeof *ids);
+    return FERRY_OK;
+}

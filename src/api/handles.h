@@ -1,0 +1,25 @@
+/* The structs behind ferry.h's handles that are made here, and what api/ shares. */
+#ifndef FERRY_API_HANDLES_H
+#define FERRY_API_HANDLES_H
+
+#include "encode/text_encoder.h"
+#include "recsys/visitor.h"
+
+struct ferry_encoder {
+    ferry_arena arena;
+    ferry_text_encoder text;
+    void (*release)(void *owner); /* what keeps borrowed bytes alive, if the handle owns it */
+    void *owner;
+};
+
+/*
+ * The object `ferry recommend --json` and the JS API give:
+ * {"items":[{"rank","id","domain","title","score"}…],"excluded":{"seen","disliked","duplicate",
+ * "filtered"}}, appended on one line.
+ */
+ferry_status ferry_recommendations_json(const ferry_catalog *catalog,
+                                        const ferry_recommendation *items, size_t count,
+                                        const ferry_excluded *excluded, ferry_buffer *out,
+                                        ferry_error *error);
+
+#endif

@@ -1,0 +1,49 @@
+#include "api/handles.h"
+#include "base/error.h"
+#include "base/json.h"
+
+static cJSON *recommendation_json(const ferry_item *item, size_t rank, float score)
+{
+    cJSON *entry = cJSON_CreateObject();
+    cJSON *number = ferry_json_from_float(score);
+    if (cJSON_AddNumberToObject(entry, "rank", (double)rank) != NULL &&
+        cJSON_AddStringToObject(entry, "id", item->id) != NULL &&
+        cJSON_AddStringToObject(entry, "domain", item->domain) != NULL &&
+        cJSON_AddStringToObject(entry, "title", item->title) != NULL && number != NULL &&
+        cJSON_AddItemToObject(entry, "score", number))
+        return entry;
+    cJSON_Delete(number);
+    cJSON_Delete(entry);
+    return NULL;
+}
+
+static bool fill_json(cJSON *json, const ferry_catalog *catalog, const ferry_recommendation *items,
+                      size_t count, const ferry_excluded *excluded)
+{
+    cJSON *list = cJSON_AddArrayToObject(json, "items");
+    for (size_t i = 0; list != NULL && i < count; i++) {
+        const ferry_item *item = &catalog->items[items[i].item].item;
+        cJSON *entry = recommendation_json(item, i + 1, items[i].score);
+        if (!cJSON_AddItemToArray(list, entry)) {
+            cJSON_Delete(entry);
+            return false;
+        }
+    }
+    cJSON *stages = cJSON_AddObjectToObject(json, "excluded");
+    return list != NULL &&
+           cJSON_AddNumberToObject(stages, "seen", (double)excluded->seen) != NULL &&
+           cJSON_AddNumberToObject(stages, "disliked", (double)excluded->disliked) != NULL &&
+           cJSON_AddNumberToObject(stages, "duplicate", (double)excluded->duplicate) != NULL &&
+           cJSON_AddNumberToObject(stages, "filtered", (double)excluded->filtered) != NULL;
+}
+
+ferry_status ferry_recommendations_json(const ferry_catalog *catalog,
+                                        const ferry_recommendation *items, size_t count,
+                                        const ferry_excluded *excluded, ferry_buffer *out,
+                                        ferry_error *error)
+{
+    cJSON *json = cJSON_CreateObject();
+    bool built = fill_json(json, catalog, items, count, excluded) && ferry_json_append(out, json);
+    cJSON_Delete(json);
+    return built ? FERRY_OK : ferry_fail_memory(error, "the recommendations as JSON");
+}

@@ -1,0 +1,326 @@
+/*
+ * The exports of the wasm modules, which web/src/wasm.ts calls. One module instance holds one error
+ * and one result: a call sets both, and JavaScript reads them before the next one. Texts are UTF-8
+ * pointer and size; structured data is JSON, so that no struct layout is known outside C.
+ *
+ * Functions returning int return the status. Those returning a handle return NULL on failure.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/handles.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/options.h"
+
+#define EXPORT(name) __attribute__((export_name(#name))) name
+
+enum { MAX_QUEUED = 64 };
+
+static struct {
+    ferry_error error;
+    ferry_buffer result;
+    ferry_file queue[MAX_QUEUED]; /* names and data are malloc's, and ours */
+    size_t queued;
+} instance;
+
+/* Begins a call: no error, an empty result. */
+static ferry_error *begin(void)
+{
+    instance.error = (ferry_error){0};
+    if (instance.result.allocator.reallocate == NULL)
+        ferry_buffer_init(&instance.result, ferry_allocator_or_default(NULL));
+    instance.result.size = 0;
+    return &instance.error;
+}
+
+static int end(ferry_status status)
+{
+    instance.error.status = status;
+    return (int)status;
+}
+
+/* ---- status, result, memory ---- */
+
+const char *EXPORT(ferry_wasm_status_name)(int status)
+{
+    return ferry_status_name((ferry_status)status);
+}
+
+int EXPORT(ferry_wasm_status)(void)
+{
+    return (int)instance.error.status;
+}
+
+const char *EXPORT(ferry_wasm_message)(void)
+{
+    return instance.error.message;
+}
+
+char *EXPORT(ferry_wasm_result)(void)
+{
+    return instance.result.data;
+}
+
+size_t EXPORT(ferry_wasm_result_size)(void)
+{
+    return instance.result.size;
+}
+
+void *EXPORT(ferry_wasm_allocate)(size_t size)
+{
+    return malloc(size > 0 ? size : 1);
+}
+
+void EXPORT(ferry_wasm_release)(void *pointer)
+{
+    free(pointer);
+}
+
+/* Appends a tree to the result, and frees it. NULL is a tree that could not be built. */
+static ferry_status give_json(cJSON *json)
+{
+    bool given = json != NULL && ferry_json_append(&instance.result, json);
+    cJSON_Delete(json);
+    return given ? FERRY_OK : ferry_fail_memory(&instance.error, "the result");
+}
+
+/* result: {"version","kernels"} */
+int EXPORT(ferry_wasm_capabilities)(void)
+{
+    const char *kernels;
+    ferry_status status = ferry_kernels_name(NULL, &kernels, begin());
+    if (status != FERRY_OK) return end(status);
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "version", ferry_version());
+    cJSON_AddStringToObject(json, "kernels", kernels);
+    return end(give_json(json));
+}
+
+/* ---- files: queued one by one, opened together ---- */
+
+void EXPORT(ferry_wasm_files_clear)(void)
+{
+    for (size_t i = 0; i < instance.queued; i++) {
+        free((void *)(uintptr_t)instance.queue[i].name);
+        free((void *)(uintptr_t)instance.queue[i].data);
+    }
+    instance.queued = 0;
+}
+
+/* Queues a file for the next open. Takes over data, from ferry_wasm_allocate, in any case. */
+int EXPORT(ferry_wasm_file)(const char *name, size_t name_size, void *data, size_t size)
+{
+    ferry_error *error = begin();
+    char *copy = instance.queued < MAX_QUEUED ? malloc(name_size + 1) : NULL;
+    if (copy == NULL) {
+        free(data);
+        return end(instance.queued < MAX_QUEUED
+                       ? ferry_fail_memory(error, "a file's name")
+                       : ferry_fail(error, FERRY_LIMIT, "more than %d files", MAX_QUEUED));
+    }
+    memcpy(copy, name, name_size);
+    copy[name_size] = '\0';
+    instance.queue[instance.queued++] = (ferry_file){copy, data, size};
+    return end(FERRY_OK);
+}
+
+/* Takes the bytes of the safetensors file, which an open handle borrows, off the queue. */
+static void *keep_borrowed(void)
+{
+    for (size_t i = 0; i < instance.queued; i++) {
+        const char *ending = strrchr(instance.queue[i].name, '.');
+        if (ending == NULL || strcmp(ending, ".safetensors") != 0) continue;
+        void *data = (void *)(uintptr_t)instance.queue[i].data;
+        instance.queue[i].data = NULL;
+        return data;
+    }
+    return NULL;
+}
+
+/* ---- encoder ---- */
+
+/* result: {"dimension","maxTokens"} */
+ferry_encoder *EXPORT(ferry_wasm_encoder_open)(void)
+{
+    ferry_encoder *encoder;
+    ferry_status status =
+        ferry_encoder_open(instance.queue, instance.queued, NULL, &encoder, begin());
+    if (status == FERRY_OK) {
+        encoder->owner = keep_borrowed();
+        encoder->release = free;
+        cJSON *json = cJSON_CreateObject();
+        cJSON_AddNumberToObject(json, "dimension", (double)ferry_encoder_dimension(encoder));
+        cJSON_AddNumberToObject(json, "maxTokens", (double)ferry_encoder_max_tokens(encoder));
+        status = give_json(json);
+    }
+    ferry_wasm_files_clear();
+    if (end(status) == FERRY_OK) return encoder;
+    ferry_encoder_close(encoder);
+    return NULL;
+}
+
+void EXPORT(ferry_wasm_encoder_close)(ferry_encoder *encoder)
+{
+    ferry_encoder_close(encoder);
+}
+
+/* texts: one behind another, sizes [count]. result: float32 [count, dimension] */
+int EXPORT(ferry_wasm_encode)(ferry_encoder *encoder, const char *texts, const uint32_t *sizes,
+                              size_t count)
+{
+    ferry_error *error = begin();
+    size_t N = ferry_encoder_dimension(encoder), bytes;
+    ferry_text *list = calloc(count > 0 ? count : 1, sizeof *list);
+    if (list == NULL || !ferry_size_multiply(count, N * sizeof(float), &bytes) ||
+        !ferry_buffer_reserve(&instance.result, bytes)) {
+        free(list);
+        return end(ferry_fail_memory(error, "the embeddings"));
+    }
+    for (size_t i = 0; i < count; i++) {
+        list[i] = (ferry_text){texts, sizes[i]};
+        texts += sizes[i];
+    }
+    ferry_status status = ferry_encoder_encode(
+        encoder, list, count, (float *)(void *)instance.result.data, NULL, NULL, error);
+    free(list);
+    if (status == FERRY_OK) instance.result.size = bytes;
+    return end(status);
+}
+
+/* result: [id…] */
+int EXPORT(ferry_wasm_tokenize)(ferry_encoder *encoder, const char *text, size_t size)
+{
+    ferry_error *error = begin();
+    size_t capacity = ferry_encoder_max_tokens(encoder), count;
+    int32_t *ids = calloc(capacity, sizeof *ids);
+    if (ids == NULL) return end(ferry_fail_memory(error, "the token ids"));
+    ferry_status status =
+        ferry_encoder_tokenize(encoder, (ferry_text){text, size}, ids, capacity, &count, error);
+    if (status == FERRY_OK) status = give_json(cJSON_CreateIntArray(ids, (int)count));
+    free(ids);
+    return end(status);
+}
+
+/* ---- catalogue ---- */
+
+/* result: {"count","dimension","domains":[{"name","count"}]} */
+ferry_catalog *EXPORT(ferry_wasm_catalog_open)(void)
+{
+    ferry_catalog *catalog;
+    ferry_status status =
+        ferry_catalog_open(instance.queue, instance.queued, NULL, &catalog, begin());
+    if (status == FERRY_OK) {
+        catalog->owner = keep_borrowed();
+        catalog->release = free;
+        status = ferry_catalog_write_json(catalog, &instance.result, &instance.error);
+    }
+    ferry_wasm_files_clear();
+    if (end(status) == FERRY_OK) return catalog;
+    ferry_catalog_close(catalog);
+    return NULL;
+}
+
+void EXPORT(ferry_wasm_catalog_close)(ferry_catalog *catalog)
+{
+    ferry_catalog_close(catalog);
+}
+
+/* result: the items [first, first + count) as a JSON array, fewer at the end */
+int EXPORT(ferry_wasm_catalog_items)(const ferry_catalog *catalog, size_t first, size_t count)
+{
+    begin();
+    bool fits = ferry_buffer_append(&instance.result, "[", 1);
+    for (size_t i = first; i < catalog->count && i - first < count && fits; i++) {
+        const ferry_catalog_entry *entry = &catalog->items[i];
+        if (i > first) fits = ferry_buffer_append(&instance.result, ",", 1);
+        fits = fits && ferry_buffer_append(&instance.result, entry->item.json, entry->json_size);
+    }
+    fits = fits && ferry_buffer_append(&instance.result, "]", 1);
+    return end(fits ? FERRY_OK : ferry_fail_memory(&instance.error, "the items"));
+}
+
+/* ---- visitor ---- */
+
+ferry_visitor *EXPORT(ferry_wasm_visitor_create)(const ferry_catalog *catalog)
+{
+    ferry_visitor *visitor;
+    end(ferry_visitor_create(catalog, &visitor, begin()));
+    return visitor;
+}
+
+void EXPORT(ferry_wasm_visitor_close)(ferry_visitor *visitor)
+{
+    ferry_visitor_close(visitor);
+}
+
+/* {"item","domain"?,"behavior"?,"value"?,"timestamp"?} */
+int EXPORT(ferry_wasm_visitor_add)(ferry_visitor *visitor, const char *json, size_t size)
+{
+    ferry_error *error = begin();
+    ferry_arena arena;
+    ferry_event_row row;
+    ferry_arena_init(&arena, ferry_allocator_or_default(NULL));
+    ferry_status status = ferry_event_from_json(json, size, &arena, &row, error);
+    if (status == FERRY_OK) {
+        ferry_event event = {row.item, row.domain, row.behavior, row.value, row.timestamp};
+        status = ferry_visitor_add(visitor, &event, error);
+    }
+    ferry_arena_free(&arena);
+    return end(status);
+}
+
+/* {"k","domains":[…]?,"keepSeen"?}; the names belong to the tree, the list to the caller */
+static ferry_status read_options(const cJSON *json, ferry_recommend_options *out, ferry_error *error)
+{
+    const char *where = "recommend";
+    const cJSON *domains = ferry_json_get(json, "domains");
+    FERRY_TRY(ferry_json_size_required(json, "k", where, FERRY_MAX_ITEMS, &out->k, error));
+    FERRY_TRY(ferry_json_bool(json, "keepSeen", where, &out->keep_seen, error));
+    if (domains == NULL) return FERRY_OK;
+    if (!cJSON_IsArray(domains))
+        return ferry_fail(error, FERRY_MALFORMED, "%s: \"domains\" is no array", where);
+    const char **names = calloc((size_t)cJSON_GetArraySize(domains) + 1, sizeof *names);
+    if (names == NULL) return ferry_fail_memory(error, where);
+    out->domains = names;
+    for (const cJSON *domain = domains->child; domain != NULL; domain = domain->next) {
+        if (!cJSON_IsString(domain))
+            return ferry_fail(error, FERRY_MALFORMED, "%s: \"domains\" has more than strings",
+                              where);
+        names[out->domain_count++] = domain->valuestring;
+    }
+    return FERRY_OK;
+}
+
+static ferry_status recommend(ferry_visitor *visitor, const ferry_recommend_options *options,
+                              ferry_error *error)
+{
+    const ferry_catalog *catalog = visitor->catalog;
+    ferry_recommend_options bounded = *options;
+    if (bounded.k > catalog->count && catalog->count > 0) bounded.k = catalog->count;
+    ferry_recommendation *items = calloc(bounded.k > 0 ? bounded.k : 1, sizeof *items);
+    if (items == NULL) return ferry_fail_memory(error, "the recommendations");
+    ferry_excluded excluded;
+    size_t count;
+    ferry_status status =
+        ferry_visitor_recommend(visitor, &bounded, items, &count, &excluded, error);
+    if (status == FERRY_OK)
+        status = ferry_recommendations_json(catalog, items, count, &excluded, &instance.result,
+                                            error);
+    free(items);
+    return status;
+}
+
+/* options: read_options above. result: ferry_recommendations_json */
+int EXPORT(ferry_wasm_visitor_recommend)(ferry_visitor *visitor, const char *json, size_t size)
+{
+    ferry_error *error = begin();
+    cJSON *tree;
+    ferry_recommend_options options = {.size = sizeof options};
+    ferry_status status = ferry_json_parse(json, size, "recommend", &tree, error);
+    if (status == FERRY_OK) status = read_options(tree, &options, error);
+    if (status == FERRY_OK) status = recommend(visitor, &options, error);
+    free((void *)(uintptr_t)options.domains);
+    cJSON_Delete(tree);
+    return end(status);
+}

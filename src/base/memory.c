@@ -1,0 +1,152 @@
+#include "base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void *default_reallocate(void *user, void *pointer, size_t old_size, size_t new_size)
+{
+    (void)user;
+    (void)old_size;
+    if (new_size == 0) {
+        free(pointer);
+        return NULL;
+    }
+    return realloc(pointer, new_size);
+}
+
+ferry_allocator ferry_allocator_or_default(const ferry_allocator *allocator)
+{
+    if (allocator != NULL && allocator->reallocate != NULL) return *allocator;
+    return (ferry_allocator){default_reallocate, NULL};
+}
+
+void *ferry_allocate(const ferry_allocator *allocator, size_t count, size_t size)
+{
+    size_t bytes;
+    if (!ferry_size_multiply(count, size, &bytes) || bytes == 0) return NULL;
+    void *pointer = allocator->reallocate(allocator->user, NULL, 0, bytes);
+    if (pointer != NULL) memset(pointer, 0, bytes);
+    return pointer;
+}
+
+void ferry_release(const ferry_allocator *allocator, void *pointer, size_t size)
+{
+    if (pointer != NULL) allocator->reallocate(allocator->user, pointer, size, 0);
+}
+
+/* ---- arena ---- */
+
+struct ferry_arena_block {
+    ferry_arena_block *older;
+    size_t size; /* of the whole allocation, this head included */
+    size_t used; /* offset of the next free byte */
+};
+
+/* Grows with the arena's use: small models stay small, large ones take few blocks. */
+enum { ARENA_FIRST_BLOCK = 4096, ARENA_LARGEST_STEP = 1 << 20 };
+
+void ferry_arena_init(ferry_arena *arena, ferry_allocator allocator)
+{
+    arena->allocator = allocator;
+    arena->block = NULL;
+}
+
+void ferry_arena_free(ferry_arena *arena)
+{
+    ferry_arena_block *block = arena->block;
+    while (block != NULL) {
+        ferry_arena_block *older = block->older;
+        ferry_release(&arena->allocator, block, block->size);
+        block = older;
+    }
+    arena->block = NULL;
+}
+
+/* Offset in block at which `bytes` fit on a boundary of `alignment`, or 0 if they do not. */
+static size_t fit(const ferry_arena_block *block, size_t bytes, size_t alignment)
+{
+    uintptr_t start = (uintptr_t)block + block->used;
+    size_t padding = (size_t)(-start & (alignment - 1));
+    size_t offset, end;
+    if (!ferry_size_add(block->used, padding, &offset)) return 0;
+    if (!ferry_size_add(offset, bytes, &end) || end > block->size) return 0;
+    return offset;
+}
+
+static void *arena_take(ferry_arena *arena, size_t bytes, size_t alignment)
+{
+    ferry_arena_block *block = arena->block;
+    size_t offset = block != NULL ? fit(block, bytes, alignment) : 0;
+    if (offset == 0) {
+        size_t step = block != NULL ? 2 * block->size : ARENA_FIRST_BLOCK;
+        if (step > ARENA_LARGEST_STEP) step = ARENA_LARGEST_STEP;
+        size_t needed;
+        if (!ferry_size_add(bytes, sizeof *block + alignment, &needed)) return NULL;
+        if (needed < step) needed = step;
+        block = arena->allocator.reallocate(arena->allocator.user, NULL, 0, needed);
+        if (block == NULL) return NULL;
+        *block = (ferry_arena_block){arena->block, needed, sizeof *block};
+        arena->block = block;
+        offset = fit(block, bytes, alignment);
+    }
+    block->used = offset + bytes;
+    return (char *)block + offset;
+}
+
+void *ferry_arena_array(ferry_arena *arena, size_t count, size_t size)
+{
+    size_t bytes;
+    if (!ferry_size_multiply(count, size, &bytes)) return NULL;
+    void *pointer = arena_take(arena, bytes, FERRY_ARENA_ALIGNMENT);
+    if (pointer != NULL) memset(pointer, 0, bytes);
+    return pointer;
+}
+
+char *ferry_arena_text(ferry_arena *arena, const char *text, size_t size)
+{
+    size_t bytes;
+    if (!ferry_size_add(size, 1, &bytes)) return NULL;
+    char *copy = arena_take(arena, bytes, 1);
+    if (copy == NULL) return NULL;
+    if (size > 0) memcpy(copy, text, size);
+    copy[size] = '\0';
+    return copy;
+}
+
+/* ---- buffer ---- */
+
+void ferry_buffer_init(ferry_buffer *buffer, ferry_allocator allocator)
+{
+    *buffer = (ferry_buffer){.allocator = allocator};
+}
+
+void ferry_buffer_free(ferry_buffer *buffer)
+{
+    ferry_release(&buffer->allocator, buffer->data, buffer->capacity);
+    ferry_buffer_init(buffer, buffer->allocator);
+}
+
+bool ferry_buffer_reserve(ferry_buffer *buffer, size_t extra)
+{
+    size_t needed;
+    if (!ferry_size_add(buffer->size, extra, &needed)) return false;
+    if (needed <= buffer->capacity) return true;
+    size_t capacity = buffer->capacity < 64 ? 64 : buffer->capacity;
+    while (capacity < needed) {
+        if (!ferry_size_multiply(capacity, 2, &capacity)) return false;
+    }
+    char *data = buffer->allocator.reallocate(buffer->allocator.user, buffer->data,
+                                              buffer->capacity, capacity);
+    if (data == NULL) return false;
+    buffer->data = data;
+    buffer->capacity = capacity;
+    return true;
+}
+
+bool ferry_buffer_append(ferry_buffer *buffer, const void *data, size_t size)
+{
+    if (!ferry_buffer_reserve(buffer, size)) return false;
+    if (size > 0) memcpy(buffer->data + buffer->size, data, size);
+    buffer->size += size;
+    return true;
+}

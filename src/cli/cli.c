@@ -1,0 +1,125 @@
+#define _POSIX_C_SOURCE 200809L
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+cli_list cli_list_make(int argc)
+{
+    cli_list list = {calloc((size_t)argc + 1, sizeof *list.values), 0};
+    if (list.values == NULL) {
+        fputs("ferry: out of memory\n", stderr);
+        exit(EXIT_ERROR);
+    }
+    return list;
+}
+
+void cli_list_free(cli_list *list)
+{
+    free(list->values);
+    *list = (cli_list){0};
+}
+
+int cli_usage(const char *subcommand, const char *format, ...)
+{
+    va_list arguments;
+    fprintf(stderr, "ferry %s: ", subcommand);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "\nTry 'ferry %s --help'.\n", subcommand);
+    return EXIT_USAGE;
+}
+
+bool cli_parse_count(const char *subcommand, const char *option, const char *text, size_t *out)
+{
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value == 0 ||
+        value > SIZE_MAX) {
+        cli_usage(subcommand, "%s %s: expected a whole number from 1", option, text);
+        return false;
+    }
+    *out = (size_t)value;
+    return true;
+}
+
+int cli_fail(const char *subcommand, ferry_status status, const ferry_error *error)
+{
+    fprintf(stderr, "ferry %s: %s\n", subcommand, error->message);
+    return status == FERRY_CANCELLED ? EXIT_INTERRUPTED : EXIT_ERROR;
+}
+
+ferry_status cli_read_file(const char *path, ferry_buffer *buffer, ferry_error *error)
+{
+    bool is_stdin = strcmp(path, "-") == 0;
+    FILE *file = is_stdin ? stdin : fopen(path, "rb");
+    if (file == NULL) return ferry_fail(error, FERRY_IO, "%s: %s", path, strerror(errno));
+    ferry_status status = FERRY_OK;
+    buffer->size = 0;
+    for (;;) {
+        enum { STEP = 1 << 16 };
+        if (!ferry_buffer_reserve(buffer, STEP)) {
+            status = ferry_fail_memory(error, path);
+            break;
+        }
+        size_t count = fread(buffer->data + buffer->size, 1, STEP, file);
+        buffer->size += count;
+        if (count == 0) break;
+    }
+    if (status == FERRY_OK && ferror(file))
+        status = ferry_fail(error, FERRY_IO, "%s: %s", path, strerror(errno));
+    if (!is_stdin) fclose(file);
+    return status;
+}
+
+ferry_file cli_table(const char *path, const ferry_buffer *buffer, ferry_table_format *format)
+{
+    bool is_stdin = strcmp(path, "-") == 0;
+    *format = is_stdin ? FERRY_TABLE_JSONL : FERRY_TABLE_AUTO;
+    return (ferry_file){is_stdin ? "stdin" : path, buffer->data, buffer->size};
+}
+
+bool cli_refused(void *user, const char *file, size_t line, const char *reason)
+{
+    cli_report *report = user;
+    report->refused++;
+    if (report->strict) return false; /* the error says it */
+    if (!report->quiet) fprintf(stderr, "%s:%zu: left out: %s\n", file, line, reason);
+    return true;
+}
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal_number)
+{
+    (void)signal_number;
+    interrupted = 1;
+}
+
+void cli_catch_interrupt(void)
+{
+    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL); /* a second Ctrl-C kills */
+}
+
+bool cli_progress(void *user, size_t done, size_t total)
+{
+    const cli_report *report = user;
+    enum { WIDTH = 40 };
+    if (!report->quiet && total > 0 && isatty(STDERR_FILENO)) {
+        size_t filled = done * WIDTH / total;
+        fprintf(stderr, "\r%s [", report->subcommand);
+        for (size_t i = 0; i < WIDTH; i++) fputc(i < filled ? '#' : '.', stderr);
+        fprintf(stderr, "] %zu/%zu %s%s", done, total, report->unit, done == total ? "\n" : "");
+    }
+    return !interrupted;
+}

@@ -1,0 +1,71 @@
+/* What the subcommands share: options, files, progress, messages. One file a subcommand. */
+#ifndef FERRY_CLI_CLI_H
+#define FERRY_CLI_CLI_H
+
+#include <getopt.h>
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "ferry/ferry.h"
+
+enum { EXIT_OK = 0, EXIT_ERROR = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
+
+int cli_catalog(int argc, char **argv);
+int cli_encode(int argc, char **argv);
+int cli_recommend(int argc, char **argv);
+
+/* ---- options ---- */
+
+/* Repeated options, e.g. --items a --items b; texts are argv's. */
+typedef struct cli_list {
+    const char **values; /* [count]; argv's pointers */
+    size_t count;
+} cli_list;
+
+/* Room for every word of the command line; exits on lack of memory. */
+cli_list cli_list_make(int argc);
+void cli_list_free(cli_list *list);
+
+/* getopt_long with the common options (-h, -q, --kernels) added by every subcommand's table. The
+ * messages for wrong options are getopt's; what follows is for values. */
+#define CLI_COMMON_OPTIONS                                                                         \
+    {"help", no_argument, NULL, 'h'}, {"quiet", no_argument, NULL, 'q'},                           \
+        {"kernels", required_argument, NULL, 'K'}
+
+/* Prints to stderr "ferry SUBCOMMAND: message" and how to get help; returns EXIT_USAGE. */
+__attribute__((format(printf, 2, 3))) int cli_usage(const char *subcommand, const char *format,
+                                                    ...);
+
+/* A whole number from 1; false prints a usage message. */
+bool cli_parse_count(const char *subcommand, const char *option, const char *text, size_t *out);
+
+/* ---- errors ---- */
+
+/* Prints the error; returns the exit code for it. */
+int cli_fail(const char *subcommand, ferry_status status, const ferry_error *error);
+
+/* ---- files ---- */
+
+/* Reads a whole file, "-" being stdin, into buffer. */
+ferry_status cli_read_file(const char *path, ferry_buffer *buffer, ferry_error *error);
+
+/* A path as a ferry_file over buffer's bytes and the format to read it as: stdin is JSONL. */
+ferry_file cli_table(const char *path, const ferry_buffer *buffer, ferry_table_format *format);
+
+/* ---- refused rows and progress ---- */
+
+typedef struct cli_report {
+    const char *subcommand;
+    bool quiet, strict;
+    size_t refused;
+    const char *unit; /* of the progress bar: "items" */
+} cli_report;
+
+/* A ferry_row_refused: prints the row, counts it, and ends the reading if strict. */
+bool cli_refused(void *report, const char *file, size_t line, const char *reason);
+/* A ferry_progress: a bar if stderr is a terminal; false after Ctrl-C. */
+bool cli_progress(void *report, size_t done, size_t total);
+/* From here on Ctrl-C makes cli_progress return false, instead of killing the process. */
+void cli_catch_interrupt(void);
+
+#endif

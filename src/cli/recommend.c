@@ -1,0 +1,151 @@
+/* ferry recommend: a visitor's history to a ranked list. */
+#include <stdlib.h>
+
+#include "api/handles.h"
+#include "base/error.h"
+#include "cli/cli.h"
+
+static const char help[] =
+    "Usage: ferry recommend --catalog DIR --history FILE [--domain NAME]… [-k N]\n\n"
+    "Ranks the items nearest to the weighted mean of the history: a purchase weighs 1, a view 0.25,\n"
+    "a rating (value - 3) / 2. Items of the history are left out.\n\n"
+    "  --catalog DIR     what 'ferry catalog' wrote\n"
+    "  --history FILE    events as .jsonl, .csv or RecBole .inter; - is JSONL on stdin\n"
+    "  --user ID         whose events, if the file has several users\n"
+    "  --domain NAME     only items of this domain; may be given several times\n"
+    "  -k N              how many (10)\n"
+    "  --keep-seen       items of the history may be recommended again\n"
+    "  --json            one JSON object: {\"items\":[{\"rank\",\"id\",\"domain\",\"title\",\"score\"}…],\n"
+    "                    \"excluded\":{\"seen\",\"disliked\",\"duplicate\",\"filtered\"}}\n"
+    "  --strict          an event that cannot be used is an error; else it is reported and left out\n"
+    "  --kernels NAME    auto, scalar, avx2, avx512: same result, other speed\n"
+    "  -q, --quiet       no report of events left out\n"
+    "  -h, --help\n";
+
+typedef struct recommend_options {
+    const char *catalog, *history, *user, *kernels;
+    cli_list domains;
+    size_t k;
+    bool keep_seen, json;
+    cli_report report;
+} recommend_options;
+
+static ferry_status read_history(ferry_visitor *visitor, recommend_options *options,
+                                 ferry_error *error)
+{
+    ferry_buffer buffer;
+    ferry_buffer_init(&buffer, ferry_allocator_or_default(NULL));
+    ferry_status status = cli_read_file(options->history, &buffer, error);
+    if (status == FERRY_OK) {
+        ferry_table_format format;
+        ferry_file table = cli_table(options->history, &buffer, &format);
+        status = ferry_visitor_add_table(visitor, &table, format, options->user, cli_refused,
+                                         &options->report, NULL, error);
+    }
+    ferry_buffer_free(&buffer);
+    return status;
+}
+
+static ferry_status print_json(const ferry_catalog *catalog, const ferry_recommendation *items,
+                               size_t count, const ferry_excluded *excluded, ferry_error *error)
+{
+    ferry_buffer buffer;
+    ferry_buffer_init(&buffer, ferry_allocator_or_default(NULL));
+    ferry_status status =
+        ferry_recommendations_json(catalog, items, count, excluded, &buffer, error);
+    if (status == FERRY_OK) printf("%.*s\n", (int)buffer.size, buffer.data);
+    ferry_buffer_free(&buffer);
+    return status;
+}
+
+static void print_table(const ferry_catalog *catalog, const ferry_recommendation *items,
+                        size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        ferry_item item;
+        ferry_catalog_item(catalog, items[i].item, &item, NULL);
+        printf("%4zu  %6.4f  %-14s %s  (%s)\n", i + 1, (double)items[i].score, item.domain,
+               item.title, item.id);
+    }
+}
+
+static ferry_status recommend(const ferry_catalog *catalog, ferry_visitor *visitor,
+                              recommend_options *options, ferry_error *error)
+{
+    size_t all = ferry_catalog_count(catalog), count;
+    if (options->k > all) options->k = all > 0 ? all : 1;
+    ferry_recommend_options wanted = {.size = sizeof wanted,
+                                      .k = options->k,
+                                      .domains = options->domains.values,
+                                      .domain_count = options->domains.count,
+                                      .keep_seen = options->keep_seen};
+    ferry_recommendation *items = calloc(options->k, sizeof *items);
+    if (items == NULL) return ferry_fail_memory(error, "the recommendations");
+    ferry_excluded excluded;
+    size_t asked = options->k;
+    ferry_status status =
+        ferry_visitor_recommend(visitor, &wanted, items, &count, &excluded, error);
+    if (status == FERRY_OK && count < asked && !options->report.quiet)
+        fprintf(stderr, "ferry recommend: %zu of the %zu asked for: there are no more\n", count,
+                asked);
+    if (status == FERRY_OK && options->json)
+        status = print_json(catalog, items, count, &excluded, error);
+    else if (status == FERRY_OK)
+        print_table(catalog, items, count);
+    free(items);
+    return status;
+}
+
+static int run(recommend_options *options)
+{
+    ferry_error error = {0};
+    ferry_catalog *catalog = NULL;
+    ferry_visitor *visitor = NULL;
+    ferry_catalog_options open = {.size = sizeof open, .kernels = options->kernels};
+    ferry_status status = ferry_catalog_open_directory(options->catalog, &open, &catalog, &error);
+    if (status == FERRY_OK) status = ferry_visitor_create(catalog, &visitor, &error);
+    if (status == FERRY_OK) status = read_history(visitor, options, &error);
+    if (status == FERRY_OK) status = recommend(catalog, visitor, options, &error);
+    ferry_visitor_close(visitor);
+    ferry_catalog_close(catalog);
+    return status == FERRY_OK ? EXIT_OK : cli_fail("recommend", status, &error);
+}
+
+int cli_recommend(int argc, char **argv)
+{
+    static const struct option known[] = {CLI_COMMON_OPTIONS,
+                                          {"catalog", required_argument, NULL, 'c'},
+                                          {"history", required_argument, NULL, 'H'},
+                                          {"user", required_argument, NULL, 'u'},
+                                          {"domain", required_argument, NULL, 'd'},
+                                          {"keep-seen", no_argument, NULL, 'S'},
+                                          {"json", no_argument, NULL, 'j'},
+                                          {"strict", no_argument, NULL, 's'},
+                                          {0}};
+    recommend_options options = {
+        .domains = cli_list_make(argc), .k = 10, .report = {.subcommand = "recommend"}};
+    for (int c; (c = getopt_long(argc, argv, "hqk:", known, NULL)) != -1;) {
+        switch (c) {
+        case 'c': options.catalog = optarg; break;
+        case 'H': options.history = optarg; break;
+        case 'u': options.user = optarg; break;
+        case 'd': options.domains.values[options.domains.count++] = optarg; break;
+        case 'k':
+            if (!cli_parse_count("recommend", "-k", optarg, &options.k)) return EXIT_USAGE;
+            break;
+        case 'S': options.keep_seen = true; break;
+        case 'j': options.json = true; break;
+        case 's': options.report.strict = true; break;
+        case 'K': options.kernels = optarg; break;
+        case 'q': options.report.quiet = true; break;
+        case 'h': fputs(help, stdout); return EXIT_OK;
+        default: return cli_usage("recommend", "unknown or incomplete option");
+        }
+    }
+    if (optind < argc) return cli_usage("recommend", "unexpected word \"%s\"", argv[optind]);
+    if (options.catalog == NULL) return cli_usage("recommend", "--catalog is missing");
+    if (options.history == NULL) return cli_usage("recommend", "--history is missing");
+    int code = run(&options);
+    cli_list_free(&options.domains);
+    return code;
+}

@@ -1,0 +1,123 @@
+#include "encode/text_encoder.h"
+
+#include <math.h>
+
+#include "base/error.h"
+#include "math/ops.h"
+
+/* Tokens of short texts that share a pass: enough to keep the matrix products busy, few enough
+ * that the activations stay in the cache. */
+enum { ROWS_PER_PASS = 256 };
+
+/* ---- pooling: hidden states [T, N] of one text -> out [N] ---- */
+
+static void pool(ferry_pooling pooling, const float *x, size_t T, size_t N, float *out)
+{
+    if (T == 0) { /* an empty text and a tokenizer without special tokens */
+        memset(out, 0, N * sizeof *out);
+        return;
+    }
+    memcpy(out, x, N * sizeof *out); /* [CLS] is the first token */
+    if (pooling == FERRY_POOLING_CLS) return;
+    for (size_t t = 1; t < T; t++) {
+        const float *row = x + t * N;
+        if (pooling == FERRY_POOLING_MAX) {
+            for (size_t n = 0; n < N; n++) out[n] = row[n] > out[n] ? row[n] : out[n];
+        } else {
+            for (size_t n = 0; n < N; n++) out[n] = out[n] + row[n];
+        }
+    }
+    if (pooling == FERRY_POOLING_MAX) return;
+    float divisor = pooling == FERRY_POOLING_MEAN ? (float)T : sqrtf((float)T);
+    for (size_t n = 0; n < N; n++) out[n] = out[n] / divisor;
+}
+
+/* Runs the texts gathered in ids and starts, and writes their embeddings [texts, hidden]. */
+static void run_pass(ferry_text_encoder *encoder, size_t texts, float *out)
+{
+    ferry_transformer *m = &encoder->transformer;
+    const size_t *starts = encoder->starts;
+    size_t N = m->config.hidden;
+    ferry_transformer_forward(m, encoder->ids, starts, texts);
+    for (size_t i = 0; i < texts; i++, out += N) {
+        pool(m->config.pooling, m->workspace.x + starts[i] * N, starts[i + 1] - starts[i], N, out);
+        if (m->config.normalize) ferry_l2_normalize(m->kernels, out, N);
+    }
+}
+
+ferry_status ferry_text_encoder_encode(ferry_text_encoder *encoder, const ferry_text *texts,
+                                       size_t count, float *out, ferry_progress progress,
+                                       void *progress_user, ferry_error *error)
+{
+    ferry_transformer *m = &encoder->transformer;
+    size_t rows = m->workspace.rows, N = m->config.hidden;
+    size_t first = 0, pending = 0; /* texts [first, first + pending) wait in ids */
+    encoder->starts[0] = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t used = encoder->starts[pending], tokens;
+        FERRY_TRY(ferry_tokenizer_encode(encoder->tokenizer, texts[i].data, texts[i].size,
+                                         m->config.max_tokens, encoder->ids + used, &tokens,
+                                         error));
+        if (used + tokens > rows) { /* this text begins the next pass */
+            run_pass(encoder, pending, out + first * N);
+            if (progress != NULL && !progress(progress_user, i, count))
+                return ferry_fail(error, FERRY_CANCELLED, "cancelled after %zu of %zu texts", i,
+                                  count);
+            memmove(encoder->ids, encoder->ids + used, tokens * sizeof *encoder->ids);
+            first = i;
+            pending = 0;
+            used = 0;
+        }
+        encoder->starts[++pending] = used + tokens;
+    }
+    if (pending > 0) run_pass(encoder, pending, out + first * N);
+    if (progress != NULL && !progress(progress_user, count, count))
+        return ferry_fail(error, FERRY_CANCELLED, "cancelled after %zu of %zu texts", count, count);
+    return FERRY_OK;
+}
+
+/* ---- open ---- */
+
+static ferry_status open_tokenizer(ferry_files files, ferry_text_encoder *out, ferry_arena *arena,
+                                   ferry_error *error)
+{
+    const ferry_file *json = ferry_files_find(files, "tokenizer.json");
+    const ferry_file *vocabulary = ferry_files_find(files, "vocab.txt");
+    if (json == NULL && vocabulary == NULL)
+        return ferry_fail(error, FERRY_NOT_FOUND, "tokenizer.json and vocab.txt are both missing");
+    FERRY_TRY(ferry_tokenizer_open(&arena->allocator, json, vocabulary,
+                                   ferry_files_find(files, "tokenizer_config.json"),
+                                   &out->tokenizer, error));
+    /* Larger happens (padded embeddings); smaller would read past the end. */
+    if (ferry_tokenizer_vocab_size(out->tokenizer) > out->transformer.config.vocabulary)
+        return ferry_fail(error, FERRY_MALFORMED,
+                          "the tokenizer has %zu tokens, but config.json's vocab_size is %zu",
+                          ferry_tokenizer_vocab_size(out->tokenizer),
+                          out->transformer.config.vocabulary);
+    return FERRY_OK;
+}
+
+ferry_status ferry_text_encoder_open(ferry_files files, const ferry_kernels *kernels,
+                                     ferry_arena *arena, ferry_text_encoder *out,
+                                     ferry_error *error)
+{
+    *out = (ferry_text_encoder){0};
+    ferry_text_config config;
+    FERRY_TRY(ferry_text_config_read(files, &config, error));
+    const ferry_file *weights = ferry_files_find(files, "model.safetensors");
+    if (weights == NULL) return ferry_fail(error, FERRY_NOT_FOUND, "model.safetensors is missing");
+    size_t rows = config.max_tokens > ROWS_PER_PASS ? config.max_tokens : ROWS_PER_PASS;
+    FERRY_TRY(
+        ferry_transformer_load(weights, &config, kernels, rows, arena, &out->transformer, error));
+    out->ids = ferry_arena_array(arena, rows + config.max_tokens, sizeof *out->ids);
+    out->starts = ferry_arena_array(arena, rows + 1, sizeof *out->starts);
+    if (out->ids == NULL || out->starts == NULL)
+        return ferry_fail_memory(error, "the encoder's tokens");
+    return open_tokenizer(files, out, arena, error);
+}
+
+void ferry_text_encoder_close(ferry_text_encoder *encoder)
+{
+    ferry_tokenizer_close(encoder->tokenizer);
+    encoder->tokenizer = NULL;
+}

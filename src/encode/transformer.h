@@ -1,0 +1,71 @@
+/* A BERT encoder: embeddings, then L blocks of attention and feed-forward, post-norm. */
+#ifndef FERRY_ENCODE_TRANSFORMER_H
+#define FERRY_ENCODE_TRANSFORMER_H
+
+#include "base/memory.h"
+#include "encode/text_config.h"
+#include "input/safetensors.h"
+#include "math/kernels.h"
+
+typedef struct ferry_linear { /* y = x W + b */
+    size_t K, N;
+    const float *panels; /* W as [ceil(N / 16), K, 16] */
+    const float *bias;   /* [N] */
+} ferry_linear;
+
+typedef struct ferry_norm {
+    const float *weight, *bias; /* [hidden] */
+} ferry_norm;
+
+typedef struct ferry_block {
+    ferry_linear query_key_value; /* hidden -> 3 * hidden, the three one behind another */
+    ferry_linear attention_output;
+    ferry_norm attention_norm;
+    ferry_linear intermediate; /* hidden -> intermediate */
+    ferry_linear output;       /* intermediate -> hidden */
+    ferry_norm output_norm;
+} ferry_block;
+
+/* Activations of one pass; rows is the most tokens a pass takes. */
+typedef struct ferry_workspace {
+    size_t rows;
+    float *x;               /* [rows, hidden] the residual stream, and the result */
+    float *query_key_value; /* [rows, 3 * hidden] */
+    float *context;         /* [rows, hidden] what attention mixed */
+    float *update;          /* [rows, hidden] what a sublayer adds to x */
+    float *intermediate;    /* [rows, intermediate] */
+    float *scores;          /* [max_tokens, max_tokens] of one text and head */
+    float *keys;            /* [ceil(max_tokens / 16), D, 16] panels of one head's keys */
+    float *values;          /* [ceil(D / 16), max_tokens, 16] panels of its values */
+} ferry_workspace;
+
+typedef struct ferry_transformer {
+    ferry_text_config config;
+    const ferry_kernels *kernels;
+    const float *word_embeddings;       /* [V, hidden] */
+    const float *position_embeddings;   /* [positions, hidden] */
+    const float *token_type_embeddings; /* [token_types, hidden]; a text has type 0 */
+    ferry_norm embedding_norm;
+    ferry_block *block; /* [L] */
+    ferry_workspace workspace;
+} ferry_transformer;
+
+/*
+ * Weights by their names in transformers' BertModel, with or without the prefix "bert.". Embeddings
+ * and biases stay views into the file where it holds aligned F32; matrices are packed into the
+ * arena. rows >= config.max_tokens sizes the workspace.
+ */
+ferry_status ferry_transformer_load(const ferry_file *weights, const ferry_text_config *config,
+                                    const ferry_kernels *kernels, size_t rows, ferry_arena *arena,
+                                    ferry_transformer *out, ferry_error *error);
+
+/*
+ * Encodes several texts lying one behind another, without padding: text i has the tokens
+ * ids[starts[i]] … ids[starts[i + 1] - 1]; starts [texts + 1], starts[texts] <= rows, every text has
+ * 1…max_tokens tokens, every id is below V. The last hidden states are then in workspace.x
+ * [starts[texts], hidden]. Rows depend only on their own text, so packing changes no bit.
+ */
+void ferry_transformer_forward(ferry_transformer *transformer, const int32_t *ids,
+                               const size_t *starts, size_t texts);
+
+#endif

@@ -1,0 +1,47 @@
+/* Which kernels this machine runs. */
+#include <string.h>
+
+#include "base/error.h"
+#include "math/kernels.h"
+
+enum { MAX_VARIANTS = 8 };
+
+size_t ferry_kernels_available(const ferry_kernels **out, size_t capacity)
+{
+    size_t count = 0;
+#define FERRY_KERNEL_VARIANT(variant, condition)                                                   \
+    if (condition) {                                                                               \
+        if (count < capacity) out[count] = &ferry_kernels_##variant;                               \
+        count++;                                                                                   \
+    }
+#include "math/kernels.def"
+    return count;
+}
+
+ferry_status ferry_kernels_choose(const char *wanted, const ferry_kernels **out, ferry_error *error)
+{
+    const ferry_kernels *available[MAX_VARIANTS];
+    size_t count = ferry_kernels_available(available, MAX_VARIANTS);
+    *out = available[count - 1];
+    if (wanted == NULL || strcmp(wanted, "auto") == 0) return FERRY_OK;
+
+    char names[128] = "";
+    for (size_t i = 0; i < count; i++) {
+        *out = available[i];
+        if (strcmp(wanted, available[i]->name) == 0) return FERRY_OK;
+        strncat(names, " ", sizeof names - strlen(names) - 1);
+        strncat(names, available[i]->name, sizeof names - strlen(names) - 1);
+    }
+    *out = NULL;
+    return ferry_fail(error, FERRY_UNSUPPORTED,
+                      "kernels \"%s\" do not run here; available: auto%s", wanted, names);
+}
+
+ferry_status ferry_kernels_name(const char *wanted, const char **out, ferry_error *error)
+{
+    const ferry_kernels *kernels;
+    *out = NULL;
+    FERRY_TRY(ferry_kernels_choose(wanted, &kernels, error));
+    *out = kernels->name;
+    return FERRY_OK;
+}

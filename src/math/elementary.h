@@ -1,0 +1,120 @@
+/*
+ * exp, erf and tanh of our own: only + - * / and bit patterns, so that every build gives the same
+ * bits. This is the specification; kernels_vector.inc does the same operations in the same order.
+ * Coefficients: fit_elementary.py. Largest relative errors: exp 0.7, erf 3.3, tanh 3.1 * 2^-23.
+ */
+#ifndef FERRY_MATH_ELEMENTARY_H
+#define FERRY_MATH_ELEMENTARY_H
+
+#include <stdint.h>
+#include <string.h>
+
+/* exp(x) = 2^n * exp(r), n = round(x / ln 2); ln 2 in two parts, the first with 9 trailing zeros,
+ * so that n * EXP_LN2_HIGH is exact. */
+#define EXP_LOWEST -87.3365447f /* below: 0, no denormals; ln of the smallest normal float */
+#define EXP_HIGHEST 88.3762589f /* above: clamped to exp of this */
+#define EXP_LOG2E 1.44269504f
+#define EXP_ROUND 12582912.0f /* 1.5 * 2^23: adding it leaves the rounded integer in the low bits */
+#define EXP_LN2_HIGH 0.693359375f
+#define EXP_LN2_LOW -2.12194440e-4f
+#define EXP_C2 4.9999994e-01f
+#define EXP_C3 1.666652e-01f
+#define EXP_C4 4.1668393e-02f
+#define EXP_C5 8.368781e-03f
+#define EXP_C6 1.3814466e-03f
+
+/* erf(x) = x P(x^2) / Q(x^2) up to ERF_LIMIT, where it is 1 to half a unit */
+#define ERF_LIMIT 3.92f
+#define ERF_P0 1.1283791e+00f
+#define ERF_P1 1.9990678e-01f
+#define ERF_P2 5.0570898e-02f
+#define ERF_P3 3.7007956e-03f
+#define ERF_P4 1.4182656e-04f
+#define ERF_P5 -1.9576567e-06f
+#define ERF_P6 1.9923151e-08f
+#define ERF_Q1 5.104944e-01f
+#define ERF_Q2 1.14991e-01f
+#define ERF_Q3 1.4351618e-02f
+#define ERF_Q4 9.558269e-04f
+
+/* tanh(x) = x P(x^2) / Q(x^2) */
+#define TANH_LIMIT 9.01f
+#define TANH_P0 9.9999994e-01f
+#define TANH_P1 1.2918639e-01f
+#define TANH_P2 2.9201277e-03f
+#define TANH_P3 9.261616e-06f
+#define TANH_P4 -1.2763011e-08f
+#define TANH_P5 1.8210716e-11f
+#define TANH_Q1 4.6251923e-01f
+#define TANH_Q2 2.3760576e-02f
+#define TANH_Q3 2.280124e-04f
+
+#define GELU_SQRT_HALF 0.70710678f       /* GELU(x) = x/2 (1 + erf(x / sqrt 2)) */
+#define GELU_TANH_SCALE 0.79788456f      /* sqrt(2 / pi), of the tanh form */
+#define GELU_TANH_CUBE 0.044715f
+
+static inline float ferry_clamp(float x, float low, float high)
+{
+    x = x < low ? low : x;
+    return x > high ? high : x;
+}
+
+static inline float ferry_exp(float x)
+{
+    float clamped = ferry_clamp(x, EXP_LOWEST, EXP_HIGHEST);
+    float rounded = clamped * EXP_LOG2E + EXP_ROUND;
+    float n = rounded - EXP_ROUND;
+    float r = clamped - n * EXP_LN2_HIGH;
+    r = r - n * EXP_LN2_LOW;
+    float p = EXP_C6;
+    p = p * r + EXP_C5;
+    p = p * r + EXP_C4;
+    p = p * r + EXP_C3;
+    p = p * r + EXP_C2;
+    p = (p * (r * r) + r) + 1.0f;
+    /* 2^n: n sits in the low bits of rounded; the higher ones are shifted out. */
+    uint32_t bits;
+    memcpy(&bits, &rounded, sizeof bits);
+    bits = (bits << 23) + (127u << 23);
+    float power;
+    memcpy(&power, &bits, sizeof power);
+    return x < EXP_LOWEST ? 0.0f : p * power;
+}
+
+static inline float ferry_erf(float x)
+{
+    x = ferry_clamp(x, -ERF_LIMIT, ERF_LIMIT);
+    float t = x * x;
+    float p = ERF_P6;
+    p = p * t + ERF_P5;
+    p = p * t + ERF_P4;
+    p = p * t + ERF_P3;
+    p = p * t + ERF_P2;
+    p = p * t + ERF_P1;
+    p = p * t + ERF_P0;
+    float q = ERF_Q4;
+    q = q * t + ERF_Q3;
+    q = q * t + ERF_Q2;
+    q = q * t + ERF_Q1;
+    q = q * t + 1.0f;
+    return ferry_clamp(x * p / q, -1.0f, 1.0f);
+}
+
+static inline float ferry_tanh(float x)
+{
+    x = ferry_clamp(x, -TANH_LIMIT, TANH_LIMIT);
+    float t = x * x;
+    float p = TANH_P5;
+    p = p * t + TANH_P4;
+    p = p * t + TANH_P3;
+    p = p * t + TANH_P2;
+    p = p * t + TANH_P1;
+    p = p * t + TANH_P0;
+    float q = TANH_Q3;
+    q = q * t + TANH_Q2;
+    q = q * t + TANH_Q1;
+    q = q * t + 1.0f;
+    return ferry_clamp(x * p / q, -1.0f, 1.0f);
+}
+
+#endif

@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""Fits the coefficients of elementary.h: python3 fit_elementary.py (needs numpy, scipy, mpmath).
+
+Lawson's iteration (least squares with weights multiplied by the error) towards the smallest
+largest relative error, in double; the coefficients are then rounded to float, and the error of the
+float evaluation against the exact function is printed in units of 2^-23.
+"""
+import mpmath
+import numpy as np
+from scipy import special
+
+
+def chebyshev_nodes(low, high, count=2000):
+    return (low + high) / 2 + (high - low) / 2 * np.cos(np.pi * (np.arange(count) + 0.5) / count)
+
+
+def fit_rational(function, high, numerator, denominator):
+    """P(t)/Q(t) ~ function(t) on [0, high], Q(0) = 1; coefficients in ascending order."""
+    t = chebyshev_nodes(0, high)
+    f = np.array([float(function(mpmath.mpf(x))) for x in t])
+    weight, q_values, best = np.ones_like(t), np.ones_like(t), (np.inf, None, None)
+    for _ in range(60):
+        rows = np.hstack([np.vander(t, numerator + 1, increasing=True),
+                          -f[:, None] * np.vander(t, denominator + 1, increasing=True)[:, 1:]])
+        scale = np.sqrt(weight) / np.abs(f * q_values)
+        column = np.abs(rows * scale[:, None]).max(0)
+        x = np.linalg.lstsq(rows * scale[:, None] / column, f * scale, rcond=None)[0] / column
+        p, q = x[:numerator + 1], np.r_[1, x[numerator + 1:]]
+        q_values = np.polyval(q[::-1], t)
+        error = np.abs(np.polyval(p[::-1], t) / q_values / f - 1)
+        if error.max() < best[0]:
+            best = error.max(), p, q
+        weight = np.maximum(weight * error / (weight * error).sum(), 1e-12)
+    return best[1], best[2]
+
+
+def fit_exp(degree=4):
+    """g with exp(r) ~ 1 + r + r^2 g(r) on half an octave around 0."""
+    high = np.log(2) / 2 * 1.001
+    r = chebyshev_nodes(-high, high, 800)
+    g = np.array([float((mpmath.exp(x) - 1 - x) / x**2) for x in map(mpmath.mpf, r)])
+    rows, weight = np.vander(r, degree + 1, increasing=True), np.ones_like(r)
+    for _ in range(100):
+        scale = np.sqrt(weight) * r * r / np.exp(r)
+        c = np.linalg.lstsq(rows * scale[:, None], g * scale, rcond=None)[0]
+        error = np.abs((rows @ c - g) * r * r / np.exp(r))
+        weight = np.maximum(weight * error / (weight * error).sum(), 1e-14)
+    return c
+
+
+def horner(coefficients, t):
+    result = np.full_like(t, np.float32(coefficients[-1]))
+    for c in coefficients[-2::-1]:
+        result = result * t + np.float32(c)
+    return result
+
+
+def show(name, coefficients):
+    print(name, ", ".join(f"{np.float32(c)!r}" for c in coefficients))
+
+
+def report_odd(name, exact, limit, p, q):
+    x = np.linspace(-limit - 1, limit + 1, 2_000_001).astype(np.float32)
+    clamped = np.clip(x, np.float32(-limit), np.float32(limit))
+    t = clamped * clamped
+    y = np.clip(clamped * horner(p, t) / horner(q, t), -1, 1)
+    reference = exact(x.astype(np.float64))
+    error = np.abs(y - reference) / np.maximum(np.abs(reference), 1e-30)
+    show(name + " P", p)
+    show(name + " Q", q)
+    print(f"{name}: largest relative error {error.max() * 2**23:.2f} * 2^-23")
+
+
+if __name__ == "__main__":
+    mpmath.mp.dps = 40
+    odd = lambda f: lambda t: f(mpmath.sqrt(t)) / mpmath.sqrt(t)  # f(x)/x as a function of x^2
+    report_odd("erf", special.erf, 3.92, *fit_rational(odd(mpmath.erf), 3.92**2, 6, 4))
+    report_odd("tanh", np.tanh, 9.01, *fit_rational(odd(mpmath.tanh), 9.01**2, 5, 3))
+    show("exp", fit_exp())

@@ -1,0 +1,25 @@
+/* The table of kernels and its variants; see kernels.def for what each one computes. */
+#ifndef FERRY_MATH_KERNELS_H
+#define FERRY_MATH_KERNELS_H
+
+#include "ferry/ferry.h"
+
+enum { FERRY_PANEL = 16 /* columns of a panel, and lanes of a sum */ };
+
+typedef struct ferry_kernels {
+    const char *name;
+#define FERRY_KERNEL(name, parameters) void(*name) parameters;
+#include "math/kernels.def"
+} ferry_kernels;
+
+#define FERRY_KERNEL_VARIANT(variant, condition) extern const ferry_kernels ferry_kernels_##variant;
+#include "math/kernels.def"
+
+/* The variants this machine runs, best last; returns how many, at most capacity are written. */
+size_t ferry_kernels_available(const ferry_kernels **out, size_t capacity);
+
+/* NULL or "auto": the best one. UNSUPPORTED names what was asked for and what there is. */
+ferry_status ferry_kernels_choose(const char *wanted, const ferry_kernels **out,
+                                  ferry_error *error);
+
+#endif

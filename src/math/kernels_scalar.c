@@ -1,0 +1,104 @@
+/* The kernels in plain C: the specification of every variant's bits. */
+#include "math/elementary.h"
+#include "math/kernels.h"
+
+#include <math.h>
+
+static void matmul(const float *x, size_t ldx, const float *panels, const float *bias,
+                         float *y, size_t ldy, size_t T, size_t K, size_t N)
+{
+    for (size_t n = 0; n < N; n += FERRY_PANEL) {
+        const float *panel = panels + n * K; /* [K, 16] */
+        size_t columns = N - n < FERRY_PANEL ? N - n : FERRY_PANEL;
+        for (size_t t = 0; t < T; t++) {
+            float sum[FERRY_PANEL] = {0};
+            for (size_t k = 0; k < K; k++) {
+                for (size_t j = 0; j < FERRY_PANEL; j++)
+                    sum[j] = sum[j] + x[t * ldx + k] * panel[k * FERRY_PANEL + j];
+            }
+            for (size_t j = 0; j < columns; j++)
+                y[t * ldy + n + j] = bias != NULL ? sum[j] + bias[n + j] : sum[j];
+        }
+    }
+}
+
+/* The one tree: lanes 8 apart, then 4, 2, 1. */
+static float sum_lanes(float lane[FERRY_PANEL])
+{
+    for (size_t half = FERRY_PANEL / 2; half > 0; half /= 2) {
+        for (size_t i = 0; i < half; i++) lane[i] = lane[i] + lane[i + half];
+    }
+    return lane[0];
+}
+
+static void layer_norm(const float *x, const float *residual, const float *weight,
+                             const float *bias, float eps, float *y, size_t T, size_t N)
+{
+    for (size_t t = 0; t < T; t++) {
+        float lane[FERRY_PANEL] = {0};
+        for (size_t n = 0; n < N; n++) {
+            y[n] = residual != NULL ? x[n] + residual[n] : x[n];
+            lane[n % FERRY_PANEL] = lane[n % FERRY_PANEL] + y[n];
+        }
+        float mean = sum_lanes(lane) / (float)N;
+        float square[FERRY_PANEL] = {0};
+        for (size_t n = 0; n < N; n++) {
+            float centred = y[n] - mean;
+            y[n] = centred;
+            square[n % FERRY_PANEL] = square[n % FERRY_PANEL] + centred * centred;
+        }
+        float scale = 1.0f / sqrtf(sum_lanes(square) / (float)N + eps);
+        for (size_t n = 0; n < N; n++) y[n] = y[n] * scale * weight[n] + bias[n];
+        x += N;
+        y += N;
+        if (residual != NULL) residual += N;
+    }
+}
+
+static void softmax(float *x, size_t ldx, float scale, size_t T, size_t N)
+{
+    for (size_t t = 0; t < T; t++, x += ldx) {
+        float largest = x[0] * scale;
+        for (size_t n = 0; n < N; n++) {
+            x[n] = x[n] * scale;
+            largest = x[n] > largest ? x[n] : largest;
+        }
+        float lane[FERRY_PANEL] = {0};
+        for (size_t n = 0; n < N; n++) {
+            x[n] = ferry_exp(x[n] - largest);
+            lane[n % FERRY_PANEL] = lane[n % FERRY_PANEL] + x[n];
+        }
+        float inverse = 1.0f / sum_lanes(lane);
+        for (size_t n = 0; n < N; n++) x[n] = x[n] * inverse;
+    }
+}
+
+static void gelu(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = 0.5f * x[i] * (1.0f + ferry_erf(x[i] * GELU_SQRT_HALF));
+}
+
+static void gelu_tanh(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float inner = GELU_TANH_SCALE * (x[i] + GELU_TANH_CUBE * (x[i] * x[i] * x[i]));
+        x[i] = 0.5f * x[i] * (1.0f + ferry_tanh(inner));
+    }
+}
+
+static void dot_rows(const float *rows, const float *vector, float *out, size_t T, size_t N)
+{
+    for (size_t t = 0; t < T; t++) {
+        float lane[FERRY_PANEL] = {0};
+        for (size_t n = 0; n < N; n++)
+            lane[n % FERRY_PANEL] = lane[n % FERRY_PANEL] + rows[t * N + n] * vector[n];
+        out[t] = sum_lanes(lane);
+    }
+}
+
+const ferry_kernels ferry_kernels_scalar = {
+    .name = "scalar",
+#define FERRY_KERNEL(kernel, parameters) .kernel = kernel,
+#include "math/kernels.def"
+};

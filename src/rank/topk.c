@@ -1,0 +1,55 @@
+#include "rank/topk.h"
+
+#include <string.h>
+
+/* Whether a ranks before b. */
+static bool better(const ferry_catalog *catalog, ferry_recommendation a, ferry_recommendation b)
+{
+    if (a.score != b.score) return a.score > b.score;
+    const ferry_item *x = &catalog->items[a.item].item, *y = &catalog->items[b.item].item;
+    int order = strcmp(x->domain, y->domain);
+    return (order != 0 ? order : strcmp(x->id, y->id)) < 0;
+}
+
+/* Moves the entry at the root of heap[0, count) down until no child is worse than its parent. */
+static void sift_down(const ferry_catalog *catalog, ferry_recommendation *heap, size_t count)
+{
+    size_t at = 0;
+    ferry_recommendation moving = heap[0];
+    for (;;) {
+        size_t child = 2 * at + 1;
+        if (child >= count) break;
+        if (child + 1 < count && better(catalog, heap[child], heap[child + 1])) child++;
+        if (!better(catalog, moving, heap[child])) break;
+        heap[at] = heap[child];
+        at = child;
+    }
+    heap[at] = moving;
+}
+
+void ferry_topk_push(ferry_topk *top, size_t item, float score)
+{
+    ferry_recommendation entry = {item, score};
+    if (top->count == top->k) {
+        if (!better(top->catalog, entry, top->heap[0])) return;
+        top->heap[0] = entry;
+        sift_down(top->catalog, top->heap, top->count);
+        return;
+    }
+    size_t at = top->count++;
+    while (at > 0 && better(top->catalog, top->heap[(at - 1) / 2], entry)) {
+        top->heap[at] = top->heap[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    top->heap[at] = entry;
+}
+
+void ferry_topk_sort(ferry_topk *top)
+{
+    for (size_t rest = top->count; rest > 1; rest--) { /* the worst goes to the end */
+        ferry_recommendation worst = top->heap[0];
+        top->heap[0] = top->heap[rest - 1];
+        top->heap[rest - 1] = worst;
+        sift_down(top->catalog, top->heap, rest - 1);
+    }
+}

@@ -41,16 +41,16 @@ extern "C" {
 /* ---- status -------------------------------------------------------------------------------- */
 
 /* One list for the codes, their names and their texts: X(name, text). */
-#define FERRY_STATUS_LIST(X)                                                                       \
-    X(OK, "ok")                                                                                    \
-    X(INVALID_ARGUMENT, "an argument is outside its documented range")                             \
-    X(OUT_OF_MEMORY, "the allocator returned no memory")                                           \
-    X(IO, "a file could not be read or written")                                                   \
-    X(NOT_FOUND, "no such file, item, domain or field")                                            \
-    X(MALFORMED, "the bytes do not follow their format")                                           \
-    X(UNSUPPORTED, "well-formed, but not something this build can do")                             \
-    X(LIMIT, "larger than a documented limit")                                                     \
-    X(EMPTY_HISTORY, "the history has no event to recommend from")                                 \
+#define FERRY_STATUS_LIST(X)                                           \
+    X(OK, "ok")                                                        \
+    X(INVALID_ARGUMENT, "an argument is outside its documented range") \
+    X(OUT_OF_MEMORY, "the allocator returned no memory")               \
+    X(IO, "a file could not be read or written")                       \
+    X(NOT_FOUND, "no such file, item, domain or field")                \
+    X(MALFORMED, "the bytes do not follow their format")               \
+    X(UNSUPPORTED, "well-formed, but not something this build can do") \
+    X(LIMIT, "larger than a documented limit")                         \
+    X(EMPTY_HISTORY, "the history has no event to recommend from")     \
     X(CANCELLED, "stopped by the caller")
 
 typedef enum ferry_status {
@@ -132,8 +132,8 @@ typedef struct ferry_encoder_options {
  * UNSUPPORTED names an architecture, module, activation or tokenizer part that Ferry does not know.
  */
 FERRY_API ferry_status ferry_encoder_open(const ferry_file *files, size_t file_count,
-                                          const ferry_encoder_options *options,
-                                          ferry_encoder **out, ferry_error *error);
+                                          const ferry_encoder_options *options, ferry_encoder **out,
+                                          ferry_error *error);
 
 /* The same from a directory on disk, mapped read-only. Native builds only. */
 FERRY_API ferry_status ferry_encoder_open_directory(const char *path,
@@ -228,8 +228,8 @@ FERRY_API ferry_status ferry_catalog_save_directory(const ferry_catalog *catalog
 
 /* Opens catalog.json, items.jsonl and vectors.safetensors. Borrows the vectors' bytes. */
 FERRY_API ferry_status ferry_catalog_open(const ferry_file *files, size_t file_count,
-                                          const ferry_catalog_options *options,
-                                          ferry_catalog **out, ferry_error *error);
+                                          const ferry_catalog_options *options, ferry_catalog **out,
+                                          ferry_error *error);
 FERRY_API ferry_status ferry_catalog_open_directory(const char *path,
                                                     const ferry_catalog_options *options,
                                                     ferry_catalog **out, ferry_error *error);
@@ -255,9 +255,9 @@ typedef struct ferry_visitor ferry_visitor;
  * What an event weighs in the visitor's vector, X(name, text, weight). A rating's weight is
  * (value - 3) / 2 for a value of 1…5: 5 stars pull like a purchase, 1 star pushes as far away.
  */
-#define FERRY_BEHAVIOR_LIST(X)                                                                     \
-    X(PURCHASE, "purchase", 1.0f)                                                                  \
-    X(VIEW, "view", 0.25f)                                                                         \
+#define FERRY_BEHAVIOR_LIST(X)    \
+    X(PURCHASE, "purchase", 1.0f) \
+    X(VIEW, "view", 0.25f)        \
     X(RATING, "rating", 1.0f)
 
 typedef enum ferry_behavior {

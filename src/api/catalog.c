@@ -123,8 +123,9 @@ ferry_status ferry_catalog_encode(ferry_catalog *catalog, ferry_encoder *encoder
     ferry_status status = FERRY_OK;
     for (size_t first = 0; first < catalog->count && status == FERRY_OK; first += ITEMS_PER_CALL) {
         size_t rest = catalog->count - first;
-        status = encode_items(catalog, encoder, first, rest < ITEMS_PER_CALL ? rest : ITEMS_PER_CALL,
-                              &buffer, vectors + first * N, &forward, error);
+        status =
+            encode_items(catalog, encoder, first, rest < ITEMS_PER_CALL ? rest : ITEMS_PER_CALL,
+                         &buffer, vectors + first * N, &forward, error);
     }
     ferry_buffer_free(&buffer);
     if (status == FERRY_OK)

@@ -28,7 +28,8 @@ static void close_directory(void *user)
     directory *dir = user;
     for (size_t i = 0; i < dir->count; i++) {
         /* munmap wants a plain pointer; the bytes are ours */
-        if (dir->files[i].size > 0) munmap((void *)(uintptr_t)dir->files[i].data, dir->files[i].size);
+        if (dir->files[i].size > 0)
+            munmap((void *)(uintptr_t)dir->files[i].data, dir->files[i].size);
     }
     ferry_arena_free(&dir->arena);
     ferry_allocator allocator = dir->allocator;
@@ -65,8 +66,7 @@ static ferry_status map_file(directory *dir, const char *path, const char *name,
         data = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_PRIVATE, file, 0);
     int reason = errno;
     close(file);
-    if (data == MAP_FAILED)
-        return ferry_fail(error, FERRY_IO, "%s: %s", path, strerror(reason));
+    if (data == MAP_FAILED) return ferry_fail(error, FERRY_IO, "%s: %s", path, strerror(reason));
     ferry_file *added = &dir->files[dir->count];
     *added = (ferry_file){.data = data, .size = (size_t)about.st_size};
     dir->count++; /* from here on closing unmaps it */
@@ -89,7 +89,8 @@ static ferry_status map_folder(directory *dir, const char *root, const char *bel
         int size = snprintf(name, sizeof name, "%s%s", below, entry->d_name);
         int whole = snprintf(path, sizeof path, "%s/%s", root, name);
         if (size < 0 || (size_t)size >= sizeof name || whole < 0 || (size_t)whole >= sizeof path)
-            status = ferry_fail(error, FERRY_LIMIT, "%s: path longer than %d bytes", root, MAX_PATH);
+            status =
+                ferry_fail(error, FERRY_LIMIT, "%s: path longer than %d bytes", root, MAX_PATH);
         else if (stat(path, &about) != 0)
             continue; /* a dangling link */
         else if (S_ISREG(about.st_mode) && is_wanted(name))

@@ -271,7 +271,8 @@ int EXPORT(ferry_wasm_visitor_add)(ferry_visitor *visitor, const char *json, siz
 }
 
 /* {"k","domains":[…]?,"keepSeen"?}; the names belong to the tree, the list to the caller */
-static ferry_status read_options(const cJSON *json, ferry_recommend_options *out, ferry_error *error)
+static ferry_status read_options(const cJSON *json, ferry_recommend_options *out,
+                                 ferry_error *error)
 {
     const char *where = "recommend";
     const cJSON *domains = ferry_json_get(json, "domains");
@@ -305,8 +306,8 @@ static ferry_status recommend(ferry_visitor *visitor, const ferry_recommend_opti
     ferry_status status =
         ferry_visitor_recommend(visitor, &bounded, items, &count, &excluded, error);
     if (status == FERRY_OK)
-        status = ferry_recommendations_json(catalog, items, count, &excluded, &instance.result,
-                                            error);
+        status =
+            ferry_recommendations_json(catalog, items, count, &excluded, &instance.result, error);
     free(items);
     return status;
 }

@@ -23,11 +23,13 @@ ferry_status ferry_fail_memory(ferry_error *error, const char *what)
 const char *ferry_status_name(ferry_status status)
 {
     switch (status) {
-#define NAME(name, text)                                                                           \
-    case FERRY_##name: return #name;
+#define NAME(name, text) \
+    case FERRY_##name:   \
+        return #name;
         FERRY_STATUS_LIST(NAME)
 #undef NAME
-    case FERRY_STATUS_COUNT: break;
+    case FERRY_STATUS_COUNT:
+        break;
     }
     return NULL;
 }
@@ -35,11 +37,13 @@ const char *ferry_status_name(ferry_status status)
 const char *ferry_status_text(ferry_status status)
 {
     switch (status) {
-#define TEXT(name, text)                                                                           \
-    case FERRY_##name: return text;
+#define TEXT(name, text) \
+    case FERRY_##name:   \
+        return text;
         FERRY_STATUS_LIST(TEXT)
 #undef TEXT
-    case FERRY_STATUS_COUNT: break;
+    case FERRY_STATUS_COUNT:
+        break;
     }
     return NULL;
 }

@@ -5,16 +5,17 @@
 #include "ferry/ferry.h"
 
 /* Fills error (may be NULL) and returns status, so that it can stand behind `return`. */
-__attribute__((format(printf, 3, 4))) ferry_status
-ferry_fail(ferry_error *error, ferry_status status, const char *format, ...);
+__attribute__((format(printf, 3, 4))) ferry_status ferry_fail(ferry_error *error,
+                                                              ferry_status status,
+                                                              const char *format, ...);
 
 /* OUT_OF_MEMORY for what, e.g. "the vocabulary". */
 ferry_status ferry_fail_memory(ferry_error *error, const char *what);
 
-#define FERRY_TRY(call)                                                                            \
-    do {                                                                                           \
-        ferry_status try_status = (call);                                                          \
-        if (try_status != FERRY_OK) return try_status;                                             \
+#define FERRY_TRY(call)                                \
+    do {                                               \
+        ferry_status try_status = (call);              \
+        if (try_status != FERRY_OK) return try_status; \
     } while (0)
 
 #endif

@@ -153,7 +153,8 @@ static bool check_list(scanner *s, unsigned depth, bool is_object)
         if (is_object && !take(s, ':')) return fail(s, "expected ':'");
         if (!check_value(s, depth + 1)) return false;
         if (take(s, close)) return true;
-        if (!take(s, ',')) return fail(s, is_object ? "expected ',' or '}'" : "expected ',' or ']'");
+        if (!take(s, ','))
+            return fail(s, is_object ? "expected ',' or '}'" : "expected ',' or ']'");
     }
 }
 
@@ -161,13 +162,20 @@ static bool check_value(scanner *s, unsigned depth)
 {
     skip_space(s);
     switch (peek(s)) {
-    case '{': return check_list(s, depth, true);
-    case '[': return check_list(s, depth, false);
-    case '"': return check_string(s);
-    case 't': return check_word(s, "true");
-    case 'f': return check_word(s, "false");
-    case 'n': return check_word(s, "null");
-    default: return check_number(s);
+    case '{':
+        return check_list(s, depth, true);
+    case '[':
+        return check_list(s, depth, false);
+    case '"':
+        return check_string(s);
+    case 't':
+        return check_word(s, "true");
+    case 'f':
+        return check_word(s, "false");
+    case 'n':
+        return check_word(s, "null");
+    default:
+        return check_number(s);
     }
 }
 
@@ -185,5 +193,6 @@ ferry_status ferry_json_check(const char *text, size_t size, const char *name, f
     if (s.too_deep)
         return ferry_fail(error, FERRY_LIMIT, "%s: nested deeper than %d levels at byte %zu", name,
                           FERRY_JSON_MAX_DEPTH, s.at);
-    return ferry_fail(error, FERRY_MALFORMED, "%s: not JSON: %s at byte %zu", name, s.problem, s.at);
+    return ferry_fail(error, FERRY_MALFORMED, "%s: not JSON: %s at byte %zu", name, s.problem,
+                      s.at);
 }

@@ -10,8 +10,8 @@
 
 /*
  * One JSON value in UTF-8, white space around it. MALFORMED for anything else, and for U+0000 or
- * half a surrogate pair in a string; LIMIT past FERRY_JSON_MAX_SIZE or FERRY_JSON_MAX_DEPTH. name is
- * what messages call the text.
+ * half a surrogate pair in a string; LIMIT past FERRY_JSON_MAX_SIZE or FERRY_JSON_MAX_DEPTH. name
+ * is what messages call the text.
  */
 ferry_status ferry_json_check(const char *text, size_t size, const char *name, ferry_error *error);
 

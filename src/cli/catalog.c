@@ -5,9 +5,11 @@
 
 static const char help[] =
     "Usage: ferry catalog --items FILE… --text-model DIR --out DIR\n\n"
-    "Reads items, encodes each one's \"title | author | tags | description\", and writes a catalogue\n"
+    "Reads items, encodes each one's \"title | author | tags | description\", and writes a "
+    "catalogue\n"
     "directory: catalog.json, items.jsonl, vectors.safetensors.\n\n"
-    "  --items FILE      .jsonl, .csv or RecBole .item; may be given several times, and files named\n"
+    "  --items FILE      .jsonl, .csv or RecBole .item; may be given several times, and files "
+    "named\n"
     "                    without an option are items too; - is JSONL on stdin\n"
     "  --text-model DIR  a Hugging Face directory of a text encoder\n"
     "  --out DIR         made if it is not there\n"
@@ -95,14 +97,29 @@ int cli_catalog(int argc, char **argv)
                                .report = {.subcommand = "catalog", .unit = "items"}};
     for (int c; (c = getopt_long(argc, argv, "hq", known, NULL)) != -1;) {
         switch (c) {
-        case 'i': options.items.values[options.items.count++] = optarg; break;
-        case 't': options.text_model = optarg; break;
-        case 'o': options.out = optarg; break;
-        case 's': options.report.strict = true; break;
-        case 'K': options.kernels = optarg; break;
-        case 'q': options.report.quiet = true; break;
-        case 'h': fputs(help, stdout); return EXIT_OK;
-        default: return cli_usage("catalog", "unknown or incomplete option");
+        case 'i':
+            options.items.values[options.items.count++] = optarg;
+            break;
+        case 't':
+            options.text_model = optarg;
+            break;
+        case 'o':
+            options.out = optarg;
+            break;
+        case 's':
+            options.report.strict = true;
+            break;
+        case 'K':
+            options.kernels = optarg;
+            break;
+        case 'q':
+            options.report.quiet = true;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            return EXIT_OK;
+        default:
+            return cli_usage("catalog", "unknown or incomplete option");
         }
     }
     while (optind < argc) options.items.values[options.items.count++] = argv[optind++];

@@ -28,8 +28,8 @@ void cli_list_free(cli_list *list);
 
 /* getopt_long with the common options (-h, -q, --kernels) added by every subcommand's table. The
  * messages for wrong options are getopt's; what follows is for values. */
-#define CLI_COMMON_OPTIONS                                                                         \
-    {"help", no_argument, NULL, 'h'}, {"quiet", no_argument, NULL, 'q'},                           \
+#define CLI_COMMON_OPTIONS                                               \
+    {"help", no_argument, NULL, 'h'}, {"quiet", no_argument, NULL, 'q'}, \
         {"kernels", required_argument, NULL, 'K'}
 
 /* Prints to stderr "ferry SUBCOMMAND: message" and how to get help; returns EXIT_USAGE. */

@@ -11,11 +11,13 @@
 
 static const char help[] =
     "Usage: ferry encode --model DIR [--text TEXT]… [--out FILE.safetensors | --json]\n\n"
-    "Encodes texts; without --text, JSONL on stdin: {\"id\",\"text\"} a line. An id that is missing is\n"
+    "Encodes texts; without --text, JSONL on stdin: {\"id\",\"text\"} a line. An id that is "
+    "missing is\n"
     "the text's number, from 0.\n\n"
     "  --model DIR     a Hugging Face directory of a text encoder\n"
     "  --text TEXT     may be given several times\n"
-    "  --out FILE      one tensor \"embeddings\", F32 [texts, dimension], in the order of the texts\n"
+    "  --out FILE      one tensor \"embeddings\", F32 [texts, dimension], in the order of the "
+    "texts\n"
     "  --json          {\"id\",\"embedding\":[…]} a line on stdout; the default\n"
     "  --kernels NAME  auto, scalar, avx2, avx512: same result, other speed\n"
     "  --strict        a line that cannot be read is an error; else it is reported and left out\n"
@@ -194,15 +196,32 @@ int cli_encode(int argc, char **argv)
                               .report = {.subcommand = "encode", .unit = "texts"}};
     for (int c; (c = getopt_long(argc, argv, "hq", known, NULL)) != -1;) {
         switch (c) {
-        case 'm': options.model = optarg; break;
-        case 't': options.texts.values[options.texts.count++] = optarg; break;
-        case 'o': options.out = optarg; break;
-        case 'j': options.json = true; break;
-        case 's': options.report.strict = true; break;
-        case 'K': options.kernels = optarg; break;
-        case 'q': options.report.quiet = true; break;
-        case 'h': fputs(help, stdout); return EXIT_OK;
-        default: return cli_usage("encode", "unknown or incomplete option");
+        case 'm':
+            options.model = optarg;
+            break;
+        case 't':
+            options.texts.values[options.texts.count++] = optarg;
+            break;
+        case 'o':
+            options.out = optarg;
+            break;
+        case 'j':
+            options.json = true;
+            break;
+        case 's':
+            options.report.strict = true;
+            break;
+        case 'K':
+            options.kernels = optarg;
+            break;
+        case 'q':
+            options.report.quiet = true;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            return EXIT_OK;
+        default:
+            return cli_usage("encode", "unknown or incomplete option");
         }
     }
     if (optind < argc) return cli_usage("encode", "unexpected word \"%s\"", argv[optind]);

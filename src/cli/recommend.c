@@ -7,7 +7,8 @@
 
 static const char help[] =
     "Usage: ferry recommend --catalog DIR --history FILE [--domain NAME]… [-k N]\n\n"
-    "Ranks the items nearest to the weighted mean of the history: a purchase weighs 1, a view 0.25,\n"
+    "Ranks the items nearest to the weighted mean of the history: a purchase weighs 1, a view "
+    "0.25,\n"
     "a rating (value - 3) / 2. Items of the history are left out.\n\n"
     "  --catalog DIR     what 'ferry catalog' wrote\n"
     "  --history FILE    events as .jsonl, .csv or RecBole .inter; - is JSONL on stdin\n"
@@ -15,9 +16,11 @@ static const char help[] =
     "  --domain NAME     only items of this domain; may be given several times\n"
     "  -k N              how many (10)\n"
     "  --keep-seen       items of the history may be recommended again\n"
-    "  --json            one JSON object: {\"items\":[{\"rank\",\"id\",\"domain\",\"title\",\"score\"}…],\n"
+    "  --json            one JSON object: "
+    "{\"items\":[{\"rank\",\"id\",\"domain\",\"title\",\"score\"}…],\n"
     "                    \"excluded\":{\"seen\",\"disliked\",\"duplicate\",\"filtered\"}}\n"
-    "  --strict          an event that cannot be used is an error; else it is reported and left out\n"
+    "  --strict          an event that cannot be used is an error; else it is reported and left "
+    "out\n"
     "  --kernels NAME    auto, scalar, avx2, avx512: same result, other speed\n"
     "  -q, --quiet       no report of events left out\n"
     "  -h, --help\n";
@@ -126,20 +129,41 @@ int cli_recommend(int argc, char **argv)
         .domains = cli_list_make(argc), .k = 10, .report = {.subcommand = "recommend"}};
     for (int c; (c = getopt_long(argc, argv, "hqk:", known, NULL)) != -1;) {
         switch (c) {
-        case 'c': options.catalog = optarg; break;
-        case 'H': options.history = optarg; break;
-        case 'u': options.user = optarg; break;
-        case 'd': options.domains.values[options.domains.count++] = optarg; break;
+        case 'c':
+            options.catalog = optarg;
+            break;
+        case 'H':
+            options.history = optarg;
+            break;
+        case 'u':
+            options.user = optarg;
+            break;
+        case 'd':
+            options.domains.values[options.domains.count++] = optarg;
+            break;
         case 'k':
             if (!cli_parse_count("recommend", "-k", optarg, &options.k)) return EXIT_USAGE;
             break;
-        case 'S': options.keep_seen = true; break;
-        case 'j': options.json = true; break;
-        case 's': options.report.strict = true; break;
-        case 'K': options.kernels = optarg; break;
-        case 'q': options.report.quiet = true; break;
-        case 'h': fputs(help, stdout); return EXIT_OK;
-        default: return cli_usage("recommend", "unknown or incomplete option");
+        case 'S':
+            options.keep_seen = true;
+            break;
+        case 'j':
+            options.json = true;
+            break;
+        case 's':
+            options.report.strict = true;
+            break;
+        case 'K':
+            options.kernels = optarg;
+            break;
+        case 'q':
+            options.report.quiet = true;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            return EXIT_OK;
+        default:
+            return cli_usage("recommend", "unknown or incomplete option");
         }
     }
     if (optind < argc) return cli_usage("recommend", "unexpected word \"%s\"", argv[optind]);

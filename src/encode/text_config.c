@@ -44,8 +44,8 @@ static ferry_status read_activation(const cJSON *json, const char *where, ferry_
         }
     }
     return ferry_fail(error, FERRY_UNSUPPORTED,
-                      "%s: hidden_act \"%s\"; known: gelu, gelu_new, gelu_pytorch_tanh, relu", where,
-                      name);
+                      "%s: hidden_act \"%s\"; known: gelu, gelu_new, gelu_pytorch_tanh, relu",
+                      where, name);
 }
 
 static ferry_status expect_text(const cJSON *json, const char *key, const char *where,
@@ -89,7 +89,8 @@ static ferry_status read_transformer(const cJSON *json, const char *where, ferry
     double eps = 1e-12;
     FERRY_TRY(ferry_json_number(json, "layer_norm_eps", where, &eps, error));
     if (!(eps >= 0.0 && eps < 1.0))
-        return ferry_fail(error, FERRY_MALFORMED, "%s: layer_norm_eps %g, expected 0…1", where, eps);
+        return ferry_fail(error, FERRY_MALFORMED, "%s: layer_norm_eps %g, expected 0…1", where,
+                          eps);
     out->eps = (float)eps;
     return read_activation(json, where, &out->activation, error);
 }
@@ -112,9 +113,10 @@ static ferry_status read_max_tokens(ferry_files files, ferry_text_config *out, f
         cJSON_Delete(json);
         FERRY_TRY(status);
         if (lower)
-            return ferry_fail(error, FERRY_UNSUPPORTED,
-                              "%s: do_lower_case true; only the tokenizer's own lower-casing is known",
-                              file->name);
+            return ferry_fail(
+                error, FERRY_UNSUPPORTED,
+                "%s: do_lower_case true; only the tokenizer's own lower-casing is known",
+                file->name);
         if (limit > out->positions)
             return ferry_fail(error, FERRY_MALFORMED,
                               "%s: max_seq_length %zu, but config.json has %zu positions",
@@ -144,11 +146,11 @@ static const struct {
     const char *mode; /* as newer files name it */
     const char *flag; /* as older ones switch it on */
     ferry_pooling pooling;
-} pooling_modes[] = {{"mean", "pooling_mode_mean_tokens", FERRY_POOLING_MEAN},
-                     {"cls", "pooling_mode_cls_token", FERRY_POOLING_CLS},
-                     {"max", "pooling_mode_max_tokens", FERRY_POOLING_MAX},
-                     {"mean_sqrt_len_tokens", "pooling_mode_mean_sqrt_len_tokens",
-                      FERRY_POOLING_MEAN_SQRT_LENGTH}};
+} pooling_modes[] = {
+    {"mean", "pooling_mode_mean_tokens", FERRY_POOLING_MEAN},
+    {"cls", "pooling_mode_cls_token", FERRY_POOLING_CLS},
+    {"max", "pooling_mode_max_tokens", FERRY_POOLING_MAX},
+    {"mean_sqrt_len_tokens", "pooling_mode_mean_sqrt_len_tokens", FERRY_POOLING_MEAN_SQRT_LENGTH}};
 enum { POOLING_MODES = sizeof pooling_modes / sizeof *pooling_modes };
 
 static ferry_status read_pooling_mode(const cJSON *json, const char *where, ferry_pooling *out,

@@ -26,8 +26,8 @@ static void embed(const ferry_transformer *m, const int32_t *ids, const size_t *
                 x[t * hidden + n] = word[n] + m->token_type_embeddings[n] + position[n];
         }
     }
-    m->kernels->layer_norm(x, NULL, m->embedding_norm.weight, m->embedding_norm.bias,
-                           m->config.eps, x, starts[texts], hidden);
+    m->kernels->layer_norm(x, NULL, m->embedding_norm.weight, m->embedding_norm.bias, m->config.eps,
+                           x, starts[texts], hidden);
 }
 
 /* context[t] = softmax(q k' / sqrt(D)) v for one text of T tokens, head by head */
@@ -53,9 +53,15 @@ static void attend(const ferry_transformer *m, const float *query_key_value, flo
 static void activate(const ferry_transformer *m, float *x, size_t count)
 {
     switch (m->config.activation) {
-    case FERRY_ACTIVATION_GELU: m->kernels->gelu(x, count); break;
-    case FERRY_ACTIVATION_GELU_TANH: m->kernels->gelu_tanh(x, count); break;
-    case FERRY_ACTIVATION_RELU: ferry_relu(x, count); break;
+    case FERRY_ACTIVATION_GELU:
+        m->kernels->gelu(x, count);
+        break;
+    case FERRY_ACTIVATION_GELU_TANH:
+        m->kernels->gelu_tanh(x, count);
+        break;
+    case FERRY_ACTIVATION_RELU:
+        ferry_relu(x, count);
+        break;
     }
 }
 

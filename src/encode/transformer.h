@@ -61,8 +61,8 @@ ferry_status ferry_transformer_load(const ferry_file *weights, const ferry_text_
 
 /*
  * Encodes several texts lying one behind another, without padding: text i has the tokens
- * ids[starts[i]] … ids[starts[i + 1] - 1]; starts [texts + 1], starts[texts] <= rows, every text has
- * 1…max_tokens tokens, every id is below V. The last hidden states are then in workspace.x
+ * ids[starts[i]] … ids[starts[i + 1] - 1]; starts [texts + 1], starts[texts] <= rows, every text
+ * has 1…max_tokens tokens, every id is below V. The last hidden states are then in workspace.x
  * [starts[texts], hidden]. Rows depend only on their own text, so packing changes no bit.
  */
 void ferry_transformer_forward(ferry_transformer *transformer, const int32_t *ids,

@@ -10,7 +10,7 @@ enum { MAX_NAME = 192 };
 typedef struct loader {
     const ferry_file *file;
     ferry_safetensors tensors;
-    const char *prefix; /* "" or "bert." */
+    const char *prefix;  /* "" or "bert." */
     ferry_arena *arena;  /* what stays */
     ferry_arena scratch; /* the tensor list, until loading is done */
     const ferry_text_config *config;
@@ -112,10 +112,10 @@ static ferry_status load_linear(loader *load, const char *const *names, size_t c
 
 static ferry_status load_block(loader *load, size_t layer, ferry_block *out)
 {
-    static const char *const parts[] = {
-        "attention.self.query",       "attention.self.key", "attention.self.value",
-        "attention.output.dense",     "intermediate.dense", "output.dense",
-        "attention.output.LayerNorm", "output.LayerNorm"};
+    static const char *const parts[] = {"attention.self.query",       "attention.self.key",
+                                        "attention.self.value",       "attention.output.dense",
+                                        "intermediate.dense",         "output.dense",
+                                        "attention.output.LayerNorm", "output.LayerNorm"};
     enum { PARTS = sizeof parts / sizeof *parts };
     char text[PARTS][MAX_NAME / 2];
     const char *name[PARTS];

@@ -9,10 +9,10 @@ enum { MAX_VARIANTS = 8 };
 size_t ferry_kernels_available(const ferry_kernels **out, size_t capacity)
 {
     size_t count = 0;
-#define FERRY_KERNEL_VARIANT(variant, condition)                                                   \
-    if (condition) {                                                                               \
-        if (count < capacity) out[count] = &ferry_kernels_##variant;                               \
-        count++;                                                                                   \
+#define FERRY_KERNEL_VARIANT(variant, condition)                     \
+    if (condition) {                                                 \
+        if (count < capacity) out[count] = &ferry_kernels_##variant; \
+        count++;                                                     \
     }
 #include "math/kernels.def"
     return count;
@@ -33,8 +33,8 @@ ferry_status ferry_kernels_choose(const char *wanted, const ferry_kernels **out,
         strncat(names, available[i]->name, sizeof names - strlen(names) - 1);
     }
     *out = NULL;
-    return ferry_fail(error, FERRY_UNSUPPORTED,
-                      "kernels \"%s\" do not run here; available: auto%s", wanted, names);
+    return ferry_fail(error, FERRY_UNSUPPORTED, "kernels \"%s\" do not run here; available: auto%s",
+                      wanted, names);
 }
 
 ferry_status ferry_kernels_name(const char *wanted, const char **out, ferry_error *error)

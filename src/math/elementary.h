@@ -14,7 +14,8 @@
 #define EXP_LOWEST -87.3365447f /* below: 0, no denormals; ln of the smallest normal float */
 #define EXP_HIGHEST 88.3762589f /* above: clamped to exp of this */
 #define EXP_LOG2E 1.44269504f
-#define EXP_ROUND 12582912.0f /* 1.5 * 2^23: adding it leaves the rounded integer in the low bits */
+#define EXP_ROUND 12582912.0f /* 1.5 * 2^23: adding it leaves the rounded integer in the low bits \
+                               */
 #define EXP_LN2_HIGH 0.693359375f
 #define EXP_LN2_LOW -2.12194440e-4f
 #define EXP_C2 4.9999994e-01f
@@ -49,8 +50,8 @@
 #define TANH_Q2 2.3760576e-02f
 #define TANH_Q3 2.280124e-04f
 
-#define GELU_SQRT_HALF 0.70710678f       /* GELU(x) = x/2 (1 + erf(x / sqrt 2)) */
-#define GELU_TANH_SCALE 0.79788456f      /* sqrt(2 / pi), of the tanh form */
+#define GELU_SQRT_HALF 0.70710678f  /* GELU(x) = x/2 (1 + erf(x / sqrt 2)) */
+#define GELU_TANH_SCALE 0.79788456f /* sqrt(2 / pi), of the tanh form */
 #define GELU_TANH_CUBE 0.044715f
 
 static inline float ferry_clamp(float x, float low, float high)

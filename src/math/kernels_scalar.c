@@ -4,8 +4,8 @@
 
 #include <math.h>
 
-static void matmul(const float *x, size_t ldx, const float *panels, const float *bias,
-                         float *y, size_t ldy, size_t T, size_t K, size_t N)
+static void matmul(const float *x, size_t ldx, const float *panels, const float *bias, float *y,
+                   size_t ldy, size_t T, size_t K, size_t N)
 {
     for (size_t n = 0; n < N; n += FERRY_PANEL) {
         const float *panel = panels + n * K; /* [K, 16] */
@@ -32,7 +32,7 @@ static float sum_lanes(float lane[FERRY_PANEL])
 }
 
 static void layer_norm(const float *x, const float *residual, const float *weight,
-                             const float *bias, float eps, float *y, size_t T, size_t N)
+                       const float *bias, float eps, float *y, size_t T, size_t N)
 {
     for (size_t t = 0; t < T; t++) {
         float lane[FERRY_PANEL] = {0};
@@ -75,8 +75,7 @@ static void softmax(float *x, size_t ldx, float scale, size_t T, size_t N)
 
 static void gelu(float *x, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        x[i] = 0.5f * x[i] * (1.0f + ferry_erf(x[i] * GELU_SQRT_HALF));
+    for (size_t i = 0; i < n; i++) x[i] = 0.5f * x[i] * (1.0f + ferry_erf(x[i] * GELU_SQRT_HALF));
 }
 
 static void gelu_tanh(float *x, size_t n)

@@ -30,7 +30,7 @@ struct ferry_catalog {
     size_t count, capacity;
     uint32_t *slots; /* [slot_count], a power of two: id's hash -> newest item, chained by next */
     size_t slot_count;
-    const char **domains; /* [domain_count] of [domain_capacity], in order of appearance */
+    const char **domains;   /* [domain_count] of [domain_capacity], in order of appearance */
     uint32_t *domain_order; /* [domain_count] the same, sorted by name */
     size_t domain_count, domain_capacity, domain_order_capacity;
 

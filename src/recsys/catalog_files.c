@@ -91,11 +91,11 @@ static ferry_status read_json(const cJSON *json, const char *where, ferry_catalo
     FERRY_TRY(ferry_json_size_required(json, "version", where, UINT32_MAX, &version, error));
     if (strcmp(format, CATALOG_FORMAT) != 0 || version != CATALOG_VERSION)
         return ferry_fail(error, FERRY_UNSUPPORTED,
-                          "%s: format \"%s\" version %zu, expected \"%s\" version %d", where, format,
-                          version, CATALOG_FORMAT, CATALOG_VERSION);
+                          "%s: format \"%s\" version %zu, expected \"%s\" version %d", where,
+                          format, version, CATALOG_FORMAT, CATALOG_VERSION);
     FERRY_TRY(ferry_json_size_required(json, "count", where, FERRY_MAX_ITEMS, count, error));
-    FERRY_TRY(ferry_json_size_required(json, "dimension", where, MAX_DIMENSION,
-                                       &catalog->dimension, error));
+    FERRY_TRY(ferry_json_size_required(json, "dimension", where, MAX_DIMENSION, &catalog->dimension,
+                                       error));
     FERRY_TRY(ferry_json_string(json, "text_model", where, &model, error));
     catalog->model = ferry_arena_text(&catalog->arena, model, strlen(model));
     return catalog->model != NULL ? FERRY_OK : ferry_fail_memory(error, where);
@@ -115,12 +115,12 @@ static ferry_status load_vectors(ferry_catalog *catalog, const ferry_file *file,
     const ferry_tensor *text = ferry_safetensors_find(&tensors, "text");
     if (text == NULL)
         return ferry_fail(error, FERRY_NOT_FOUND, "%s: tensor \"text\" is missing", file->name);
-    if (text->rank != 2 || text->shape[0] != catalog->count ||
-        text->shape[1] != catalog->dimension)
-        return ferry_fail(error, FERRY_MALFORMED,
-                          "%s: tensor \"text\" has %zu numbers, expected [%zu, %zu] from items.jsonl "
-                          "and catalog.json",
-                          file->name, text->count, catalog->count, catalog->dimension);
+    if (text->rank != 2 || text->shape[0] != catalog->count || text->shape[1] != catalog->dimension)
+        return ferry_fail(
+            error, FERRY_MALFORMED,
+            "%s: tensor \"text\" has %zu numbers, expected [%zu, %zu] from items.jsonl "
+            "and catalog.json",
+            file->name, text->count, catalog->count, catalog->dimension);
     FERRY_TRY(ferry_tensor_as_f32(text, &catalog->arena, &catalog->vectors, error));
     for (size_t i = 0; i < catalog->count; i++) {
         const float *row = catalog->vectors + i * catalog->dimension;
@@ -146,7 +146,8 @@ ferry_status ferry_catalog_load(ferry_catalog *catalog, ferry_files files, ferry
     ferry_status status = read_json(json, about->name, catalog, &count, error);
     cJSON_Delete(json);
     FERRY_TRY(status);
-    FERRY_TRY(ferry_catalog_read_items(catalog, items, FERRY_TABLE_JSONL, refuse_none, NULL, error));
+    FERRY_TRY(
+        ferry_catalog_read_items(catalog, items, FERRY_TABLE_JSONL, refuse_none, NULL, error));
     if (catalog->count != count)
         return ferry_fail(error, FERRY_MALFORMED, "%s has %zu items, but catalog.json says %zu",
                           items->name, catalog->count, count);

@@ -25,7 +25,8 @@ ferry_status ferry_visitor_create(const ferry_catalog *catalog, ferry_visitor **
     visitor->wanted = ferry_allocate(allocator, domains, 1);
     visitor->vector = ferry_allocate(allocator, catalog->dimension, sizeof(float));
     visitor->scores = ferry_allocate(allocator, items, sizeof(float));
-    if (visitor->seen == NULL || visitor->wanted == NULL || visitor->vector == NULL || visitor->scores == NULL) {
+    if (visitor->seen == NULL || visitor->wanted == NULL || visitor->vector == NULL ||
+        visitor->scores == NULL) {
         ferry_visitor_close(visitor);
         return ferry_fail_memory(error, "the visitor");
     }
@@ -69,7 +70,8 @@ ferry_status ferry_event_weight(ferry_behavior behavior, double value, float *ou
             return ferry_fail(error, FERRY_INVALID_ARGUMENT, "rating %g, expected 1…5", value);
         *out = ((float)value - 3.0f) / 2.0f;
         return FERRY_OK;
-    case FERRY_BEHAVIOR_COUNT: break;
+    case FERRY_BEHAVIOR_COUNT:
+        break;
     }
     return ferry_fail(error, FERRY_INVALID_ARGUMENT, "behavior %d is none of ferry_behavior",
                       (int)behavior);
@@ -147,9 +149,8 @@ static ferry_status is_wanted(table_reader *reader, const char *user, bool *want
     }
     if (strcmp(reader->only_user, user) == 0) return FERRY_OK;
     reader->several_users = true; /* ends the reading: no single row is to blame */
-    return ferry_fail(error, FERRY_CANCELLED,
-                      "events of several users (\"%s\", \"%s\"…): name one", reader->only_user,
-                      user);
+    return ferry_fail(error, FERRY_CANCELLED, "events of several users (\"%s\", \"%s\"…): name one",
+                      reader->only_user, user);
 }
 
 static ferry_status add_row(void *user, const ferry_event_row *row, ferry_error *error)

@@ -1,0 +1,192 @@
+"""Writes unicode_tables.inc from the behaviour of the pinned `tokenizers`.
+
+    python make_unicode_tables.py > unicode_tables.inc     (requirements: native-tests/golden)
+
+BERT's normalizer in `tokenizers` mixes several versions of Unicode: control characters,
+punctuation and marks from one crate, decompositions from another, letter case from Rust itself.
+No published table agrees with it, so every code point is put through it here, one question a time.
+"""
+
+import unicodedata
+
+import tokenizers
+from tokenizers import AddedToken, Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import NFD, BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+
+CONTROL, SPACE, PUNCTUATION, UPPER, DECOMPOSES, MARK, REORDERS, WORD = (1 << i for i in range(8))
+BLOCK_BITS = 5
+LAST = 0x110000
+HANGUL = range(0xAC00, 0xD7A4)
+
+
+def bert(**on):
+    off = dict(
+        clean_text=False, handle_chinese_chars=False, strip_accents=False, lowercase=False
+    )
+    return BertNormalizer(**{**off, **on}).normalize_str
+
+
+CLEAN, STRIP, LOWER = bert(clean_text=True), bert(strip_accents=True), bert(lowercase=True)
+CHINESE = bert(handle_chinese_chars=True)
+DECOMPOSE = NFD().normalize_str
+SPLIT = BertPreTokenizer().pre_tokenize_str
+
+
+def is_chinese(c):  # unicode.c says the same
+    return (
+        0x3400 <= c <= 0x4DBF
+        or 0x4E00 <= c <= 0x9FFF
+        or 0xF900 <= c <= 0xFAFF
+        or 0x20000 <= c <= 0x2A6DF
+        or 0x2A700 <= c <= 0x2B81F
+        or 0x2B920 <= c <= 0x2CEAF
+        or 0x2F800 <= c <= 0x2FA1F
+    )
+
+
+def word_characters():
+    """Which code points \\w matches, seen by a single_word token that they stop from matching."""
+    tokenizer = Tokenizer(WordPiece({"[UNK]": 0, "x": 1}, unk_token="[UNK]"))
+    tokenizer.add_tokens([AddedToken("x", single_word=True, normalized=False)])
+    return lambda char: tokenizer.encode("x" + char).ids[0] != 1
+
+
+def swaps(first, second):
+    return first != second and DECOMPOSE("a" + first + second) == "a" + second + first
+
+
+def combining_class(char, ladder):
+    """The canonical combining class, by where the char is sorted among marks of known classes."""
+    if not swaps("\u0345", char) and not swaps(char, "\u0334"):
+        return 0
+    return min(k for k, mark in ladder.items() if not swaps(char, mark))
+
+
+def survey():
+    is_word = word_characters()
+    ladder = {}  # the oldest mark of every class: its class is settled, whatever the version
+    for c in range(LAST):
+        ladder.setdefault(unicodedata.combining(chr(c)), chr(c))
+    ladder = {k: mark for k, mark in ladder.items() if k == 1 or k > 1 and swaps(mark, "\u0334")}
+    assert {1, 9, 216, 220, 230, 240} <= set(ladder)
+    classes, lower, strip, reorders = [0] * LAST, {}, {}, {}
+    for c in range(LAST):
+        if 0xD800 <= c <= 0xDFFF:
+            continue
+        char, flags = chr(c), 0
+        cleaned, pieces = CLEAN("a" + char + "b"), len(SPLIT("a" + char + "b"))
+        assert cleaned in ("ab", "a b", "a" + char + "b")
+        flags |= CONTROL * (cleaned == "ab") | SPACE * (pieces == 2) | PUNCTUATION * (pieces == 3)
+        assert flags & CONTROL or (cleaned == "a b") == bool(flags & SPACE)
+        assert (CHINESE(char) == " " + char + " ") == is_chinese(c)
+        flags |= WORD * is_word(char)
+        lowered, stripped = LOWER(char), STRIP(char)
+        if lowered != char:
+            flags |= UPPER
+            lower[c] = lowered
+        if stripped == "":
+            flags |= MARK
+        elif stripped != char:
+            flags |= DECOMPOSES
+            strip[c] = stripped
+        if DECOMPOSE(char) == char:
+            order = combining_class(char, ladder)
+            if order:
+                flags |= REORDERS
+                if stripped != "":
+                    reorders[c] = order
+                assert lowered == char and not flags & (SPACE | PUNCTUATION)
+        classes[c] = flags
+    return classes, lower, strip, reorders
+
+
+def check(classes, strip):
+    """What bert_normalizer.c takes for granted."""
+    for c, text in strip.items():
+        parts = [ord(p) for p in DECOMPOSE(chr(c))]
+        assert text == "".join(chr(p) for p in parts if not classes[p] & MARK)
+        assert not classes[ord(text[0])] & REORDERS  # a starter comes first ...
+        kept = [classes[p] for p in parts if not classes[p] & MARK]
+        dropped_starter = any(classes[p] & (MARK | REORDERS) == MARK for p in parts)
+        assert not (dropped_starter and any(f & REORDERS for f in kept))  # ... and ends nothing
+        assert len(text) == 1 or not any(classes[ord(p)] & (SPACE | PUNCTUATION) for p in text)
+    for c in range(LAST):
+        if classes[c] & MARK and not 0xD800 <= c <= 0xDFFF:
+            parts = [classes[ord(p)] for p in DECOMPOSE(chr(c))]
+            # A starter anywhere in it ends the run of marks that is being sorted.
+            classes[c] |= REORDERS * all(f & REORDERS for f in parts)
+
+
+def case_runs(lower):
+    """(first, last, stride, delta): one line for the many letters that move alike."""
+    runs = []
+    for c in sorted(c for c in lower if len(lower[c]) == 1):
+        delta = ord(lower[c]) - c
+        if runs:
+            first, last, stride, d = runs[-1]
+            step = c - last
+            if d == delta and (step == stride or (first == last and step <= 2)):
+                runs[-1] = (first, c, step, d)
+                continue
+        runs.append((c, c, 1, delta))
+    return runs
+
+
+def show(kind, name, values, per_line=16):
+    print(f"static const {kind} {name}[] = {{")
+    for i in range(0, len(values), per_line):
+        print("    " + ", ".join(values[i : i + per_line]) + ",")
+    print("};\n")
+
+
+def two_stages(classes):
+    size = 1 << BLOCK_BITS
+    blocks, index = {}, []
+    for start in range(0, LAST, size):
+        block = tuple(classes[start : start + size])
+        index.append(blocks.setdefault(block, len(blocks)))
+    return index, blocks
+
+
+def main():
+    classes, lower, strip, reorders = survey()
+    check(classes, strip)
+    assert [c for c in lower if len(lower[c]) > 1] == [0x130] and lower[0x130] == "i\u0307"
+    for c in HANGUL:  # unicode.c does these by arithmetic
+        assert strip.pop(c) == DECOMPOSE(chr(c))
+    single = {c: ord(t) for c, t in strip.items() if len(t) == 1}
+    near = sorted((c, t) for c, t in single.items() if c < 0x10000 and t < 0x10000)
+    far = sorted((c, t) for c, t in single.items() if c >= 0x10000 or t >= 0x10000)
+    several = sorted((c, [*map(ord, t), 0]) for c, t in strip.items() if len(t) > 1)
+    assert len(near) + len(far) + len(several) == len(strip) and max(map(len, strip.values())) == 3
+    index, blocks = two_stages(classes)
+    # A stage above: chunks of 16 blocks, most of which are the same again.
+    chunks, top = {}, []
+    for i in range(0, len(index), 16):
+        top.append(chunks.setdefault(tuple(index[i : i + 16]), len(chunks)))
+    assert len(chunks) <= 256
+
+    print(f"/* Written by make_unicode_tables.py from tokenizers {tokenizers.__version__}. */\n")
+    print("/* [c >> 9] -> chunk; [chunk * 16 + (c >> 5 & 15)] -> block; [block * 32 + (c & 31)] */")
+    show("uint8_t", "class_top", [str(v) for v in top], 24)
+    show("uint16_t", "class_chunk", [str(v) for chunk in chunks for v in chunk], 16)
+    show("uint8_t", "class_block", [str(v) for block in blocks for v in block], 32)
+    print("/* Letters that change in lower case: first, last, stride, what to add. */")
+    runs = case_runs(lower)
+    show("case_run", "case_runs", [f"{{0x{a:X}, 0x{b:X}, {s}, {d}}}" for a, b, s, d in runs], 4)
+    print("/* Decomposed, marks dropped: code point, what is left. Sorted. */")
+    show("uint16_t", "strip_near", [f"0x{c:04X}, 0x{t:04X}" for c, t in near], 6)
+    show("uint32_t", "strip_far", [f"0x{c:X}, 0x{t:X}" for c, t in far], 6)
+    print("/* Those of which two or three are left: code point, what is left, perhaps a 0. */")
+    show("uint32_t", "strip_several", [", ".join(f"0x{v:X}" for v in (c, *t[:3])) for c, t in several], 3)
+    print("/* Marks that are not dropped but sorted: code point, combining class. */")
+    show("uint32_t", "reorder_class", [f"0x{c:X}, {k}" for c, k in sorted(reorders.items())], 6)
+    size = len(top) + 32 * len(chunks) + 32 * len(blocks) + 16 * len(runs)
+    size += 4 * len(near) + 8 * len(far) + 16 * len(several) + 8 * len(reorders)
+    print(f"/* {size} bytes. */")
+
+
+if __name__ == "__main__":
+    main()

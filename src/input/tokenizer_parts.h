@@ -1,0 +1,62 @@
+/* What a tokenizer is made of; for the files that open it and run it. */
+#ifndef FERRY_INPUT_TOKENIZER_PARTS_H
+#define FERRY_INPUT_TOKENIZER_PARTS_H
+
+#include <cJSON.h>
+
+#include "input/added_tokens.h"
+#include "input/bert_normalizer.h"
+#include "input/tokenizer.h"
+#include "input/wordpiece.h"
+
+struct ferry_tokenizer {
+    ferry_allocator allocator;
+    ferry_arena arena; /* of before and after */
+    ferry_bert_normalizer normalizer;
+    ferry_bert_normalizer plain; /* for text that is normalised already: it only splits */
+    ferry_wordpiece model;
+    ferry_added_set raw;        /* sought in the text as it is */
+    ferry_added_set normalized; /* sought in what the normalizer made of it */
+    int32_t *before, *after;    /* [before_count], [after_count] special tokens */
+    size_t before_count, after_count;
+    size_t vocab_size;
+
+    /* scratch, kept from call to call */
+    char *word; /* [ferry_bert_word_capacity(model.max_chars)] */
+    ferry_buffer text, normalized_text;
+};
+
+enum { FERRY_TOKENIZER_MAX_WORD = 1 << 16 }; /* max_input_chars_per_word */
+
+/*
+ * Each fills normalizer's flags, model, raw, normalized, before, after and vocab_size of a zeroed
+ * tokenizer with allocator and arena in place. On failure ferry_tokenizer_close cleans up.
+ */
+ferry_status ferry_tokenizer_read_json(ferry_tokenizer *tokenizer, const ferry_file *json,
+                                       ferry_error *error);
+ferry_status ferry_tokenizer_read_vocab(ferry_tokenizer *tokenizer, const ferry_file *vocab,
+                                        const ferry_file *config, ferry_error *error);
+
+/* ---- steps the two have in common ---- */
+
+/* Builds model.pieces; what as in ferry_trie_build. */
+ferry_status ferry_tokenizer_set_pieces(ferry_tokenizer *tokenizer, ferry_trie_entry *entries,
+                                        size_t count, bool keep_last, const char *prefix,
+                                        const char *what, ferry_error *error);
+/* Id of a piece, or -1. */
+int32_t ferry_tokenizer_piece(const ferry_tokenizer *tokenizer, const char *content);
+/* Checks the tokens' ids against the pieces and builds raw and normalized. */
+ferry_status ferry_tokenizer_set_added(ferry_tokenizer *tokenizer, const ferry_added_token *tokens,
+                                       size_t count, const char *name, ferry_error *error);
+/* content and flags of an object as tokenizer.json and tokenizer_config.json have it; id is -1. The
+ * content belongs to the tree. */
+ferry_status ferry_tokenizer_read_added(const cJSON *object, const char *name,
+                                        ferry_added_token *out, ferry_error *error);
+/* Special tokens around the text. Copies. */
+ferry_status ferry_tokenizer_set_frame(ferry_tokenizer *tokenizer, const int32_t *before,
+                                       size_t before_count, const int32_t *after,
+                                       size_t after_count, ferry_error *error);
+/* An id below INT32_MAX that vocab_size then covers. false if value is none. */
+bool ferry_tokenizer_take_id(ferry_tokenizer *tokenizer, double value, int32_t *id);
+
+#endif

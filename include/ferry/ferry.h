@@ -165,7 +165,7 @@ FERRY_API ferry_status ferry_encoder_tokenize(ferry_encoder *encoder, ferry_text
 /* ---- tables -------------------------------------------------------------------------------- */
 
 typedef enum ferry_table_format {
-    FERRY_TABLE_AUTO, /* by the file's name: .csv, .jsonl/.ndjson, .item/.inter (RecBole) */
+    FERRY_TABLE_AUTO, /* by the name: .csv, .tsv, .jsonl, .ndjson, .item or .inter (RecBole) */
     FERRY_TABLE_CSV,
     FERRY_TABLE_JSONL,
     FERRY_TABLE_RECBOLE

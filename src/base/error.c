@@ -2,6 +2,18 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+
+/* A message that was cut may end inside a UTF-8 character: such an end goes too. */
+static void drop_cut_character(char *message)
+{
+    size_t size = strlen(message), start = size;
+    while (start > 0 && ((unsigned char)message[start - 1] & 0xC0) == 0x80) start--;
+    if (start == 0) return;
+    unsigned lead = (unsigned char)message[start - 1];
+    size_t expected = lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : lead >= 0xC0 ? 1 : 0;
+    if (size - start < expected) message[start - 1] = '\0';
+}
 
 ferry_status ferry_fail(ferry_error *error, ferry_status status, const char *format, ...)
 {
@@ -9,8 +21,9 @@ ferry_status ferry_fail(ferry_error *error, ferry_status status, const char *for
         error->status = status;
         va_list arguments;
         va_start(arguments, format);
-        vsnprintf(error->message, sizeof error->message, format, arguments);
+        int size = vsnprintf(error->message, sizeof error->message, format, arguments);
         va_end(arguments);
+        if (size >= (int)sizeof error->message) drop_cut_character(error->message);
     }
     return status;
 }

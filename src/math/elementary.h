@@ -14,8 +14,9 @@
 #define EXP_LOWEST -87.3365447f /* below: 0, no denormals; ln of the smallest normal float */
 #define EXP_HIGHEST 88.3762589f /* above: clamped to exp of this */
 #define EXP_LOG2E 1.44269504f
-#define EXP_ROUND 12582912.0f /* 1.5 * 2^23: adding it leaves the rounded integer in the low bits \
-                               */
+#define EXP_ROUND                                                                   \
+    12582912.0f /* 1.5 * 2^23: adding it leaves the rounded integer in the low bits \
+                 */
 #define EXP_LN2_HIGH 0.693359375f
 #define EXP_LN2_LOW -2.12194440e-4f
 #define EXP_C2 4.9999994e-01f

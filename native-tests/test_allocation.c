@@ -1,0 +1,176 @@
+#define _XOPEN_SOURCE 700 /* mkdtemp */
+/*
+ * Every allocation fails once: whatever is being done ends with OUT_OF_MEMORY, leaks nothing
+ * (LeakSanitizer watches in the dev build), and works the next time. cJSON's own allocations fail
+ * through its hooks, ours through the allocator hook; both count as one sequence.
+ */
+#include "golden.h"
+#include "small_catalog.h"
+
+static size_t allowed; /* allocations before the one that fails */
+static size_t live;    /* bytes the library holds */
+
+static bool may_allocate(void)
+{
+    if (allowed == 0) return false;
+    allowed--;
+    return true;
+}
+
+static void *failing_reallocate(void *user, void *pointer, size_t old_size, size_t new_size)
+{
+    (void)user;
+    if (new_size == 0) {
+        live -= old_size;
+        free(pointer);
+        return NULL;
+    }
+    if (!may_allocate()) return NULL;
+    void *moved = realloc(pointer, new_size);
+    assert_non_null(moved);
+    live += new_size - old_size;
+    return moved;
+}
+
+static void *failing_malloc(size_t size)
+{
+    return may_allocate() ? malloc(size) : NULL;
+}
+
+static const ferry_allocator failing = {failing_reallocate, NULL};
+
+/* Runs `work` with 0, 1, 2… allocations allowed until it succeeds; it must say OUT_OF_MEMORY
+ * until then. */
+static void sweep(const char *name, ferry_status (*work)(void *, ferry_error *), void *user)
+{
+    cJSON_Hooks hooks = {failing_malloc, free};
+    cJSON_InitHooks(&hooks);
+    size_t turns = 0;
+    for (;; turns++) {
+        ferry_error error = {0};
+        allowed = turns;
+        ferry_status status = work(user, &error);
+        if (live != 0) fail_msg("%s: %zu bytes leaked at allocation %zu", name, live, turns);
+        if (status == FERRY_OK) break;
+        if (status != FERRY_OUT_OF_MEMORY)
+            fail_msg("%s: allocation %zu failing gave %s: %s", name, turns,
+                     ferry_status_name(status), error.message);
+        assert_true(turns < 100000);
+    }
+    cJSON_InitHooks(NULL);
+    print_message("%s: %zu allocations, each failed once\n", name, turns);
+    assert_true(turns > 3);
+}
+
+static ferry_status encode_texts(void *user, ferry_error *error)
+{
+    const char *path = user;
+    ferry_encoder_options options = {.size = sizeof options, .allocator = &failing};
+    ferry_encoder *encoder;
+    FERRY_TRY(ferry_encoder_open_directory(path, &options, &encoder, error));
+    ferry_text texts[] = {{"wooden spoon", 12}, {"", 0}};
+    float out[2 * 64];
+    assert_true(ferry_encoder_dimension(encoder) <= 64);
+    ferry_status status = ferry_encoder_encode(encoder, texts, 2, out, NULL, NULL, error);
+    ferry_encoder_close(encoder);
+    return status;
+}
+
+static void encoder_survives(void **state)
+{
+    (void)state;
+    sweep("encoder, tokenizer.json", encode_texts,
+          (void *)(uintptr_t)golden_path("tiny-bert/gelu-mean"));
+    sweep("encoder, vocab.txt and F16", encode_texts,
+          (void *)(uintptr_t)golden_path("tiny-bert/gelu-new-cls"));
+}
+
+static ferry_status build(ferry_catalog *catalog, ferry_encoder *encoder, ferry_error *error)
+{
+    static const char rows[] =
+        "id,title,tags,domain\n1,A spoon,wood|kitchen,home\n2,A fork,,home\n";
+    ferry_file table = {"items.csv", rows, sizeof rows - 1};
+    FERRY_TRY(ferry_catalog_add(catalog, &table, FERRY_TABLE_AUTO, NULL, NULL, error));
+    FERRY_TRY(ferry_catalog_encode(catalog, encoder, "tiny", NULL, NULL, error));
+    assert_int_equal(ferry_catalog_count(catalog), 2);
+    return FERRY_OK;
+}
+
+static ferry_status build_catalog(void *user, ferry_error *error)
+{
+    ferry_catalog_options options = {.size = sizeof options, .allocator = &failing};
+    ferry_catalog *catalog;
+    FERRY_TRY(ferry_catalog_create(&options, &catalog, error));
+    ferry_status status = build(catalog, user, error);
+    if (status == FERRY_OK) {
+        char path[] = "/tmp/ferry-test-XXXXXX";
+        status = ferry_catalog_save_directory(catalog, mkdtemp(path), error);
+        static const char *const files[] = {"items.jsonl", "vectors.safetensors", "catalog.json"};
+        for (size_t i = 0; i < 3; i++) {
+            char file[64];
+            snprintf(file, sizeof file, "%s/%s", path, files[i]);
+            remove(file);
+        }
+        remove(path);
+    }
+    ferry_catalog_close(catalog);
+    return status;
+}
+
+static void building_a_catalog_survives(void **state)
+{
+    (void)state;
+    ferry_encoder *encoder;
+    assert_int_equal(
+        ferry_encoder_open_directory(golden_path("tiny-bert/gelu-mean"), NULL, &encoder, NULL),
+        FERRY_OK);
+    sweep("building a catalogue", build_catalog, encoder);
+    ferry_encoder_close(encoder);
+}
+
+static ferry_status visit(const ferry_catalog *catalog, ferry_error *error)
+{
+    static const char rows[] = "{\"item\":\"b1\",\"behavior\":\"purchase\"}\n";
+    ferry_file table = {"history.jsonl", rows, sizeof rows - 1};
+    ferry_recommend_options options = {.size = sizeof options, .k = 3};
+    ferry_recommendation items[3];
+    size_t count;
+    ferry_visitor *visitor;
+    FERRY_TRY(ferry_visitor_create(catalog, &visitor, error));
+    ferry_status status =
+        ferry_visitor_add_table(visitor, &table, FERRY_TABLE_AUTO, NULL, NULL, NULL, NULL, error);
+    if (status == FERRY_OK)
+        status = ferry_visitor_recommend(visitor, &options, items, &count, NULL, error);
+    ferry_visitor_close(visitor);
+    return status;
+}
+
+static ferry_status open_and_visit(void *user, ferry_error *error)
+{
+    const small_catalog *small = user;
+    ferry_catalog_options options = {.size = sizeof options, .allocator = &failing};
+    ferry_catalog *catalog;
+    FERRY_TRY(ferry_catalog_open(small->files, SMALL_FILES, &options, &catalog, error));
+    ferry_status status = visit(catalog, error);
+    ferry_catalog_close(catalog);
+    return status;
+}
+
+static void recommending_survives(void **state)
+{
+    (void)state;
+    small_catalog small;
+    small_catalog_make(&small);
+    sweep("opening a catalogue and recommending", open_and_visit, &small);
+    small_catalog_free(&small);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(encoder_survives),
+        cmocka_unit_test(building_a_catalog_survives),
+        cmocka_unit_test(recommending_survives),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

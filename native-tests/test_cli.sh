@@ -1,0 +1,126 @@
+#!/bin/sh
+# The command line as a person uses it: sh test_cli.sh FERRY SOURCE_DIR
+set -u
+ferry=$1
+golden=$2/native-tests/golden
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0
+failed=0
+
+# expect STATUS TEXT COMMAND…: the exit status, and a text that stdout or stderr contains
+expect() {
+    status=$1
+    text=$2
+    shift 2
+    "$@" >"$work/out" 2>"$work/err" </dev/null
+    found=$?
+    if [ "$found" = "$status" ] && cat "$work/out" "$work/err" - <<END | grep -qF -- "$text"; then
+
+END
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED: $*"
+        echo "  exit $found, expected $status; expected the text: $text"
+        sed 's/^/  > /' "$work/out" "$work/err"
+    fi
+}
+
+cat >"$work/items.jsonl" <<'END'
+{"id":"spoon","domain":"home","title":"A wooden spoon","tags":["kitchen"]}
+{"id":"fork","domain":"home","title":"A steel fork"}
+not json
+{"title":"no id"}
+{"id":"spoon","domain":"home","title":"twice"}
+{"id":"kite","domain":"toys","title":"A red kite","names":{"de":"Ein Drachen"}}
+END
+printf 'item_id:token\ttitle:token_seq\nm1\tMoon song\nm2\tSun song\n' >"$work/music.item"
+printf 'id,domain,title\r\n"b,1",books,"A ""quoted"" title"\r\n' >"$work/books.csv"
+cat >"$work/history.jsonl" <<'END'
+{"user":"ada","item":"spoon","domain":"home","behavior":"purchase","timestamp":1}
+{"user":"ada","item":"unheard of","behavior":"view"}
+{"user":"ada","item":"kite","behavior":"rating","value":4}
+{"user":"ada","item":"kite","behavior":"rating","value":6}
+{"user":"ada","item":"kite","behavior":"stare"}
+END
+model=$golden/tiny-bert/gelu-mean
+catalog="$ferry catalog --text-model $model"
+
+# ---- help, versions, wrong options ----
+expect 0 "Usage: ferry SUBCOMMAND" "$ferry" --help
+expect 2 "Usage: ferry SUBCOMMAND" "$ferry"
+expect 0 "kernels:" "$ferry" --version
+expect 2 'no subcommand "fry"' "$ferry" fry
+for subcommand in encode catalog recommend; do
+    expect 0 "Usage: ferry $subcommand" "$ferry" $subcommand --help
+    expect 2 "ferry $subcommand: " "$ferry" $subcommand --wrong
+done
+expect 2 "--items is missing" "$ferry" catalog --out x --text-model y
+expect 2 "--text-model is missing" "$ferry" catalog --items x --out y
+expect 2 "--out is missing" $catalog --items x
+expect 2 "--history is missing" "$ferry" recommend --catalog x
+expect 2 "--catalog is missing" "$ferry" recommend --history x
+expect 2 "expected a whole number from 1" "$ferry" recommend --catalog x --history y -k 0
+expect 2 "expected a whole number from 1" "$ferry" recommend --catalog x --history y -k -3
+expect 2 "expected a whole number from 1" "$ferry" recommend --catalog x --history y -k 3x
+expect 2 "--model is missing" "$ferry" encode --text x
+expect 2 'unexpected word "x"' "$ferry" encode --model y x
+
+# ---- catalog ----
+expect 0 "6 items in 4 domains" $catalog --items "$work/items.jsonl" "$work/music.item" \
+    "$work/books.csv" --out "$work/shop"
+expect 0 "items.jsonl:3: left out" $catalog --items "$work/items.jsonl" --out "$work/one"
+expect 0 "items.jsonl:4: left out" $catalog --items "$work/items.jsonl" --out "$work/one"
+expect 0 "items.jsonl:5: left out" $catalog --items "$work/items.jsonl" --out "$work/one"
+expect 1 "items.jsonl:3" $catalog --strict --items "$work/items.jsonl" --out "$work/two"
+expect 1 "/no/such" $catalog --items /no/such.jsonl --out "$work/two"
+cp "$work/items.jsonl" "$work/items.xyz"
+expect 1 "items.xyz" $catalog --items "$work/items.xyz" --out "$work/two"
+expect 1 "/no/such" "$ferry" catalog --text-model /no/such --items "$work/items.jsonl" --out x
+expect 1 "config.json is missing" "$ferry" catalog --text-model "$work" --items x --out y
+expect 1 'kernels "mmx"' $catalog --kernels mmx --items "$work/items.jsonl" --out "$work/two"
+expect 1 "$work/history.jsonl/shop" $catalog --items "$work/items.jsonl" --out "$work/history.jsonl/shop"
+if [ -w /dev/full ]; then
+    expect 1 "No space left" "$ferry" encode --model "$model" --text x --out /dev/full
+fi
+
+# ---- recommend ----
+recommend="$ferry recommend --catalog $work/shop --history $work/history.jsonl"
+expect 0 "history.jsonl:2: left out" $recommend
+expect 0 "unheard of" $recommend
+expect 0 "history.jsonl:4: left out" $recommend
+expect 0 "stare" $recommend
+expect 0 '"excluded":{"seen":2,"disliked":0,"duplicate":0,"filtered":0}' $recommend --json
+expect 0 "4 of the 6 asked for" $recommend -k 500
+expect 0 "A steel fork" $recommend --domain home
+expect 1 'no domain "cars"' $recommend --domain cars
+expect 1 "history.jsonl:2" $recommend --strict
+expect 1 "/no/such" "$ferry" recommend --catalog /no/such --history "$work/history.jsonl"
+expect 1 "catalog.json is missing" "$ferry" recommend --catalog "$work" --history x
+expect 1 "/no/such" "$ferry" recommend --catalog "$work/shop" --history /no/such.jsonl
+expect 1 "history is empty" "$ferry" recommend --catalog "$work/shop" --history - --user nobody
+printf '{"user":"a","item":"kite"}\n{"user":"b","item":"fork"}\n' >"$work/two.jsonl"
+expect 1 "several users" "$ferry" recommend --catalog "$work/shop" --history "$work/two.jsonl"
+expect 0 "A steel fork" "$ferry" recommend --catalog "$work/shop" --history "$work/two.jsonl" --user a
+truncate -s 100 "$work/one/vectors.safetensors"
+expect 1 "vectors.safetensors" "$ferry" recommend --catalog "$work/one" --history "$work/two.jsonl"
+
+# ---- encode ----
+expect 0 '{"id":"0","embedding":[' "$ferry" encode --model "$model" --text "a spoon"
+expect 0 "" "$ferry" encode --model "$model" --text "a spoon" --out "$work/out.safetensors"
+expect 0 '"embeddings":{"dtype":"F32","shape":[1,24]' cat "$work/out.safetensors"
+printf '{"id":"x","text":"a spoon"}\n\n{"no":1}\n' | "$ferry" encode --model "$model" \
+    >"$work/lines" 2>"$work/messages"
+expect 0 '{"id":"x","embedding":[' cat "$work/lines"
+expect 0 'stdin:3: left out: no "text"' cat "$work/messages"
+
+# every variant prints the same bytes
+for kernels in scalar avx2 avx512; do
+    "$ferry" encode --model "$model" --kernels $kernels --text "a spoon" >"$work/$kernels" \
+        2>/dev/null || continue
+    expect 0 "" cmp "$work/scalar" "$work/$kernels"
+done
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]

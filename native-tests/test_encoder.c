@@ -1,0 +1,184 @@
+/* Text encoders against sentence-transformers' dumps, and against themselves bit for bit. */
+#include "golden.h"
+
+#include <math.h>
+
+#include "math/kernels.h"
+
+/* DESIGN's parity bars */
+static const double LEAST_COSINE = 0.99999, LARGEST_DIFFERENCE = 1e-4;
+
+static ferry_encoder *open_encoder(const char *path, const char *kernels)
+{
+    ferry_error error;
+    ferry_encoder *encoder;
+    ferry_encoder_options options = {.size = sizeof options, .kernels = kernels};
+    if (ferry_encoder_open_directory(path, &options, &encoder, &error) != FERRY_OK)
+        fail_msg("%s", error.message);
+    return encoder;
+}
+
+static float *encode(ferry_encoder *encoder, const ferry_text *texts, size_t count)
+{
+    ferry_error error;
+    float *out = malloc(count * ferry_encoder_dimension(encoder) * sizeof *out);
+    assert_non_null(out);
+    if (ferry_encoder_encode(encoder, texts, count, out, NULL, NULL, &error) != FERRY_OK)
+        fail_msg("%s", error.message);
+    return out;
+}
+
+static void check_ids(ferry_encoder *encoder, const golden_texts *golden)
+{
+    for (size_t i = 0; i < golden->count; i++) {
+        int32_t ids[512];
+        size_t count;
+        const cJSON *expected = cJSON_GetObjectItem(golden->line[i], "ids");
+        assert_int_equal(ferry_encoder_tokenize(encoder, golden->text[i], ids, 512, &count, NULL),
+                         FERRY_OK);
+        size_t at = 0;
+        for (const cJSON *id = expected->child; id != NULL; id = id->next, at++) {
+            if (at >= count || ids[at] != id->valueint)
+                fail_msg("text %zu: id %zu is not %d", i, at, id->valueint);
+        }
+        assert_int_equal(at, count);
+    }
+}
+
+/* Cosine and largest difference to the original; prints them. */
+static void check_parity(const char *name, const golden_texts *golden, const float *embeddings)
+{
+    size_t N = golden->dimension;
+    double least = 1, largest = 0;
+    for (size_t i = 0; i < golden->count; i++) {
+        double dot = 0, a = 0, b = 0;
+        for (size_t n = 0; n < N; n++) {
+            double x = (double)embeddings[i * N + n], y = (double)golden->embeddings[i * N + n];
+            dot += x * y, a += x * x, b += y * y;
+            largest = fmax(largest, fabs(x - y));
+        }
+        least = fmin(least, dot / sqrt(a * b));
+    }
+    print_message("%s: %zu texts, least cosine %.8f, largest difference %.2e\n", name,
+                  golden->count, least, largest);
+    assert_true(least >= LEAST_COSINE);
+    assert_true(largest <= LARGEST_DIFFERENCE);
+}
+
+static void check_golden(const char *path, const char *folder)
+{
+    golden_texts golden;
+    golden_texts_open(folder, &golden);
+    ferry_encoder *encoder = open_encoder(path, NULL);
+    assert_int_equal(ferry_encoder_dimension(encoder), golden.dimension);
+    check_ids(encoder, &golden);
+    float *embeddings = encode(encoder, golden.text, golden.count);
+    check_parity(path + strlen(FERRY_SOURCE_DIR), &golden, embeddings);
+    free(embeddings);
+    ferry_encoder_close(encoder);
+    golden_texts_close(&golden);
+}
+
+/* Other activations, poolings, dtypes, prefixes and file layouts: see golden/README.md. */
+static void configurations_match_the_originals(void **state)
+{
+    static const char *const names[] = {"gelu-mean", "gelu-new-cls", "relu-max", "plain-bf16"};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char folder[64];
+        snprintf(folder, sizeof folder, "tiny-bert/%s/", names[i]);
+        check_golden(golden_path(folder), folder);
+    }
+}
+
+#define MINILM "all-MiniLM-L6-v2"
+
+static bool have_model(void)
+{
+    if (file_exists(model_path(MINILM "/model.safetensors"))) return true;
+    print_message("skipped: no %s; 'sh tools/setup models' fetches it\n", model_path(MINILM));
+    return false;
+}
+
+static void minilm_matches_sentence_transformers(void **state)
+{
+    (void)state;
+    if (!have_model()) skip();
+    check_golden(model_path(MINILM), "");
+}
+
+/* The same bits from every kernel variant, alone, in any batch, and as recorded in text.hash. */
+static void minilm_gives_the_same_bits(void **state)
+{
+    (void)state;
+    if (!have_model()) skip();
+    golden_texts golden;
+    golden_texts_open("", &golden);
+    size_t N = golden.dimension, size;
+    char *recorded = read_file(golden_path("text.hash"), &size);
+    uint64_t expected = strtoull(recorded, NULL, 16);
+    free(recorded);
+    const ferry_kernels *variants[8];
+    size_t variant_count = ferry_kernels_available(variants, 8);
+    for (size_t v = 0; v < variant_count; v++) {
+        ferry_encoder *encoder = open_encoder(model_path(MINILM), variants[v]->name);
+        float *all = encode(encoder, golden.text, golden.count);
+        uint64_t hash = fnv1a(all, golden.count * N * sizeof *all);
+        print_message("%s: %016llx\n", variants[v]->name, (unsigned long long)hash);
+        assert_int_equal(hash, expected);
+        if (v == variant_count - 1) { /* the others are slower, and the same */
+            static const size_t batches[] = {1, 7, 64};
+            for (size_t b = 0; b < 3; b++) {
+                for (size_t i = 0; i < golden.count; i += batches[b]) {
+                    size_t rest = golden.count - i;
+                    size_t count = rest < batches[b] ? rest : batches[b];
+                    float *some = encode(encoder, golden.text + i, count);
+                    assert_memory_equal(some, all + i * N, count * N * sizeof *some);
+                    free(some);
+                }
+            }
+        }
+        free(all);
+        ferry_encoder_close(encoder);
+    }
+    golden_texts_close(&golden);
+}
+
+static bool cancel_at_once(void *user, size_t done, size_t total)
+{
+    (void)done, (void)total;
+    return (*(size_t *)user)++ > 0; /* the first call cancels */
+}
+
+static void cancelling_leaves_the_encoder_usable(void **state)
+{
+    (void)state;
+    golden_texts golden;
+    golden_texts_open("tiny-bert/gelu-mean/", &golden);
+    ferry_encoder *encoder = open_encoder(golden_path("tiny-bert/gelu-mean"), NULL);
+    ferry_error error;
+    size_t calls = 0;
+    float *out = encode(encoder, golden.text, golden.count);
+    float *again = malloc(golden.count * golden.dimension * sizeof *again);
+    assert_int_equal(ferry_encoder_encode(encoder, golden.text, golden.count, again, cancel_at_once,
+                                          &calls, &error),
+                     FERRY_CANCELLED);
+    assert_int_equal(ferry_encoder_encode(encoder, golden.text, golden.count, again, cancel_at_once,
+                                          &calls, &error),
+                     FERRY_OK);
+    assert_memory_equal(out, again, golden.count * golden.dimension * sizeof *out);
+    free(out), free(again);
+    ferry_encoder_close(encoder);
+    golden_texts_close(&golden);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(configurations_match_the_originals),
+        cmocka_unit_test(cancelling_leaves_the_encoder_usable),
+        cmocka_unit_test(minilm_matches_sentence_transformers),
+        cmocka_unit_test(minilm_gives_the_same_bits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,243 @@
+/* Every kernel variant against the scalar one, bit for bit: all tails, guard bytes behind. */
+#include "test.h"
+
+#include <math.h>
+
+#include "math/elementary.h"
+#include "math/kernels.h"
+#include "math/ops.h"
+
+enum { GUARD = 32, MAX_VARIANTS = 8 };
+
+static uint32_t random_state = 1;
+
+static float random_float(void)
+{
+    random_state = random_state * 1664525u + 1013904223u;
+    return (float)(int32_t)random_state / 1073741824.0f; /* -2…2 */
+}
+
+/* count random floats, with guards behind them. */
+static float *random_floats(size_t count)
+{
+    float *x = malloc((count + GUARD) * sizeof *x);
+    assert_non_null(x);
+    for (size_t i = 0; i < count + GUARD; i++) x[i] = i < count ? random_float() : -77.0f;
+    return x;
+}
+
+static float *copy_floats(const float *x, size_t count)
+{
+    float *copy = malloc((count + GUARD) * sizeof *copy);
+    assert_non_null(copy);
+    memcpy(copy, x, (count + GUARD) * sizeof *copy);
+    return copy;
+}
+
+static void assert_same_bits(const float *a, const float *b, size_t count, const char *variant,
+                             const char *kernel, size_t T, size_t N)
+{
+    if (memcmp(a, b, (count + GUARD) * sizeof *a) == 0) return;
+    for (size_t i = 0; i < count + GUARD; i++) {
+        if (memcmp(a + i, b + i, sizeof *a) != 0)
+            fail_msg("%s of %s differs at %zu of %zu (T=%zu N=%zu): %a, scalar %a", kernel, variant,
+                     i, count, T, N, (double)b[i], (double)a[i]);
+    }
+}
+
+static const ferry_kernels *variants[MAX_VARIANTS];
+static size_t variant_count;
+
+static int list_variants(void **state)
+{
+    (void)state;
+    variant_count = ferry_kernels_available(variants, MAX_VARIANTS);
+    for (size_t v = 0; v < variant_count; v++) print_message("variant: %s\n", variants[v]->name);
+    return variant_count > 0 && variants[0] == &ferry_kernels_scalar ? 0 : -1;
+}
+
+static void check_matmul(size_t T, size_t K, size_t N)
+{
+    size_t panels_size;
+    assert_true(ferry_panels_size(K, N, &panels_size));
+    float *x = random_floats(T * (K + 3)), *w = random_floats(K * N), *bias = random_floats(N);
+    float *panels = random_floats(panels_size);
+    ferry_pack_panels(w, 1, K, K, N, panels);
+    size_t y_size = T * (N + 5);
+    float *expected = random_floats(y_size);
+    for (int with_bias = 0; with_bias < 2; with_bias++) {
+        const float *b = with_bias ? bias : NULL;
+        float *before = copy_floats(expected, y_size);
+        ferry_kernels_scalar.matmul(x, K + 3, panels, b, expected, N + 5, T, K, N);
+        for (size_t v = 1; v < variant_count; v++) {
+            float *y = copy_floats(before, y_size);
+            variants[v]->matmul(x, K + 3, panels, b, y, N + 5, T, K, N);
+            assert_same_bits(expected, y, y_size, variants[v]->name, "matmul", T, N);
+            free(y);
+        }
+        free(before);
+    }
+    /* and the scalar one against the definition, in double */
+    for (size_t t = 0; t < T; t++) {
+        for (size_t n = 0; n < N; n++) {
+            double sum = (double)bias[n];
+            for (size_t k = 0; k < K; k++) sum += (double)x[t * (K + 3) + k] * (double)w[n * K + k];
+            assert_true(fabs(sum - (double)expected[t * (N + 5) + n]) < 1e-4);
+        }
+    }
+    free(x), free(w), free(bias), free(panels), free(expected);
+}
+
+static void matmul_same_bits(void **state)
+{
+    (void)state;
+    for (size_t T = 1; T <= 19; T++)
+        for (size_t N = 1; N <= 35; N += 1 + N / 5) check_matmul(T, 1 + (T * 7 + N) % 37, N);
+    check_matmul(33, 384, 48);
+}
+
+static void layer_norm_same_bits(void **state)
+{
+    (void)state;
+    for (size_t N = 1; N <= 50; N++) {
+        for (int with_residual = 0; with_residual < 2; with_residual++) {
+            size_t T = 3, count = T * N;
+            float *x = random_floats(count), *other = random_floats(count);
+            float *weight = random_floats(N), *bias = random_floats(N);
+            float *expected = random_floats(count);
+            const float *residual = with_residual ? other : NULL;
+            float *before = copy_floats(expected, count);
+            ferry_kernels_scalar.layer_norm(x, residual, weight, bias, 1e-5f, expected, T, N);
+            for (size_t v = 1; v < variant_count; v++) {
+                float *y = copy_floats(before, count);
+                variants[v]->layer_norm(x, residual, weight, bias, 1e-5f, y, T, N);
+                assert_same_bits(expected, y, count, variants[v]->name, "layer_norm", T, N);
+                /* in place */
+                memcpy(y, x, count * sizeof *y);
+                variants[v]->layer_norm(y, residual, weight, bias, 1e-5f, y, T, N);
+                assert_same_bits(expected, y, count, variants[v]->name, "layer_norm", T, N);
+                free(y);
+            }
+            free(x), free(other), free(weight), free(bias), free(expected), free(before);
+        }
+    }
+}
+
+static void softmax_same_bits(void **state)
+{
+    (void)state;
+    for (size_t N = 1; N <= 50; N++) {
+        size_t T = 3, ldx = N + 2, count = T * ldx;
+        float *x = random_floats(count), *expected = copy_floats(x, count);
+        ferry_kernels_scalar.softmax(expected, ldx, 3.0f, T, N);
+        for (size_t v = 1; v < variant_count; v++) {
+            float *y = copy_floats(x, count);
+            variants[v]->softmax(y, ldx, 3.0f, T, N);
+            assert_same_bits(expected, y, count, variants[v]->name, "softmax", T, N);
+            free(y);
+        }
+        float sum = 0;
+        for (size_t n = 0; n < N; n++) sum += expected[n];
+        assert_true(fabsf(sum - 1.0f) < 1e-5f);
+        free(x), free(expected);
+    }
+}
+
+/* Values where clamps and exponents turn, then a sweep. */
+static float *edge_floats(size_t count)
+{
+    static const float edges[] = {0.0f,   -0.0f,   1e-30f,     -1e-30f, 1e-42f,   3.92f,
+                                  -3.92f, 5.5437f, 9.01f,      -9.01f,  100.0f,   -100.0f,
+                                  1e30f,  -1e30f,  -87.33655f, 88.4f,   INFINITY, -INFINITY};
+    float *x = random_floats(count);
+    for (size_t i = 0; i < count; i++) {
+        x[i] =
+            i < sizeof edges / sizeof *edges ? edges[i] : ((float)i / (float)count - 0.5f) * 24.0f;
+    }
+    return x;
+}
+
+static void gelu_same_bits(void **state)
+{
+    (void)state;
+    for (size_t form = 0; form < 2; form++) {
+        for (size_t n = 1; n <= 20000; n = n < 40 ? n + 1 : n * 7) {
+            float *x = edge_floats(n), *expected = copy_floats(x, n);
+            (form ? ferry_kernels_scalar.gelu_tanh : ferry_kernels_scalar.gelu)(expected, n);
+            for (size_t v = 1; v < variant_count; v++) {
+                float *y = copy_floats(x, n);
+                (form ? variants[v]->gelu_tanh : variants[v]->gelu)(y, n);
+                /* infinities times zero give NaNs whose sign the processor chooses */
+                for (size_t i = 0; i < n; i++) {
+                    if (isnan(y[i]) && isnan(expected[i])) y[i] = expected[i];
+                }
+                assert_same_bits(expected, y, n, variants[v]->name, "gelu", form, n);
+                free(y);
+            }
+            free(x), free(expected);
+        }
+    }
+}
+
+static void dot_rows_same_bits(void **state)
+{
+    (void)state;
+    for (size_t N = 1; N <= 50; N++) {
+        size_t T = 5;
+        float *rows = random_floats(T * N), *query = random_floats(N), *expected = random_floats(T);
+        ferry_kernels_scalar.dot_rows(rows, query, expected, T, N);
+        for (size_t v = 1; v < variant_count; v++) {
+            float *y = copy_floats(expected, T);
+            memset(y, 0, T * sizeof *y);
+            variants[v]->dot_rows(rows, query, y, T, N);
+            assert_same_bits(expected, y, T, variants[v]->name, "dot_rows", T, N);
+            free(y);
+        }
+        free(rows), free(query), free(expected);
+    }
+}
+
+/* Against the C library in double: the errors elementary.h states. */
+static void elementary_functions_are_accurate(void **state)
+{
+    (void)state;
+    const double unit = 1.0 / 8388608.0; /* 2^-23 */
+    for (int i = -2000000; i <= 2000000; i++) {
+        float x = (float)i * 4.36e-5f; /* -87.2…87.2 */
+        double exact = exp((double)x);
+        assert_true(fabs((double)ferry_exp(x) - exact) <= 0.75 * unit * exact);
+        exact = erf((double)x / 16);
+        assert_true(fabs((double)ferry_erf(x / 16) - exact) <= 3.5 * unit * fabs(exact));
+        exact = tanh((double)x / 8);
+        assert_true(fabs((double)ferry_tanh(x / 8) - exact) <= 3.5 * unit * fabs(exact));
+    }
+    assert_true(ferry_exp(-200.0f) == 0.0f);
+    assert_true(ferry_erf(50.0f) == 1.0f && ferry_erf(-50.0f) == -1.0f);
+    assert_true(ferry_tanh(50.0f) == 1.0f && ferry_tanh(-50.0f) == -1.0f);
+}
+
+static void unknown_kernels_are_named(void **state)
+{
+    (void)state;
+    ferry_error error;
+    const char *name;
+    assert_int_equal(ferry_kernels_name("mmx", &name, &error), FERRY_UNSUPPORTED);
+    assert_non_null(strstr(error.message, "mmx"));
+    assert_non_null(strstr(error.message, "scalar"));
+    assert_int_equal(ferry_kernels_name(NULL, &name, &error), FERRY_OK);
+    assert_string_equal(name, variants[variant_count - 1]->name);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(matmul_same_bits),
+        cmocka_unit_test(layer_norm_same_bits),
+        cmocka_unit_test(softmax_same_bits),
+        cmocka_unit_test(gelu_same_bits),
+        cmocka_unit_test(dot_rows_same_bits),
+        cmocka_unit_test(elementary_functions_are_accurate),
+        cmocka_unit_test(unknown_kernels_are_named),
+    };
+    return cmocka_run_group_tests(tests, list_variants, NULL);
+}

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import test from 'node:test'
+import { distance, fnv1a64, golden, model, readGolden, readSafetensors, skipWithout } from '../support.mjs'
+import { blankPage, launch, noChromium } from './chromium.mjs'
+
+const skip = noChromium || skipWithout(join(model, 'model.safetensors'))
+
+/** Encodes in the page; what comes back are numbers, for the page cannot hand over memory. */
+function encodeInPage({ kernels, source, texts }) {
+  return import('/dist/index.js').then(async ({ Ferry }) => {
+    const ferry = await Ferry.load({ kernels })
+    const reports = []
+    const encoder = await ferry.encoder(source, { onProgress: ({ fraction }) => reports.push(fraction) })
+    const ids = []
+    for (const text of texts) ids.push(await encoder.tokenize(text))
+    const vectors = await encoder.encode(texts)
+    const alone = texts.length > 1 ? (await encoder.encode([texts[1]]))[0] : undefined
+    ferry.close()
+    return {
+      ids,
+      reports,
+      vectors: vectors.map((vector) => Array.from(vector)),
+      alone: alone && Array.from(alone),
+      build: ferry.capabilities.build,
+    }
+  })
+}
+
+const floats = (rows) => rows.map((row) => Float32Array.from(row))
+
+test('Chromium: the golden texts, the same bits as natively and in Node', { skip }, async (t) => {
+  const browser = await launch()
+  t.after(() => browser.close())
+  const { texts, ids, embeddings, hash } = readGolden()
+  const { page, trouble } = await blankPage(t, browser, { '/model': model })
+
+  const result = await page.evaluate(encodeInPage, { kernels: 'auto', source: '/model/', texts })
+  assert.equal(result.build, 'simd')
+  assert.deepEqual(result.ids, ids)
+  const vectors = floats(result.vectors)
+  const { worst, largest } = distance(vectors, embeddings)
+  const bits = fnv1a64(Buffer.concat(vectors.map(({ buffer }) => new Uint8Array(buffer))))
+  console.log(`Chromium simd: worst cosine ${worst.toFixed(9)}, largest difference ${largest.toExponential(2)}, hash ${bits}`)
+  assert.ok(worst >= 0.99999, `cosine ${worst}`)
+  assert.ok(largest <= 1e-4, `difference ${largest}`)
+  assert.equal(bits, hash, 'the hash in native-tests/golden/text.hash')
+  assert.deepEqual(Float32Array.from(result.alone), vectors[1])
+  assert.ok(result.reports.length >= 2 && result.reports.at(-1) === 1)
+  assert.ok(result.reports.every((fraction, i) => i === 0 || fraction >= result.reports[i - 1]))
+
+  // Every tenth by the scalar build: Node has done all of them.
+  const tenth = (_, i) => i % 10 === 0
+  const scalar = await page.evaluate(encodeInPage, { kernels: 'scalar', source: '/model/', texts: texts.filter(tenth) })
+  assert.equal(scalar.build, 'scalar')
+  assert.deepEqual(floats(scalar.vectors), vectors.filter(tenth))
+  assert.deepEqual(trouble, [])
+})
+
+test('Chromium: a small encoder as the original gives it', { skip: noChromium }, async (t) => {
+  const browser = await launch()
+  t.after(() => browser.close())
+  const path = join(golden, 'tiny-bert/gelu-mean')
+  const { page } = await blankPage(t, browser, { '/tiny': path })
+  const { embeddings } = readSafetensors(join(path, 'text.safetensors'))
+  const lines = await page.evaluate(async () => (await (await fetch('/tiny/text.jsonl')).text()).trimEnd().split('\n'))
+  const texts = lines.map((line) => JSON.parse(line).text)
+  for (const kernels of ['simd', 'scalar']) {
+    const result = await page.evaluate(encodeInPage, { kernels, source: '/tiny', texts })
+    const { worst, largest } = distance(floats(result.vectors), embeddings)
+    assert.ok(worst >= 0.99999 && largest <= 1e-4, `${kernels}: cosine ${worst}, difference ${largest}`)
+  }
+})

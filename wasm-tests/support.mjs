@@ -1,0 +1,174 @@
+/*
+ * What the tests share: where things are, a small catalogue made on the spot, safetensors, hashes.
+ */
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export const root = fileURLToPath(new URL('..', import.meta.url))
+export const dist = join(root, 'web/dist')
+export const golden = join(root, 'native-tests/golden')
+export const model = join(process.env.FERRY_MODELS ?? join(root, '.deps/models'), 'all-MiniLM-L6-v2')
+
+/** The reason to skip a test that needs these files, or false. */
+export function skipWithout(...paths) {
+  const missing = paths.filter((path) => !existsSync(path))
+  return missing.length > 0 && `not here: ${missing.join(', ')} (sh tools/setup brings the model)`
+}
+
+/** A directory that is gone when the test is over; files maps names to bytes or text. */
+export function directory(t, files = {}) {
+  const path = mkdtempSync(join(tmpdir(), 'ferry-test-'))
+  t.after(() => rmSync(path, { recursive: true, force: true }))
+  for (const [name, bytes] of Object.entries(files)) {
+    mkdirSync(dirname(join(path, name)), { recursive: true })
+    writeFileSync(join(path, name), bytes)
+  }
+  return path
+}
+
+// ---- safetensors -------------------------------------------------------------------------------
+
+/** One F32 tensor of two dimensions as a file. */
+export function safetensors(name, shape, values) {
+  const length = shape.reduce((product, size) => product * size, 4)
+  let header = JSON.stringify({ [name]: { dtype: 'F32', shape, data_offsets: [0, length] } })
+  header = header.padEnd(Math.ceil(header.length / 8) * 8)
+  const file = new Uint8Array(8 + header.length + length)
+  new DataView(file.buffer).setBigUint64(0, BigInt(header.length), true)
+  file.set(new TextEncoder().encode(header), 8)
+  file.set(new Uint8Array(Float32Array.from(values).buffer), 8 + header.length)
+  return file
+}
+
+/** The tensors of an all-F32 file. */
+export function readSafetensors(path) {
+  const file = readFileSync(path)
+  const headerSize = Number(file.readBigUInt64LE(0))
+  const header = JSON.parse(file.toString('utf8', 8, 8 + headerSize))
+  delete header.__metadata__
+  return Object.fromEntries(
+    Object.entries(header).map(([name, { dtype, shape, data_offsets: [start, end] }]) => {
+      if (dtype !== 'F32') throw new Error(`${path}: ${name} is ${dtype}`)
+      const bytes = new Uint8Array(file.subarray(8 + headerSize + start, 8 + headerSize + end))
+      return [name, { shape, values: new Float32Array(bytes.buffer) }]
+    }),
+  )
+}
+
+// ---- a small catalogue -------------------------------------------------------------------------
+
+/*
+ * Three departments, three dimensions: what is about the sea, about heat, about music. Sea things
+ * are alike in every department, and so on; "both/same" is an id that two departments have.
+ */
+export const ITEMS = [
+  { domain: 'books', id: 'moby', title: 'Moby-Dick', vector: [1, 0, 0], tags: ['sea'] },
+  { domain: 'books', id: 'dune', title: 'Dune', vector: [0, 1, 0], tags: ['heat'] },
+  { domain: 'books', id: 'same', title: 'The same id, a book', vector: [0.1, 0.1, 1] },
+  { domain: 'films', id: 'jaws', title: 'Jaws', vector: [1, 0.1, 0.2], names: { de: 'Der weiße Hai' } },
+  { domain: 'films', id: 'lawrence', title: 'Lawrence of Arabia', vector: [0, 1, 0.1] },
+  { domain: 'films', id: 'same', title: 'The same id, a film', vector: [0.2, 0.1, 1] },
+  { domain: 'songs', id: 'sailor', title: 'Drunken Sailor', vector: [0.9, 0, 0.5] },
+  { domain: 'songs', id: 'burning', title: 'Burning Love', vector: [0, 0.8, 0.6] },
+]
+
+/** The files of a catalogue directory, by name. */
+export function catalogFiles(items = ITEMS) {
+  const sorted = [...new Set(items.map(({ domain }) => domain))].sort()
+  const dimension = items[0].vector.length
+  const unit = (v) => v.map((x) => x / Math.hypot(...v))
+  const json = {
+    format: 'ferry-catalog',
+    version: 1,
+    count: items.length,
+    dimension,
+    text_model: 'test',
+    domains: sorted.map((name) => ({ name, count: items.filter((i) => i.domain === name).length })),
+  }
+  return {
+    'catalog.json': JSON.stringify(json),
+    'items.jsonl': items.map(({ vector: _, ...item }) => `${JSON.stringify(item)}\n`).join(''),
+    'vectors.safetensors': safetensors(
+      'text',
+      [items.length, dimension],
+      items.flatMap(({ vector }) => unit(vector)),
+    ),
+  }
+}
+
+/** A catalogue of many items, for what takes a while. */
+export function largeCatalogFiles(count = 20000, dimension = 64) {
+  let state = 1
+  const random = () => (state = (state * 48271) % 2147483647) / 2147483647 - 0.5
+  const items = Array.from({ length: count }, (_, i) => ({
+    domain: `d${i % 7}`,
+    id: `item-${i}`,
+    title: `Item ${i}`,
+    vector: Array.from({ length: dimension }, random),
+  }))
+  return catalogFiles(items)
+}
+
+export const toBytes = (files) =>
+  Object.fromEntries(Object.entries(files).map(([name, data]) => [name, new Uint8Array(Buffer.from(data))]))
+
+// ---- numbers -----------------------------------------------------------------------------------
+
+/** FNV-1a, 64 bits, over bytes; as 16 hexadecimal digits. */
+export function fnv1a64(bytes) {
+  // In two halves of 32 bits: BigInt would take seconds. The prime is 2^40 + 0x1b3.
+  let high = 0xcbf29ce4
+  let low = 0x84222325
+  for (const byte of bytes) {
+    low = (low ^ byte) >>> 0
+    const product = low * 0x1b3 // < 2^41
+    const carry = Math.floor(product / 2 ** 32)
+    high = (Math.imul(high, 0x1b3) + carry + (low << 8)) >>> 0
+    low = product >>> 0
+  }
+  return high.toString(16).padStart(8, '0') + low.toString(16).padStart(8, '0')
+}
+
+export function cosine(a, b) {
+  let dot = 0
+  let aa = 0
+  let bb = 0
+  for (let i = 0; i < a.length; i++) {
+    dot += a[i] * b[i]
+    aa += a[i] * a[i]
+    bb += b[i] * b[i]
+  }
+  return dot / Math.sqrt(aa * bb)
+}
+
+/** The golden: texts, their ids, their embeddings by sentence-transformers, our own hash. */
+export function readGolden() {
+  const lines = readFileSync(join(golden, 'text.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line))
+  const { embeddings } = readSafetensors(join(golden, 'text.safetensors'))
+  const hash = join(golden, 'text.hash')
+  return {
+    texts: lines.map(({ text }) => text),
+    ids: lines.map(({ ids }) => ids),
+    embeddings,
+    hash: existsSync(hash) ? /\b[0-9a-f]{16}\b/.exec(readFileSync(hash, 'utf8'))?.[0] : undefined,
+  }
+}
+
+/** How far vectors are from the golden: worst cosine and largest difference. */
+export function distance(vectors, { shape: [count, dimension], values }) {
+  if (vectors.length !== count) throw new Error(`${vectors.length} vectors for ${count} texts`)
+  let worst = 1
+  let largest = 0
+  for (const [i, vector] of vectors.entries()) {
+    const expected = values.subarray(i * dimension, (i + 1) * dimension)
+    if (vector.length !== dimension) throw new Error(`vector ${i} has ${vector.length} values`)
+    worst = Math.min(worst, cosine(vector, expected))
+    for (let j = 0; j < dimension; j++) {
+      const difference = Math.abs(vector[j] - expected[j])
+      if (!(difference <= largest)) largest = difference // NaN counts
+    }
+  }
+  return { worst, largest }
+}

@@ -1,0 +1,48 @@
+/*
+ * Bundles web/src into web/dist: index.js for the page, worker.js for the worker, their types, and
+ * the two WebAssembly builds from build/wasm (or --wasm DIR).
+ */
+import { build } from 'esbuild'
+import { spawnSync } from 'node:child_process'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const { values } = parseArgs({ options: { wasm: { type: 'string', default: join(root, 'build/wasm') } } })
+const dist = join(root, 'web/dist')
+
+const binaries = ['ferry-simd.wasm', 'ferry-scalar.wasm']
+const missing = binaries.filter((name) => !existsSync(join(values.wasm, name)))
+if (missing.length > 0) {
+  console.error(`web/build.mjs: no ${missing.join(', ')} in ${values.wasm}: run "npm run build"`)
+  process.exit(1)
+}
+
+rmSync(dist, { recursive: true, force: true })
+mkdirSync(dist, { recursive: true })
+for (const name of binaries) {
+  copyFileSync(join(values.wasm, name), join(dist, name))
+  chmodSync(join(dist, name), 0o644) // the linker marks them as programs
+}
+
+await build({
+  absWorkingDir: root,
+  entryPoints: ['web/src/index.ts', 'web/src/worker.ts'],
+  outdir: dist,
+  bundle: true,
+  format: 'esm',
+  target: 'es2022',
+  platform: 'neutral',
+  // Not minified: a stack trace should show a line, and an application's own bundler minifies.
+  sourcemap: 'linked',
+  sourcesContent: true,
+  legalComments: 'none',
+  logLevel: 'warning',
+})
+
+const tsc = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', root], {
+  stdio: 'inherit',
+})
+process.exit(tsc.status ?? 1)

@@ -1,0 +1,405 @@
+/*
+ * The demo: departments of pictures, likes, and what a visitor with these likes would like in the
+ * departments they have not touched. Uses only what the package publishes. After `ready`, nothing
+ * is requested any more: pictures are held as blobs, and the work is done in the worker.
+ */
+import { Ferry } from '/dist/index.js'
+
+const SHOWN = 9
+/* Of one department at most so many, so that the strip crosses more than one border. */
+const OF_ONE_DEPARTMENT = 3
+const RANKED = 90
+const FIRST = 'food'
+const LABELS = { naturalforces: 'Natural forces' }
+/* To begin with something; only those are offered whose things the catalogue has. */
+const STARTERS = {
+  'a cook': ['food/vegetables/garlic', 'food/vegetables/tomato', 'food/spices/ginger'],
+  'a sailor': ['vehicles/ship/sail_boat1', 'vehicles/ship/cartoon/tugboat', 'vehicles/ship/sail_boat2'],
+  'a stargazer': ['space/moon/moon_full', 'space/planets/6_saturn', 'space/planets/5_jupiter'],
+  'a gardener': ['plants/flowers/rose', 'plants/flowers/marigold', 'plants/flowers/daffodil'],
+}
+
+const $ = (id) => document.getElementById(id)
+const element = (tag, properties = {}, ...children) => {
+  const made = Object.assign(document.createElement(tag), properties)
+  made.append(...children)
+  return made
+}
+
+const key = ({ domain, id }) => `${domain}\t${id}`
+const label = (domain) => LABELS[domain] ?? domain.charAt(0).toUpperCase() + domain.slice(1)
+
+/** @type {Map<string, object>} items by key, in the catalogue's order */
+let things = new Map()
+/** Blob URLs by key. */
+const pictures = new Map()
+/** Keys of what is liked, oldest first. */
+const likes = new Set()
+let shop
+let visitor
+let language = ''
+
+// ---- loading -----------------------------------------------------------------------------------
+
+function loading(text, fraction) {
+  $('loading-text').textContent = text
+  $('loading-bar').value = fraction
+}
+
+/** All pictures come in one file: bytes under the items' ids, as safetensors. */
+async function loadPictures(items, onProgress) {
+  const response = await fetch('/thumbs.safetensors')
+  if (!response.ok) return // letters stand in for them
+  const total = Number(response.headers.get('content-length'))
+  const file = new Uint8Array(total)
+  const reader = response.body.getReader()
+  for (let loaded = 0; ; onProgress(loaded / total)) {
+    const { done, value } = await reader.read()
+    if (done) break
+    file.set(value, loaded)
+    loaded += value.length
+  }
+  const size = Number(new DataView(file.buffer).getBigUint64(0, true))
+  const header = JSON.parse(new TextDecoder().decode(file.subarray(8, 8 + size)))
+  for (const item of items) {
+    const entry = header[item.id]
+    if (!entry) continue
+    const bytes = file.subarray(8 + size + entry.data_offsets[0], 8 + size + entry.data_offsets[1])
+    pictures.set(key(item), URL.createObjectURL(new Blob([bytes], { type: 'image/webp' })))
+  }
+}
+
+async function start() {
+  const ferry = await Ferry.load({ onProgress: ({ fraction }) => loading('Loading Ferry', fraction * 0.1) })
+  shop = await ferry.open('/catalog/', {
+    onProgress: ({ fraction }) => loading('Loading the catalogue', 0.1 + fraction * 0.3),
+  })
+  const items = await shop.items()
+  things = new Map(items.map((item) => [key(item), item]))
+  await loadPictures(items, (fraction) => {
+    loading('Loading the pictures', 0.4 + fraction * 0.6)
+  })
+
+  visitor = shop.visitor()
+  offerLanguages(items)
+  offerStarters()
+  makeTabs()
+  const first = shop.domains.some(({ name }) => name === FIRST) ? FIRST : shop.domains[0].name
+  openDepartment(first)
+  await warmUp(items[0])
+  await showTaste()
+  await decodeVisible()
+  countRequests()
+  $('loading').remove()
+  document.documentElement.dataset.ready = 'true'
+}
+
+/** Engines compile WebAssembly when it first runs: better now than at the first click. */
+async function warmUp(item) {
+  const nobody = shop.visitor()
+  nobody.add(event(item))
+  await nobody.recommend({ k: RANKED })
+  nobody.close()
+}
+
+/** What is on screen should be there when the curtain goes up. */
+function decodeVisible() {
+  const images = [...document.querySelectorAll('#grid img, #tabs img')].slice(0, 60)
+  return Promise.allSettled(images.map((image) => image.decode()))
+}
+
+/** The page's own count of requests, for people; the tests count for themselves. */
+function countRequests() {
+  const ready = performance.now()
+  let count = 0
+  const show = () => {
+    $('wire-text').textContent = `${count} request${count === 1 ? '' : 's'} since loading`
+    $('wire').dataset.state = count === 0 ? 'quiet' : 'busy'
+  }
+  new PerformanceObserver((list) => {
+    count += list.getEntries().filter(
+      ({ name, startTime }) => startTime > ready && !name.startsWith('blob:'),
+    ).length
+    show()
+  }).observe({ type: 'resource' })
+  show()
+}
+
+// ---- names -------------------------------------------------------------------------------------
+
+function nameOf(item) {
+  return (language && item.names?.[language]) || item.title
+}
+
+/** Languages that most things have a name in, under their own names. */
+function offerLanguages(items) {
+  const counts = new Map()
+  for (const { names = {} } of items) {
+    for (const code of Object.keys(names)) counts.set(code, (counts.get(code) ?? 0) + 1)
+  }
+  const options = []
+  for (const [code, count] of counts) {
+    if (count < items.length / 2 || code.startsWith('en')) continue
+    const tag = code.replace('_', '-')
+    try {
+      const name = new Intl.DisplayNames([tag], { type: 'language', fallback: 'none' }).of(tag)
+      if (name) options.push({ code, name: name.charAt(0).toLocaleUpperCase(tag) + name.slice(1) })
+    } catch {
+      // Not a tag that Intl knows ("ca@valencia"): left out.
+    }
+  }
+  options.sort((a, b) => a.name.localeCompare(b.name))
+  $('language').append(...options.map(({ code, name }) => element('option', { value: code, textContent: name })))
+  $('language').addEventListener('change', ({ target }) => {
+    language = target.value
+    for (const node of document.querySelectorAll('[data-key]')) rename(node)
+  })
+}
+
+/** Puts the item's name, in the language chosen, on everything in this node that bears it. */
+function rename(node) {
+  const item = things.get(node.dataset.key)
+  const name = nameOf(item)
+  const text = node.querySelector('.name')
+  if (text) {
+    text.textContent = name
+    text.lang = language && item.names?.[language] ? language.replace('_', '-') : 'en'
+    text.dir = 'auto'
+  }
+  node.title = name
+  const action = node.dataset.action
+  if (action) node.setAttribute('aria-label', `${action}: ${name}`)
+}
+
+// ---- departments -------------------------------------------------------------------------------
+
+function picture(item) {
+  const url = pictures.get(key(item))
+  if (!url) return element('span', { className: 'letter', textContent: item.title.charAt(0), ariaHidden: 'true' })
+  return element('img', { src: url, alt: '', decoding: 'async', draggable: false })
+}
+
+function makeTabs() {
+  const items = [...things.values()]
+  for (const { name, count } of shop.domains) {
+    const sample = items.find((item) => item.domain === name && pictures.has(key(item)))
+    const tab = element('button', { type: 'button', id: `tab-${name}`, role: 'tab', className: 'tab' })
+    tab.append(
+      element('span', { className: 'tab-picture' }, ...(sample ? [picture(sample)] : [])),
+      element('span', { className: 'label', textContent: label(name) }),
+      element('span', { className: 'count', textContent: count }),
+    )
+    tab.dataset.domain = name
+    tab.setAttribute('aria-controls', 'panel')
+    $('tabs').append(tab)
+  }
+  $('tabs').addEventListener('click', ({ target }) => {
+    const tab = target.closest('.tab')
+    if (tab) openDepartment(tab.dataset.domain)
+  })
+  $('tabs').addEventListener('keydown', (event) => {
+    const tabs = [...$('tabs').children]
+    const at = tabs.indexOf(document.activeElement)
+    const steps = { ArrowDown: at + 1, ArrowRight: at + 1, ArrowUp: at - 1, ArrowLeft: at - 1, Home: 0, End: -1 }
+    const to = steps[event.key]
+    if (at < 0 || to === undefined) return
+    event.preventDefault()
+    const tab = tabs[(to + tabs.length) % tabs.length]
+    openDepartment(tab.dataset.domain)
+    tab.focus()
+  })
+}
+
+function openDepartment(name) {
+  for (const tab of $('tabs').children) {
+    const selected = tab.dataset.domain === name
+    tab.ariaSelected = String(selected)
+    tab.tabIndex = selected ? 0 : -1
+    if (selected) tab.scrollIntoView({ block: 'nearest', inline: 'nearest' })
+  }
+  $('panel').setAttribute('aria-labelledby', `tab-${name}`)
+  $('grid').replaceChildren(...[...things.values()].filter(({ domain }) => domain === name).map(card))
+  $('panel').scrollTop = 0
+}
+
+function card(item) {
+  const made = element(
+    'button',
+    { type: 'button', className: 'card' },
+    element('span', { className: 'picture' }, picture(item)),
+    element('span', { className: 'name' }),
+    element('span', { className: 'heart', ariaHidden: 'true' }),
+  )
+  made.dataset.key = key(item)
+  made.ariaPressed = String(likes.has(key(item)))
+  rename(made)
+  return made
+}
+
+$('grid').addEventListener('click', ({ target }) => {
+  const clicked = target.closest('.card')
+  if (clicked) toggle(clicked.dataset.key)
+})
+
+// ---- taste -------------------------------------------------------------------------------------
+
+const event = (item) => ({ item: item.id, domain: item.domain, behavior: 'rating', value: 5 })
+
+/** A history only grows: to take a like back, a new visitor is given the ones that remain. */
+function visitorOf(keys) {
+  visitor.close()
+  visitor = shop.visitor()
+  if (keys.size > 0) visitor.add([...keys].map((one) => event(things.get(one))))
+}
+
+function toggle(one) {
+  if (likes.delete(one)) visitorOf(likes)
+  else {
+    likes.add(one)
+    visitor.add(event(things.get(one)))
+  }
+  return showTaste()
+}
+
+function offerStarters() {
+  for (const [who, wanted] of Object.entries(STARTERS)) {
+    const ids = new Set(wanted)
+    const found = [...things.values()].filter(({ id }) => ids.has(id)).slice(0, 3)
+    if (found.length < 2) continue
+    const button = element('button', { type: 'button', className: 'starter', textContent: who })
+    button.addEventListener('click', () => {
+      for (const item of found) likes.add(key(item))
+      visitorOf(likes)
+      return showTaste()
+    })
+    $('starters').append(button)
+  }
+}
+
+$('forget').addEventListener('click', () => {
+  likes.clear()
+  visitorOf(likes)
+  return showTaste()
+})
+
+/** Departments without a like; once none is left, all of them. */
+function otherDepartments() {
+  const touched = new Set([...likes].map((one) => things.get(one).domain))
+  const names = shop.domains.map(({ name }) => name)
+  const others = names.filter((name) => !touched.has(name))
+  return others.length > 0 ? others : names
+}
+
+let asked = 0
+
+async function showTaste() {
+  const turn = ++asked
+  if (likes.size === 0) {
+    showLikes()
+    showNothing()
+    return
+  }
+  const start = performance.now()
+  const { items } = await visitor.recommend({ domain: otherDepartments(), k: RANKED })
+  const took = performance.now() - start
+  if (turn !== asked) return // another click was faster
+  showLikes() // only now: drawing would be counted as thinking
+  showStrip(mixed(items))
+  $('speed').textContent = `${took.toFixed(1)} ms over ${shop.count} things, in this tab`
+}
+
+function showLikes() {
+  for (const made of $('grid').children) made.ariaPressed = String(likes.has(made.dataset.key))
+  for (const tab of $('tabs').children) {
+    tab.dataset.liked = [...likes].some((one) => things.get(one).domain === tab.dataset.domain)
+  }
+  $('likes').replaceChildren(...[...likes].reverse().map(likeChip))
+  $('starters').hidden = likes.size > 0
+  $('forget').hidden = likes.size === 0
+}
+
+/** The best SHOWN, of which no department has more than its share; ranked as before. */
+function mixed(items) {
+  const taken = new Map()
+  const fits = ({ domain }) => {
+    taken.set(domain, (taken.get(domain) ?? 0) + 1)
+    return taken.get(domain) <= OF_ONE_DEPARTMENT
+  }
+  const chosen = new Set(items.filter(fits).slice(0, SHOWN))
+  for (const item of items) if (chosen.size < SHOWN) chosen.add(item)
+  return items.filter((item) => chosen.has(item))
+}
+
+function showNothing() {
+  $('speed').textContent = ''
+  $('strip').dataset.empty = 'true'
+  const ghosts = Array.from({ length: SHOWN }, () => element('li', { className: 'ghost', ariaHidden: 'true' }))
+  const invitation = element('li', {
+    className: 'invitation',
+    textContent: 'Click anything you like. What you would like in the other departments appears here at once.',
+  })
+  $('strip').replaceChildren(...ghosts, invitation)
+}
+
+function likeChip(one) {
+  const item = things.get(one)
+  const chip = element('button', { type: 'button', className: 'chip' }, picture(item))
+  chip.dataset.key = one
+  chip.dataset.action = 'Take back'
+  rename(chip)
+  chip.addEventListener('click', () => toggle(one))
+  return element('li', {}, chip)
+}
+
+/** Cards that stay glide to their new place; new ones come in. */
+function showStrip(items) {
+  const strip = $('strip')
+  delete strip.dataset.empty
+  const before = new Map([...strip.children].map((node) => [node.dataset.key, node]))
+  const places = new Map([...before].map(([one, node]) => [one, node.offsetLeft]))
+  const nodes = items.map((item) => {
+    const node = before.get(key(item)) ?? offer(item)
+    node.querySelector('.score').textContent = item.score.toFixed(2)
+    node.querySelector('meter').value = Math.max(0, item.score)
+    return node
+  })
+  strip.replaceChildren(...nodes)
+  if (matchMedia('(prefers-reduced-motion: reduce)').matches) return
+  for (const node of nodes) {
+    const from = places.get(node.dataset.key)
+    if (from === undefined) node.animate([{ opacity: 0, translate: '0 8px' }, { opacity: 1 }], { duration: 220, easing: 'ease-out' })
+    else node.animate([{ translate: `${from - node.offsetLeft}px` }, { translate: 0 }], { duration: 260, easing: 'ease-out' })
+  }
+}
+
+function offer({ domain, id, score }) {
+  const item = things.get(key({ domain, id }))
+  const button = element(
+    'button',
+    { type: 'button', className: 'offer' },
+    element('span', { className: 'picture' }, picture(item)),
+    element('span', { className: 'name' }),
+    element(
+      'span',
+      { className: 'from' },
+      element('span', { textContent: label(domain) }),
+      element('span', { className: 'score', title: 'Cosine of your taste and this thing' }),
+    ),
+    element('meter', { min: 0, max: 1, value: score, ariaHidden: 'true' }),
+  )
+  button.dataset.key = key(item)
+  button.dataset.action = 'Like'
+  rename(button)
+  button.addEventListener('click', () => toggle(key(item)))
+  const node = element('li', {}, button)
+  node.dataset.key = key(item)
+  return node
+}
+
+// ---- ready, go ---------------------------------------------------------------------------------
+
+start().catch((error) => {
+  console.error(error)
+  $('loading').dataset.failed = 'true'
+  $('loading-text').textContent = `Ferry could not start: ${error.message}`
+})

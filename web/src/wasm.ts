@@ -1,0 +1,310 @@
+/*
+ * The innermost layer: one WebAssembly instance of Ferry's C core, and how to call it.
+ *
+ * Chooses the SIMD or the scalar build, instantiates it with the few imports a standalone module
+ * needs, and turns "status, message and result live in the instance" into return values and
+ * exceptions. Knows nothing of messages, files or shops. Everything here is synchronous once the
+ * module is loaded, so nothing can come between a call and the reading of its result.
+ */
+
+declare global {
+  /* Merges with lib.dom's; without it, as in Node, the published types need it to exist. */
+  namespace WebAssembly {
+    interface Module {}
+  }
+}
+
+/** A pointer into the instance's memory; 0 is NULL. */
+export type Pointer = number
+
+export type Build = 'simd' | 'scalar'
+
+/** A call that failed: `code` is the C status name, or INTERNAL for a trap. */
+export class Failure extends Error {
+  readonly code: string
+  constructor(code: string, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+/* What src/api/wasm.c exports. Sizes and pointers are u32, int results are a ferry_status. */
+interface Exports {
+  memory: WebAssembly.Memory
+  _initialize?(): void
+  ferry_wasm_status_name(status: number): Pointer
+  ferry_wasm_status(): number
+  ferry_wasm_message(): Pointer
+  ferry_wasm_result(): Pointer
+  ferry_wasm_result_size(): number
+  ferry_wasm_allocate(size: number): Pointer
+  ferry_wasm_release(block: Pointer): void
+  ferry_wasm_capabilities(): number
+  ferry_wasm_file(name: Pointer, nameSize: number, data: Pointer, size: number): number
+  ferry_wasm_files_clear(): void
+  ferry_wasm_encoder_open(): Pointer
+  ferry_wasm_encode(encoder: Pointer, texts: Pointer, sizes: Pointer, count: number): number
+  ferry_wasm_tokenize(encoder: Pointer, text: Pointer, size: number): number
+  ferry_wasm_encoder_close(encoder: Pointer): void
+  ferry_wasm_catalog_open(): Pointer
+  ferry_wasm_catalog_items(catalog: Pointer, first: number, count: number): number
+  ferry_wasm_catalog_close(catalog: Pointer): void
+  ferry_wasm_visitor_create(catalog: Pointer): Pointer
+  ferry_wasm_visitor_add(visitor: Pointer, event: Pointer, size: number): number
+  ferry_wasm_visitor_recommend(visitor: Pointer, options: Pointer, size: number): number
+  ferry_wasm_visitor_close(visitor: Pointer): void
+}
+
+/* (module (func (result v128) i32.const 0  i8x16.splat)): valid only where SIMD is. */
+const SIMD_PROBE = Uint8Array.of(
+  0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, // magic, version
+  1, 5, 1, 0x60, 0, 1, 0x7b, // one type: () -> v128
+  3, 2, 1, 0, // one function of it
+  10, 8, 1, 6, 0, 0x41, 0, 0xfd, 0x0f, 0x0b, // its body
+)
+
+export function simdSupported(): boolean {
+  return WebAssembly.validate(SIMD_PROBE)
+}
+
+/* Written out in full, once each: bundlers recognise exactly this form and bring the file along. */
+export function buildUrl(build: Build): URL {
+  return build === 'simd'
+    ? new URL('./ferry-simd.wasm', import.meta.url)
+    : new URL('./ferry-scalar.wasm', import.meta.url)
+}
+
+const utf8Encoder = new TextEncoder()
+const utf8Decoder = new TextDecoder()
+
+export class Core {
+  readonly #exports: Exports
+  /** The names of ferry.h's FERRY_STATUS_LIST, by number. */
+  readonly #statusNames: string[] = []
+  #bytes = new Uint8Array(0)
+
+  private constructor(exports: Exports) {
+    this.#exports = exports
+    for (let status = 0; ; status++) {
+      const name = exports.ferry_wasm_status_name(status)
+      if (name === 0) break
+      this.#statusNames.push(this.#text(name))
+    }
+  }
+
+  static async instantiate(module: WebAssembly.Module): Promise<Core> {
+    // Views are re-made when the buffer is seen to have changed, so there is nothing to do.
+    const known: WebAssembly.Imports = { env: { emscripten_notify_memory_growth: () => undefined } }
+    for (const { module: from, name } of WebAssembly.Module.imports(module)) {
+      if (known[from]?.[name] === undefined) {
+        throw new Failure('UNSUPPORTED', `this is not Ferry's WebAssembly: it imports ${from}.${name}`)
+      }
+    }
+    const { exports: exported } = await WebAssembly.instantiate(module, known)
+    const exports = exported as unknown as Exports
+    if (typeof exports.ferry_wasm_status_name !== 'function') {
+      throw new Failure('UNSUPPORTED', "this is not Ferry's WebAssembly: ferry_wasm_* is missing")
+    }
+    exports._initialize?.()
+    return new Core(exports)
+  }
+
+  /** All of memory, as it is now: growth detaches the old buffer, so never keep this. */
+  get bytes(): Uint8Array {
+    const { buffer } = this.#exports.memory
+    if (this.#bytes.buffer !== buffer) this.#bytes = new Uint8Array(buffer)
+    return this.#bytes
+  }
+
+  #text(pointer: Pointer): string {
+    const end = this.bytes.indexOf(0, pointer)
+    return utf8Decoder.decode(this.bytes.subarray(pointer, end))
+  }
+
+  /** A copy of the last call's result. */
+  #result(): Uint8Array<ArrayBuffer> {
+    const start = this.#exports.ferry_wasm_result()
+    return new Uint8Array(this.bytes.subarray(start, start + this.#exports.ferry_wasm_result_size()))
+  }
+
+  #json<T>(): T {
+    return JSON.parse(utf8Decoder.decode(this.#result())) as T
+  }
+
+  #fail(status: number): never {
+    const name = this.#statusNames[status] ?? 'INTERNAL'
+    throw new Failure(name, this.#text(this.#exports.ferry_wasm_message()))
+  }
+
+  /** Runs a call whose result is its status. */
+  #check(status: number): void {
+    if (status !== 0) this.#fail(status)
+  }
+
+  /** Runs a call whose result is a handle. */
+  #handle(pointer: Pointer): Pointer {
+    if (pointer === 0) this.#fail(this.#exports.ferry_wasm_status())
+    return pointer
+  }
+
+  /** A trap leaves the instance in an unknown state; say so instead of "unreachable". */
+  #guard<T>(work: () => T): T {
+    try {
+      return work()
+    } catch (error) {
+      if (!(error instanceof WebAssembly.RuntimeError) && !(error instanceof RangeError)) throw error
+      throw new Failure('INTERNAL', `the WebAssembly core trapped: ${error.message}`)
+    }
+  }
+
+  /** At least one byte, so that NULL always means failure. */
+  allocate(size: number, what: string): Pointer {
+    const fits = size < 2 ** 32
+    const pointer = fits ? this.#exports.ferry_wasm_allocate(Math.max(size, 1)) : 0
+    if (pointer !== 0) return pointer >>> 0
+    throw new Failure('OUT_OF_MEMORY', `${what} needs ${size} bytes, which WebAssembly cannot get`)
+  }
+
+  release(pointer: Pointer): void {
+    this.#exports.ferry_wasm_release(pointer)
+  }
+
+  /** Lends text as UTF-8 for the time of one call. */
+  #withBytes<T>(bytes: Uint8Array, what: string, use: (pointer: Pointer, size: number) => T): T {
+    const pointer = this.allocate(bytes.length, what)
+    try {
+      this.bytes.set(bytes, pointer)
+      return use(pointer, bytes.length)
+    } finally {
+      this.release(pointer)
+    }
+  }
+
+  #withText<T>(text: string, what: string, use: (pointer: Pointer, size: number) => T): T {
+    return this.#withBytes(utf8Encoder.encode(text), what, use)
+  }
+
+  capabilities(): { version: string; kernels: string } {
+    this.#check(this.#exports.ferry_wasm_capabilities())
+    return this.#json()
+  }
+
+  /**
+   * Gives the files to one of the open calls. Takes over every data pointer, whatever happens.
+   */
+  #open<T extends object>(files: readonly CoreFile[], open: () => Pointer): { handle: Pointer } & T {
+    let taken = 0
+    try {
+      return this.#guard(() => {
+        for (const { name, data, size } of files) {
+          taken++
+          this.#withText(name, 'a file name', (pointer, nameSize) =>
+            this.#check(this.#exports.ferry_wasm_file(pointer, nameSize, data, size)),
+          )
+        }
+        const handle = this.#handle(open())
+        return { ...this.#json<T>(), handle }
+      })
+    } finally {
+      this.#exports.ferry_wasm_files_clear()
+      for (const { data } of files.slice(taken)) this.release(data)
+    }
+  }
+
+  openEncoder(files: readonly CoreFile[]): EncoderFacts {
+    return this.#open(files, () => this.#exports.ferry_wasm_encoder_open())
+  }
+
+  /** [texts.length * dimension] floats. */
+  encode(encoder: Pointer, texts: readonly string[]): Float32Array {
+    const encoded = texts.map((text) => utf8Encoder.encode(text))
+    const sizes = Uint32Array.from(encoded, (bytes) => bytes.length)
+    const all = new Uint8Array(sizes.reduce((sum, size) => sum + size, 0))
+    let end = 0
+    for (const bytes of encoded) {
+      all.set(bytes, end)
+      end += bytes.length
+    }
+    return this.#guard(() =>
+      this.#withBytes(all, 'a batch of texts', (textsAt) =>
+        this.#withBytes(new Uint8Array(sizes.buffer), 'a batch of texts', (sizesAt) => {
+          this.#check(this.#exports.ferry_wasm_encode(encoder, textsAt, sizesAt, texts.length))
+          return new Float32Array(this.#result().buffer)
+        }),
+      ),
+    )
+  }
+
+  tokenize(encoder: Pointer, text: string): number[] {
+    return this.#guard(() =>
+      this.#withText(text, 'a text', (pointer, size) => {
+        this.#check(this.#exports.ferry_wasm_tokenize(encoder, pointer, size))
+        return this.#json()
+      }),
+    )
+  }
+
+  closeEncoder(encoder: Pointer): void {
+    this.#exports.ferry_wasm_encoder_close(encoder)
+  }
+
+  openCatalog(files: readonly CoreFile[]): CatalogFacts {
+    return this.#open(files, () => this.#exports.ferry_wasm_catalog_open())
+  }
+
+  items<T>(catalog: Pointer, first: number, count: number): T[] {
+    return this.#guard(() => {
+      this.#check(this.#exports.ferry_wasm_catalog_items(catalog, first, count))
+      return this.#json()
+    })
+  }
+
+  closeCatalog(catalog: Pointer): void {
+    this.#exports.ferry_wasm_catalog_close(catalog)
+  }
+
+  createVisitor(catalog: Pointer): Pointer {
+    return this.#guard(() => this.#handle(this.#exports.ferry_wasm_visitor_create(catalog)))
+  }
+
+  addEvent(visitor: Pointer, event: object): void {
+    this.#guard(() =>
+      this.#withText(JSON.stringify(event), 'an event', (pointer, size) =>
+        this.#check(this.#exports.ferry_wasm_visitor_add(visitor, pointer, size)),
+      ),
+    )
+  }
+
+  recommend<T>(visitor: Pointer, options: object): T {
+    return this.#guard(() =>
+      this.#withText(JSON.stringify(options), 'recommend options', (pointer, size) => {
+        this.#check(this.#exports.ferry_wasm_visitor_recommend(visitor, pointer, size))
+        return this.#json()
+      }),
+    )
+  }
+
+  closeVisitor(visitor: Pointer): void {
+    this.#exports.ferry_wasm_visitor_close(visitor)
+  }
+}
+
+/** A file's bytes, in memory that came from allocate(). */
+export interface CoreFile {
+  name: string
+  data: Pointer
+  size: number
+}
+
+export interface EncoderFacts {
+  handle: Pointer
+  dimension: number
+  maxTokens: number
+}
+
+export interface CatalogFacts {
+  handle: Pointer
+  count: number
+  dimension: number
+  domains: { name: string; count: number }[]
+}

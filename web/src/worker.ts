@@ -1,0 +1,320 @@
+/*
+ * The worker: one handler a request, over one instance of the core.
+ *
+ * Each handler is documented here, beside the shape of its message; protocol.ts derives the
+ * message types from these signatures, so that nothing is written twice. A handler runs up to its
+ * first await before the next message is looked at, which is what keeps a visitor's add before its
+ * recommend.
+ */
+import { breathe, builtin, CATALOG_FILES, compile, encoderFiles, locate, readFiles } from './files.js'
+import { buildUrl, Core, Failure, simdSupported } from './files.js'
+import type { Build, CatalogFacts, Pointer, Progress, WireSource, WireWasm } from './files.js'
+
+// What the layers above need of the ones below.
+export type { DirectoryHandle, Progress, WireSource, WireWasm } from './files.js'
+
+// ---- what travels ------------------------------------------------------------------------------
+
+export interface Capabilities {
+  /** Of the C core. */
+  version: string
+  /** Which of the two WebAssembly builds runs. */
+  build: Build
+  /** The name of the kernels in use, as ferry_kernels_name says it. */
+  kernels: string
+}
+
+/** One item of a catalogue; fields beyond these are kept as they stood in items.jsonl. */
+export interface Item {
+  id: string
+  domain: string
+  title: string
+  author?: string
+  description?: string
+  tags?: string[]
+  image?: string
+  audio?: string
+  [field: string]: unknown
+}
+
+/** An event as the core reads it; timestamp in seconds since 1970. */
+export interface WireEvent {
+  item: string
+  domain?: string
+  behavior?: string
+  value?: number
+  timestamp?: number
+}
+
+export interface Recommendation {
+  /** From 1. */
+  rank: number
+  id: string
+  domain: string
+  title: string
+  /** Cosine of the visitor's vector and the item's, -1 to 1. */
+  score: number
+}
+
+export interface Recommendations {
+  items: Recommendation[]
+  /** How many candidates each stage removed. */
+  excluded: { seen: number; disliked: number; duplicate: number; filtered: number }
+}
+
+/** Client to worker: a request, or the wish that one be given up. */
+export type ToWorker = { id: number; op: string; args: unknown } | { cancel: number }
+
+/** Worker to client: zero or more progress reports, then a value or an error. */
+export type FromWorker =
+  | { id: number; progress: Progress }
+  | { id: number; value: unknown }
+  | { id: number; error: { code: string; message: string } }
+
+// ---- state -------------------------------------------------------------------------------------
+
+/* Handles are numbered by the client, so that it can use one before the reply is there. */
+interface Shop {
+  handle: Pointer
+  facts: Omit<CatalogFacts, 'handle'>
+  visitors: Map<number, Pointer>
+  /** Row of "domain \n id"; made when first asked for. */
+  rows?: Map<string, number>
+}
+
+const shops = new Map<number, Shop>()
+const encoders = new Map<number, { handle: Pointer; dimension: number }>()
+const running = new Map<number, AbortController>()
+let loaded: Core | undefined
+
+function core(): Core {
+  if (!loaded) throw new Failure('INVALID_ARGUMENT', 'Ferry is not loaded')
+  return loaded
+}
+
+function known<T>(map: Map<number, T>, id: number, what: string, code = 'INVALID_ARGUMENT'): T {
+  const found = map.get(id)
+  if (!found) throw new Failure(code, `this ${what} is closed`)
+  return found
+}
+
+/* A visitor exists for the core from its first message on. */
+function visitorOf({ shop, visitor }: { shop: number; visitor: number }): Pointer {
+  const { handle, visitors } = known(shops, shop, 'shop')
+  let pointer = visitors.get(visitor)
+  if (pointer === undefined) {
+    pointer = core().createVisitor(handle)
+    visitors.set(visitor, pointer)
+  }
+  return pointer
+}
+
+/* The JSON handed over is ours: what the core finds malformed is what the caller put into it. */
+function blameCaller<T>(which: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    throw new Failure(error.code === 'MALFORMED' ? 'INVALID_ARGUMENT' : error.code, which + error.message)
+  }
+}
+
+// ---- handlers ----------------------------------------------------------------------------------
+
+interface Context {
+  signal: AbortSignal
+  progress(progress: Progress): void
+}
+
+const ITEMS_A_PAGE = 1000
+
+export const handlers = {
+  /** Instantiates the core. `wasm` stands in for the package's own files. Comes first, once. */
+  async 'ferry.load'(
+    args: { wasm?: WireWasm; kernels: 'auto' | Build },
+    { signal, progress }: Context,
+  ): Promise<Capabilities> {
+    if (args.kernels === 'simd' && !simdSupported()) {
+      throw new Failure('UNSUPPORTED', 'this engine has no WebAssembly SIMD')
+    }
+    const wanted = args.kernels === 'auto' ? (simdSupported() ? 'simd' : 'scalar') : args.kernels
+    const module = await compile(args.wasm ?? locate(buildUrl(wanted)), signal, progress)
+    loaded = await Core.instantiate(module)
+    const { version, kernels } = loaded.capabilities()
+    const build: Build = kernels === 'scalar' ? 'scalar' : 'simd'
+    if (args.kernels !== 'auto' && build !== wanted) {
+      throw new Failure('INVALID_ARGUMENT', `kernels is '${wanted}', but the given wasm is ${build}`)
+    }
+    return { version, build, kernels }
+  },
+
+  /** Opens the catalogue directory `source` as number `shop`. */
+  async 'ferry.open'(
+    { shop, source }: { shop: number; source: WireSource },
+    { signal, progress }: Context,
+  ): Promise<Omit<CatalogFacts, 'handle'>> {
+    const files = await readFiles(core(), source, CATALOG_FILES, signal, progress)
+    const { handle, ...facts } = core().openCatalog(files)
+    shops.set(shop, { handle, facts, visitors: new Map() })
+    return facts
+  },
+
+  /** All items, in the catalogue's order. */
+  async 'shop.items'({ shop }: { shop: number }, { signal }: Context): Promise<Item[]> {
+    const { count } = known(shops, shop, 'shop').facts
+    const items: Item[] = []
+    for (let first = 0; first < count; first += ITEMS_A_PAGE) {
+      const { handle } = known(shops, shop, 'shop', 'CANCELLED')
+      for (const item of core().items<Item>(handle, first, ITEMS_A_PAGE)) items.push(item)
+      await breathe(signal)
+    }
+    return items
+  },
+
+  /** The one item of that domain and id. */
+  async 'shop.item'({ shop, domain, id }: { shop: number; domain: string; id: string }): Promise<Item> {
+    const open = known(shops, shop, 'shop')
+    if (!open.rows) {
+      open.rows = new Map()
+      for (let first = 0; first < open.facts.count; first += ITEMS_A_PAGE) {
+        const page = core().items<Item>(open.handle, first, ITEMS_A_PAGE)
+        for (const [i, item] of page.entries()) open.rows.set(`${item.domain}\n${item.id}`, first + i)
+      }
+    }
+    const row = open.rows.get(`${domain}\n${id}`)
+    if (row === undefined) {
+      throw new Failure('NOT_FOUND', `domain "${domain}" has no item "${id}"`)
+    }
+    return core().items<Item>(open.handle, row, 1)[0] as Item
+  },
+
+  /** Closes the shop and its visitors. */
+  'shop.close'({ shop }: { shop: number }): void {
+    const open = shops.get(shop)
+    if (!open) return
+    shops.delete(shop)
+    for (const visitor of open.visitors.values()) core().closeVisitor(visitor)
+    core().closeCatalog(open.handle)
+  },
+
+  /** Adds events in order, up to the first that is refused. */
+  'visitor.add'(args: { shop: number; visitor: number; events: WireEvent[] }): void {
+    const visitor = visitorOf(args)
+    for (const [i, event] of args.events.entries()) {
+      const which = args.events.length > 1 ? `event ${i + 1} of ${args.events.length}: ` : ''
+      blameCaller(which, () => core().addEvent(visitor, event))
+    }
+  },
+
+  /** `options` as ferry_wasm_visitor_recommend reads them. */
+  'visitor.recommend'(args: {
+    shop: number
+    visitor: number
+    options: { k: number; domains?: string[]; keepSeen?: boolean }
+  }): Recommendations {
+    const { count } = known(shops, args.shop, 'shop').facts
+    const k = Math.min(args.options.k, Math.max(count, 1)) // more than there are is all there are
+    return blameCaller('', () => core().recommend(visitorOf(args), { ...args.options, k }))
+  },
+
+  'visitor.close'({ shop, visitor }: { shop: number; visitor: number }): void {
+    const visitors = shops.get(shop)?.visitors
+    const pointer = visitors?.get(visitor)
+    if (pointer === undefined) return
+    visitors?.delete(visitor)
+    core().closeVisitor(pointer)
+  },
+
+  /** Opens the Hugging Face directory `source` as number `encoder`. */
+  async 'ferry.encoder'(
+    { encoder, source }: { encoder: number; source: WireSource },
+    { signal, progress }: Context,
+  ): Promise<{ dimension: number; maxTokens: number }> {
+    const wanted = await encoderFiles(source, signal)
+    const files = await readFiles(core(), source, wanted, signal, progress)
+    const { handle, dimension, maxTokens } = core().openEncoder(files)
+    encoders.set(encoder, { handle, dimension })
+    return { dimension, maxTokens }
+  },
+
+  /**
+   * [texts.length * dimension] floats. Works in slices of some 30 ms, between which other
+   * requests, and the wish to stop, are heard. A text's bits do not depend on its slice.
+   */
+  async 'encoder.encode'(
+    { encoder, texts }: { encoder: number; texts: string[] },
+    { signal, progress }: Context,
+  ): Promise<Float32Array> {
+    const { dimension } = known(encoders, encoder, 'encoder')
+    const total = texts.length
+    const out = new Float32Array(total * dimension)
+    for (let first = 0, slice = 1; first < total; ) {
+      const { handle } = known(encoders, encoder, 'encoder', 'CANCELLED')
+      const start = performance.now()
+      const vectors = core().encode(handle, texts.slice(first, first + slice))
+      out.set(vectors, first * dimension)
+      first = Math.min(first + slice, total)
+      const took = performance.now() - start
+      if (took < 15 && slice < 64) slice *= 2
+      else if (took > 60 && slice > 1) slice /= 2
+      progress({ loaded: first, total, fraction: first / total })
+      await breathe(signal)
+    }
+    return out
+  },
+
+  /** Token ids of one text, special tokens included. */
+  'encoder.tokenize'({ encoder, text }: { encoder: number; text: string }): number[] {
+    return core().tokenize(known(encoders, encoder, 'encoder').handle, text)
+  },
+
+  'encoder.close'({ encoder }: { encoder: number }): void {
+    const open = encoders.get(encoder)
+    if (!open) return
+    encoders.delete(encoder)
+    core().closeEncoder(open.handle)
+  },
+}
+
+// ---- messages ----------------------------------------------------------------------------------
+
+type Post = (message: FromWorker, transfer?: ArrayBuffer[]) => void
+
+async function serve(message: ToWorker, post: Post): Promise<void> {
+  if ('cancel' in message) {
+    running.get(message.cancel)?.abort()
+    return
+  }
+  const { id, op, args } = message
+  const controller = new AbortController()
+  running.set(id, controller)
+  try {
+    const handler = (handlers as Record<string, (args: never, context: Context) => unknown>)[op]
+    if (!handler) throw new Failure('INVALID_ARGUMENT', `there is no operation "${op}"`)
+    const progress = (report: Progress) => post({ id, progress: report })
+    const value = await handler(args as never, { signal: controller.signal, progress })
+    post({ id, value }, value instanceof Float32Array ? [value.buffer as ArrayBuffer] : [])
+  } catch (error) {
+    const { message: text } = error as Error
+    if (error instanceof Failure) post({ id, error: { code: error.code, message: text } })
+    else if (controller.signal.aborted) post({ id, error: { code: 'CANCELLED', message: text } })
+    else post({ id, error: { code: 'INTERNAL', message: String(error) } })
+  } finally {
+    running.delete(id)
+    controller.abort() // ends what a failed request may still be downloading
+  }
+}
+
+if (builtin) {
+  const { parentPort } = builtin('node:worker_threads')
+  parentPort?.on('message', (message: ToWorker) => {
+    void serve(message, (reply, transfer) => parentPort.postMessage(reply, transfer ?? []))
+  })
+} else {
+  /* The part of DedicatedWorkerGlobalScope in use; lib.dom describes a window here. */
+  const scope = globalThis as unknown as {
+    onmessage: (event: { data: ToWorker }) => void
+    postMessage(message: FromWorker, transfer: ArrayBuffer[]): void
+  }
+  scope.onmessage = ({ data }) => void serve(data, (reply, transfer) => scope.postMessage(reply, transfer ?? []))
+}

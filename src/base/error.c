@@ -37,12 +37,10 @@ const char *ferry_status_name(ferry_status status)
 {
     switch (status) {
 #define NAME(name, text) \
-    case FERRY_##name:   \
-        return #name;
+    case FERRY_##name: return #name;
         FERRY_STATUS_LIST(NAME)
 #undef NAME
-    case FERRY_STATUS_COUNT:
-        break;
+    case FERRY_STATUS_COUNT: break;
     }
     return NULL;
 }
@@ -51,12 +49,10 @@ const char *ferry_status_text(ferry_status status)
 {
     switch (status) {
 #define TEXT(name, text) \
-    case FERRY_##name:   \
-        return text;
+    case FERRY_##name: return text;
         FERRY_STATUS_LIST(TEXT)
 #undef TEXT
-    case FERRY_STATUS_COUNT:
-        break;
+    case FERRY_STATUS_COUNT: break;
     }
     return NULL;
 }

@@ -162,20 +162,13 @@ static bool check_value(scanner *s, unsigned depth)
 {
     skip_space(s);
     switch (peek(s)) {
-    case '{':
-        return check_list(s, depth, true);
-    case '[':
-        return check_list(s, depth, false);
-    case '"':
-        return check_string(s);
-    case 't':
-        return check_word(s, "true");
-    case 'f':
-        return check_word(s, "false");
-    case 'n':
-        return check_word(s, "null");
-    default:
-        return check_number(s);
+    case '{': return check_list(s, depth, true);
+    case '[': return check_list(s, depth, false);
+    case '"': return check_string(s);
+    case 't': return check_word(s, "true");
+    case 'f': return check_word(s, "false");
+    case 'n': return check_word(s, "null");
+    default: return check_number(s);
     }
 }
 

@@ -85,7 +85,8 @@ static int run(catalog_options *options)
     return status == FERRY_OK ? EXIT_OK : cli_fail("catalog", status, &error);
 }
 
-int cli_catalog(int argc, char **argv)
+/* Reads the command line; -1 if there is work to do, else the exit code. */
+static int parse(int argc, char **argv, catalog_options *options)
 {
     static const struct option known[] = {CLI_COMMON_OPTIONS,
                                           {"items", required_argument, NULL, 'i'},
@@ -93,40 +94,31 @@ int cli_catalog(int argc, char **argv)
                                           {"out", required_argument, NULL, 'o'},
                                           {"strict", no_argument, NULL, 's'},
                                           {0}};
-    catalog_options options = {.items = cli_list_make(argc),
-                               .report = {.subcommand = "catalog", .unit = "items"}};
     for (int c; (c = getopt_long(argc, argv, "hq", known, NULL)) != -1;) {
         switch (c) {
-        case 'i':
-            options.items.values[options.items.count++] = optarg;
-            break;
-        case 't':
-            options.text_model = optarg;
-            break;
-        case 'o':
-            options.out = optarg;
-            break;
-        case 's':
-            options.report.strict = true;
-            break;
-        case 'K':
-            options.kernels = optarg;
-            break;
-        case 'q':
-            options.report.quiet = true;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return EXIT_OK;
-        default:
-            return cli_usage("catalog", "unknown or incomplete option");
+        case 'i': options->items.values[options->items.count++] = optarg; break;
+        case 't': options->text_model = optarg; break;
+        case 'o': options->out = optarg; break;
+        case 's': options->report.strict = true; break;
+        case 'K': options->kernels = optarg; break;
+        case 'q': options->report.quiet = true; break;
+        case 'h': fputs(help, stdout); return EXIT_OK;
+        default: return cli_usage("catalog", "unknown or incomplete option");
         }
     }
-    while (optind < argc) options.items.values[options.items.count++] = argv[optind++];
-    if (options.items.count == 0) return cli_usage("catalog", "--items is missing");
-    if (options.text_model == NULL) return cli_usage("catalog", "--text-model is missing");
-    if (options.out == NULL) return cli_usage("catalog", "--out is missing");
-    int code = run(&options);
+    while (optind < argc) options->items.values[options->items.count++] = argv[optind++];
+    if (options->items.count == 0) return cli_usage("catalog", "--items is missing");
+    if (options->text_model == NULL) return cli_usage("catalog", "--text-model is missing");
+    if (options->out == NULL) return cli_usage("catalog", "--out is missing");
+    return -1;
+}
+
+int cli_catalog(int argc, char **argv)
+{
+    catalog_options options = {.items = cli_list_make(argc),
+                               .report = {.subcommand = "catalog", .unit = "items"}};
+    int code = parse(argc, argv, &options);
+    if (code < 0) code = run(&options);
     cli_list_free(&options.items);
     return code;
 }

@@ -183,7 +183,8 @@ static int run(encode_options *options)
     return status == FERRY_OK ? EXIT_OK : cli_fail("encode", status, &error);
 }
 
-int cli_encode(int argc, char **argv)
+/* Reads the command line; -1 if there is work to do, else the exit code. */
+static int parse(int argc, char **argv, encode_options *options)
 {
     static const struct option known[] = {CLI_COMMON_OPTIONS,
                                           {"model", required_argument, NULL, 'm'},
@@ -192,42 +193,31 @@ int cli_encode(int argc, char **argv)
                                           {"json", no_argument, NULL, 'j'},
                                           {"strict", no_argument, NULL, 's'},
                                           {0}};
-    encode_options options = {.texts = cli_list_make(argc),
-                              .report = {.subcommand = "encode", .unit = "texts"}};
     for (int c; (c = getopt_long(argc, argv, "hq", known, NULL)) != -1;) {
         switch (c) {
-        case 'm':
-            options.model = optarg;
-            break;
-        case 't':
-            options.texts.values[options.texts.count++] = optarg;
-            break;
-        case 'o':
-            options.out = optarg;
-            break;
-        case 'j':
-            options.json = true;
-            break;
-        case 's':
-            options.report.strict = true;
-            break;
-        case 'K':
-            options.kernels = optarg;
-            break;
-        case 'q':
-            options.report.quiet = true;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return EXIT_OK;
-        default:
-            return cli_usage("encode", "unknown or incomplete option");
+        case 'm': options->model = optarg; break;
+        case 't': options->texts.values[options->texts.count++] = optarg; break;
+        case 'o': options->out = optarg; break;
+        case 'j': options->json = true; break;
+        case 's': options->report.strict = true; break;
+        case 'K': options->kernels = optarg; break;
+        case 'q': options->report.quiet = true; break;
+        case 'h': fputs(help, stdout); return EXIT_OK;
+        default: return cli_usage("encode", "unknown or incomplete option");
         }
     }
     if (optind < argc) return cli_usage("encode", "unexpected word \"%s\"", argv[optind]);
-    if (options.model == NULL) return cli_usage("encode", "--model is missing");
-    if (options.out == NULL) options.json = true;
-    int code = run(&options);
+    if (options->model == NULL) return cli_usage("encode", "--model is missing");
+    if (options->out == NULL) options->json = true;
+    return -1;
+}
+
+int cli_encode(int argc, char **argv)
+{
+    encode_options options = {.texts = cli_list_make(argc),
+                              .report = {.subcommand = "encode", .unit = "texts"}};
+    int code = parse(argc, argv, &options);
+    if (code < 0) code = run(&options);
     cli_list_free(&options.texts);
     return code;
 }

@@ -114,7 +114,8 @@ static int run(recommend_options *options)
     return status == FERRY_OK ? EXIT_OK : cli_fail("recommend", status, &error);
 }
 
-int cli_recommend(int argc, char **argv)
+/* Reads the command line; -1 if there is work to do, else the exit code. */
+static int parse(int argc, char **argv, recommend_options *options)
 {
     static const struct option known[] = {CLI_COMMON_OPTIONS,
                                           {"catalog", required_argument, NULL, 'c'},
@@ -125,51 +126,36 @@ int cli_recommend(int argc, char **argv)
                                           {"json", no_argument, NULL, 'j'},
                                           {"strict", no_argument, NULL, 's'},
                                           {0}};
-    recommend_options options = {
-        .domains = cli_list_make(argc), .k = 10, .report = {.subcommand = "recommend"}};
     for (int c; (c = getopt_long(argc, argv, "hqk:", known, NULL)) != -1;) {
         switch (c) {
-        case 'c':
-            options.catalog = optarg;
-            break;
-        case 'H':
-            options.history = optarg;
-            break;
-        case 'u':
-            options.user = optarg;
-            break;
-        case 'd':
-            options.domains.values[options.domains.count++] = optarg;
-            break;
+        case 'c': options->catalog = optarg; break;
+        case 'H': options->history = optarg; break;
+        case 'u': options->user = optarg; break;
+        case 'd': options->domains.values[options->domains.count++] = optarg; break;
         case 'k':
-            if (!cli_parse_count("recommend", "-k", optarg, &options.k)) return EXIT_USAGE;
+            if (!cli_parse_count("recommend", "-k", optarg, &options->k)) return EXIT_USAGE;
             break;
-        case 'S':
-            options.keep_seen = true;
-            break;
-        case 'j':
-            options.json = true;
-            break;
-        case 's':
-            options.report.strict = true;
-            break;
-        case 'K':
-            options.kernels = optarg;
-            break;
-        case 'q':
-            options.report.quiet = true;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return EXIT_OK;
-        default:
-            return cli_usage("recommend", "unknown or incomplete option");
+        case 'S': options->keep_seen = true; break;
+        case 'j': options->json = true; break;
+        case 's': options->report.strict = true; break;
+        case 'K': options->kernels = optarg; break;
+        case 'q': options->report.quiet = true; break;
+        case 'h': fputs(help, stdout); return EXIT_OK;
+        default: return cli_usage("recommend", "unknown or incomplete option");
         }
     }
     if (optind < argc) return cli_usage("recommend", "unexpected word \"%s\"", argv[optind]);
-    if (options.catalog == NULL) return cli_usage("recommend", "--catalog is missing");
-    if (options.history == NULL) return cli_usage("recommend", "--history is missing");
-    int code = run(&options);
+    if (options->catalog == NULL) return cli_usage("recommend", "--catalog is missing");
+    if (options->history == NULL) return cli_usage("recommend", "--history is missing");
+    return -1;
+}
+
+int cli_recommend(int argc, char **argv)
+{
+    recommend_options options = {
+        .domains = cli_list_make(argc), .k = 10, .report = {.subcommand = "recommend"}};
+    int code = parse(argc, argv, &options);
+    if (code < 0) code = run(&options);
     cli_list_free(&options.domains);
     return code;
 }

@@ -53,15 +53,9 @@ static void attend(const ferry_transformer *m, const float *query_key_value, flo
 static void activate(const ferry_transformer *m, float *x, size_t count)
 {
     switch (m->config.activation) {
-    case FERRY_ACTIVATION_GELU:
-        m->kernels->gelu(x, count);
-        break;
-    case FERRY_ACTIVATION_GELU_TANH:
-        m->kernels->gelu_tanh(x, count);
-        break;
-    case FERRY_ACTIVATION_RELU:
-        ferry_relu(x, count);
-        break;
+    case FERRY_ACTIVATION_GELU: m->kernels->gelu(x, count); break;
+    case FERRY_ACTIVATION_GELU_TANH: m->kernels->gelu_tanh(x, count); break;
+    case FERRY_ACTIVATION_RELU: ferry_relu(x, count); break;
     }
 }
 

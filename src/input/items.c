@@ -232,14 +232,11 @@ static bool append_unknown(ferry_buffer *out, const ferry_field *field)
     switch (field->kind) {
     case FERRY_FIELD_NULL:
     case FERRY_FIELD_NUMBER:
-    case FERRY_FIELD_JSON:
-        return append(out, field->text, field->size);
+    case FERRY_FIELD_JSON: return append(out, field->text, field->size);
     case FERRY_FIELD_WORDS:
-    case FERRY_FIELD_NUMBERS:
-        return append_sequence(out, field);
+    case FERRY_FIELD_NUMBERS: return append_sequence(out, field);
     case FERRY_FIELD_ABSENT:
-    case FERRY_FIELD_TEXT:
-        break;
+    case FERRY_FIELD_TEXT: break;
     }
     return ferry_json_append_quoted(out, field->text, field->size);
 }

@@ -60,12 +60,9 @@ static ferry_status read_format(ferry_table_reader *reader, ferry_table_format f
     switch (format) {
     case FERRY_TABLE_CSV:
         return ferry_table_read_csv(reader, ends_with(reader->file, ".tsv") ? '\t' : ',');
-    case FERRY_TABLE_JSONL:
-        return ferry_table_read_jsonl(reader);
-    case FERRY_TABLE_RECBOLE:
-        return ferry_table_read_recbole(reader);
-    case FERRY_TABLE_AUTO:
-        break;
+    case FERRY_TABLE_JSONL: return ferry_table_read_jsonl(reader);
+    case FERRY_TABLE_RECBOLE: return ferry_table_read_recbole(reader);
+    case FERRY_TABLE_AUTO: break;
     }
     return ferry_fail(reader->error, FERRY_INVALID_ARGUMENT, "%s: %d is no table format",
                       reader->file, (int)format);
@@ -156,15 +153,12 @@ ferry_status ferry_table_deliver(ferry_table_reader *reader)
     reason.message[0] = '\0';
     ferry_status status = reader->on_row(reader->user, &reader->row, &reason);
     switch (status) {
-    case FERRY_OK:
-        return FERRY_OK;
+    case FERRY_OK: return FERRY_OK;
     case FERRY_MALFORMED:
     case FERRY_INVALID_ARGUMENT:
     case FERRY_NOT_FOUND:
-    case FERRY_UNSUPPORTED:
-        return ferry_table_refuse(reader, "%s", reason.message);
-    default:
-        return ferry_fail(reader->error, status, "%s", reason.message);
+    case FERRY_UNSUPPORTED: return ferry_table_refuse(reader, "%s", reason.message);
+    default: return ferry_fail(reader->error, status, "%s", reason.message);
     }
 }
 

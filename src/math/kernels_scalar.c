@@ -13,8 +13,10 @@ static void matmul(const float *x, size_t ldx, const float *panels, const float 
         for (size_t t = 0; t < T; t++) {
             float sum[FERRY_PANEL] = {0};
             for (size_t k = 0; k < K; k++) {
+                float value = x[t * ldx + k];
+#pragma GCC unroll 1 /* else gcc unrolls the loop before it would vectorise it */
                 for (size_t j = 0; j < FERRY_PANEL; j++)
-                    sum[j] = sum[j] + x[t * ldx + k] * panel[k * FERRY_PANEL + j];
+                    sum[j] = sum[j] + value * panel[k * FERRY_PANEL + j];
             }
             for (size_t j = 0; j < columns; j++)
                 y[t * ldy + n + j] = bias != NULL ? sum[j] + bias[n + j] : sum[j];

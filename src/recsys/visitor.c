@@ -70,8 +70,7 @@ ferry_status ferry_event_weight(ferry_behavior behavior, double value, float *ou
             return ferry_fail(error, FERRY_INVALID_ARGUMENT, "rating %g, expected 1…5", value);
         *out = ((float)value - 3.0f) / 2.0f;
         return FERRY_OK;
-    case FERRY_BEHAVIOR_COUNT:
-        break;
+    case FERRY_BEHAVIOR_COUNT: break;
     }
     return ferry_fail(error, FERRY_INVALID_ARGUMENT, "behavior %d is none of ferry_behavior",
                       (int)behavior);

@@ -10,6 +10,7 @@ enum { THREADS = 4, TURNS = 20 };
 typedef struct worker {
     pthread_t thread;
     const ferry_catalog *catalog; /* shared */
+    const char *model;
     float embedding[64];
     ferry_recommendation items[SMALL_ITEMS];
     size_t count;
@@ -23,8 +24,7 @@ static ferry_status work(worker *self)
     ferry_visitor *visitor;
     ferry_text text = {"a wooden spoon", 14};
     ferry_recommend_options options = {.size = sizeof options, .k = SMALL_ITEMS};
-    FERRY_TRY(
-        ferry_encoder_open_directory(golden_path("tiny-bert/relu-max"), NULL, &encoder, NULL));
+    FERRY_TRY(ferry_encoder_open_directory(self->model, NULL, &encoder, NULL));
     ferry_status status =
         ferry_encoder_encode(encoder, &text, 1, self->embedding, NULL, NULL, NULL);
     ferry_encoder_close(encoder);
@@ -54,6 +54,7 @@ static void handles_do_not_share_state(void **state)
     assert_int_equal(ferry_catalog_open(small.files, SMALL_FILES, NULL, &catalog, NULL), FERRY_OK);
     for (size_t i = 0; i < THREADS; i++) {
         workers[i].catalog = catalog;
+        workers[i].model = golden_path("tiny-bert/relu-max");
         assert_int_equal(pthread_create(&workers[i].thread, NULL, run, &workers[i]), 0);
     }
     for (size_t i = 0; i < THREADS; i++) {

@@ -96,6 +96,105 @@ static void matmul_same_bits(void **state)
     check_matmul(33, 384, 48);
 }
 
+/* ---- int8 ---- */
+
+static ferry_int8_rows make_rows(size_t T, size_t K)
+{
+    size_t groups = ferry_int8_groups(K);
+    ferry_int8_rows rows = {malloc(T * ferry_int8_padded(K) + GUARD), random_floats(T * groups),
+                            malloc((T * groups + GUARD) * sizeof(int32_t))};
+    assert_true(rows.q != NULL && rows.offset != NULL);
+    memset(rows.q, 99, T * ferry_int8_padded(K) + GUARD);
+    memset(rows.offset, 99, (T * groups + GUARD) * sizeof(int32_t));
+    return rows;
+}
+
+static void free_rows(ferry_int8_rows *rows)
+{
+    free(rows->q), free(rows->scale), free(rows->offset);
+}
+
+static void check_int8(size_t T, size_t K, size_t N)
+{
+    size_t groups = ferry_int8_groups(K), K4 = ferry_int8_padded(K), bytes, scales;
+    assert_true(ferry_int8_panels_size(K, N, &bytes, &scales));
+    float *x = random_floats(T * K), *weight = random_floats(N * K), *bias = random_floats(N);
+    for (size_t k = 0; k < K && k < FERRY_INT8_GROUP; k++) x[k] = 0; /* a group of zeros */
+    int8_t *w = malloc(N * K);
+    float *w_scale = random_floats(N * groups);
+    uint8_t *packed = malloc(bytes);
+    float *packed_scale = random_floats(scales);
+    ferry_int8_quantize_weights(weight, K, N, w, w_scale);
+    ferry_int8_pack(w, w_scale, K, N, packed, packed_scale);
+    ferry_int8_panels panels = {K, N, packed, packed_scale};
+    ferry_int8_rows expected_rows = make_rows(T, K);
+    float *expected = random_floats(T * (N + 5)), *before = copy_floats(expected, T * (N + 5));
+    ferry_kernels_scalar.quantize_rows(x, K, T, K, &expected_rows);
+    ferry_kernels_scalar.matmul_int8(&expected_rows, &panels, bias, expected, N + 5, T);
+    for (size_t v = 1; v < variant_count; v++) {
+        ferry_int8_rows rows = make_rows(T, K);
+        float *y = copy_floats(before, T * (N + 5));
+        variants[v]->quantize_rows(x, K, T, K, &rows);
+        assert_memory_equal(rows.q, expected_rows.q, T * K4 + GUARD);
+        memcpy(rows.scale + T * groups, expected_rows.scale + T * groups, GUARD * sizeof(float));
+        assert_same_bits(expected_rows.scale, rows.scale, T * groups, variants[v]->name,
+                         "quantize_rows", T, K);
+        assert_memory_equal(rows.offset, expected_rows.offset,
+                            (T * groups + GUARD) * sizeof(int32_t));
+        variants[v]->matmul_int8(&rows, &panels, bias, y, N + 5, T);
+        assert_same_bits(expected, y, T * (N + 5), variants[v]->name, "matmul_int8", T, N);
+        free(y), free_rows(&rows);
+    }
+    /* the scalar one against the product it approximates: each factor is off by half a step */
+    for (size_t t = 0; t < T; t++) {
+        for (size_t n = 0; n < N; n++) {
+            double sum = (double)bias[n], bound = 1e-5;
+            for (size_t k = 0; k < K; k++) {
+                sum += (double)x[t * K + k] * (double)weight[n * K + k];
+                bound += 2.0 * (2.0 / 127 / 2 + 2.0 / 63 / 2);
+            }
+            assert_true(fabs(sum - (double)expected[t * (N + 5) + n]) <= bound);
+        }
+    }
+    free(x), free(weight), free(bias), free(w), free(w_scale), free(packed), free(packed_scale);
+    free(expected), free(before), free_rows(&expected_rows);
+}
+
+static void int8_same_bits(void **state)
+{
+    (void)state;
+    for (size_t T = 1; T <= 15; T++)
+        for (size_t N = 1; N <= 70; N += 1 + N / 3) check_int8(T, 1 + (T * 31 + N * 7) % 200, N);
+    check_int8(13, 384, 64);
+}
+
+/* The largest sums there are: every instruction must hold them. */
+static void int8_extremes(void **state)
+{
+    (void)state;
+    enum { K = 256, N = 16 };
+    int8_t w[N * K];
+    float scale[N * K / FERRY_INT8_GROUP], packed_scale[N * K / FERRY_INT8_GROUP];
+    float x[K], y[N], expected[N];
+    uint8_t packed[N * K];
+    for (int sign = -1; sign <= 1; sign += 2) {
+        for (size_t i = 0; i < K; i++) x[i] = sign < 0 && i % 2 ? -1.0f : 1.0f;
+        for (size_t i = 0; i < sizeof scale / sizeof *scale; i++) scale[i] = 1.0f;
+        memset(w, 63, sizeof w);
+        ferry_int8_pack(w, scale, K, N, packed, packed_scale);
+        ferry_int8_panels panels = {K, N, packed, packed_scale};
+        ferry_int8_rows rows = make_rows(1, K);
+        ferry_kernels_scalar.quantize_rows(x, K, 1, K, &rows);
+        ferry_kernels_scalar.matmul_int8(&rows, &panels, NULL, expected, N, 1);
+        if (sign > 0) assert_true(fabsf(expected[3] - 63.0f * K) < 0.01f);
+        for (size_t v = 1; v < variant_count; v++) {
+            variants[v]->matmul_int8(&rows, &panels, NULL, y, N, 1);
+            assert_memory_equal(y, expected, sizeof y);
+        }
+        free_rows(&rows);
+    }
+}
+
 static void layer_norm_same_bits(void **state)
 {
     (void)state;
@@ -232,6 +331,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(matmul_same_bits),
+        cmocka_unit_test(int8_same_bits),
+        cmocka_unit_test(int8_extremes),
         cmocka_unit_test(layer_norm_same_bits),
         cmocka_unit_test(softmax_same_bits),
         cmocka_unit_test(gelu_same_bits),

@@ -116,10 +116,25 @@ FERRY_API ferry_status ferry_kernels_name(const char *wanted, const char **out, 
 
 typedef struct ferry_encoder ferry_encoder;
 
+/* How weights are held and multiplied: X(name, text). docs/int8.md has what int8 costs and saves.
+ */
+#define FERRY_PRECISION_LIST(X)                                        \
+    X(AUTO, "auto") /* as the file has it: int8 if it was quantised */ \
+    X(F32, "f32")                                                      \
+    X(INT8, "int8") /* quantised while loading, if the file was not */
+
+typedef enum ferry_precision {
+#define FERRY_PRECISION_ENUM(name, text) FERRY_PRECISION_##name,
+    FERRY_PRECISION_LIST(FERRY_PRECISION_ENUM)
+#undef FERRY_PRECISION_ENUM
+        FERRY_PRECISION_COUNT
+} ferry_precision;
+
 typedef struct ferry_encoder_options {
     size_t size;                      /* sizeof(ferry_encoder_options) */
     const ferry_allocator *allocator; /* NULL: malloc */
     const char *kernels;              /* see ferry_kernels_name */
+    ferry_precision precision;
 } ferry_encoder_options;
 
 /*
@@ -141,6 +156,16 @@ FERRY_API ferry_status ferry_encoder_open_directory(const char *path,
                                                     ferry_encoder **out, ferry_error *error);
 
 FERRY_API void ferry_encoder_close(ferry_encoder *encoder);
+
+/*
+ * Writes an int8 copy of a model directory: model.safetensors with the weights quantised, a quarter
+ * of the size, and the other files as they are. docs/int8.md names its tensors. Native builds only.
+ */
+FERRY_API ferry_status ferry_encoder_quantize_directory(const char *from, const char *to,
+                                                        ferry_error *error);
+
+/* FERRY_PRECISION_F32 or FERRY_PRECISION_INT8. */
+FERRY_API ferry_precision ferry_encoder_precision(const ferry_encoder *encoder);
 
 /* Length of one embedding. */
 FERRY_API size_t ferry_encoder_dimension(const ferry_encoder *encoder);

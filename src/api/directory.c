@@ -11,6 +11,7 @@
 
 #include "api/handles.h"
 #include "base/error.h"
+#include "encode/quantize.h"
 
 /* ---- a mapped directory ---- */
 
@@ -235,5 +236,42 @@ ferry_status ferry_catalog_save_directory(const ferry_catalog *catalog, const ch
     /* last: a directory without catalog.json is not opened */
     if (status == FERRY_OK) status = write_file(path, "catalog.json", &head, "\n", 1, error);
     ferry_buffer_free(&head);
+    return status;
+}
+
+/* The JSON and vocabulary files of a model as they are, below `to`. */
+static ferry_status copy_files(const directory *dir, const char *to, ferry_error *error)
+{
+    char path[MAX_PATH];
+    ferry_buffer none;
+    ferry_buffer_init(&none, dir->allocator);
+    for (size_t i = 0; i < dir->count; i++) {
+        const ferry_file *file = &dir->files[i];
+        const char *slash = strrchr(file->name, '/');
+        if (strstr(file->name, ".safetensors") != NULL) continue;
+        int size = snprintf(path, sizeof path, "%s/%.*s", to,
+                            slash != NULL ? (int)(slash - file->name) : 0, file->name);
+        if (size < 0 || (size_t)size >= sizeof path)
+            return ferry_fail(error, FERRY_LIMIT, "%s: path longer than %d bytes", to, MAX_PATH);
+        FERRY_TRY(make_directories(path, error));
+        FERRY_TRY(write_file(to, file->name, &none, file->data, file->size, error));
+    }
+    return FERRY_OK;
+}
+
+ferry_status ferry_encoder_quantize_directory(const char *from, const char *to, ferry_error *error)
+{
+    directory *dir;
+    ferry_buffer weights;
+    FERRY_TRY(open_directory(from, NULL, &dir, error));
+    ferry_buffer_init(&weights, dir->allocator);
+    ferry_status status = ferry_transformer_quantize((ferry_files){dir->files, dir->count},
+                                                     &dir->allocator, &weights, error);
+    status = in_directory(status, from, error);
+    if (status == FERRY_OK) status = make_directories(to, error);
+    if (status == FERRY_OK) status = copy_files(dir, to, error);
+    if (status == FERRY_OK) status = write_file(to, "model.safetensors", &weights, NULL, 0, error);
+    ferry_buffer_free(&weights);
+    close_directory(dir);
     return status;
 }

@@ -12,12 +12,16 @@ ferry_status ferry_encoder_open(const ferry_file *files, size_t file_count,
     const ferry_kernels *kernels;
     FERRY_TRY(ferry_options_read(options, "ferry_encoder_options", &chosen, sizeof chosen, error));
     FERRY_TRY(ferry_kernels_choose(chosen.kernels, &kernels, error));
+    if (chosen.precision < FERRY_PRECISION_AUTO || chosen.precision >= FERRY_PRECISION_COUNT)
+        return ferry_fail(error, FERRY_INVALID_ARGUMENT, "precision %d is none of ferry_precision",
+                          (int)chosen.precision);
     ferry_allocator allocator = ferry_allocator_or_default(chosen.allocator);
     ferry_encoder *encoder = ferry_allocate(&allocator, 1, sizeof *encoder);
     if (encoder == NULL) return ferry_fail_memory(error, "the encoder");
     ferry_arena_init(&encoder->arena, allocator);
-    ferry_status status = ferry_text_encoder_open((ferry_files){files, file_count}, kernels,
-                                                  &encoder->arena, &encoder->text, error);
+    ferry_status status =
+        ferry_text_encoder_open((ferry_files){files, file_count}, kernels, chosen.precision,
+                                &encoder->arena, &encoder->text, error);
     if (status != FERRY_OK) {
         ferry_encoder_close(encoder);
         return status;
@@ -39,6 +43,11 @@ void ferry_encoder_close(ferry_encoder *encoder)
 size_t ferry_encoder_dimension(const ferry_encoder *encoder)
 {
     return encoder->text.transformer.config.hidden;
+}
+
+ferry_precision ferry_encoder_precision(const ferry_encoder *encoder)
+{
+    return encoder->text.transformer.precision;
 }
 
 size_t ferry_encoder_max_tokens(const ferry_encoder *encoder)

@@ -14,6 +14,7 @@ static const char help[] =
     "  --text-model DIR  a Hugging Face directory of a text encoder\n"
     "  --out DIR         made if it is not there\n"
     "  --strict          a row that cannot be read is an error; else it is reported and left out\n"
+    "  --precision P     auto (as the model's file has it), f32, int8\n"
     "  --kernels NAME    auto, scalar, avx2, avx512: same result, other speed\n"
     "  -q, --quiet       no progress, no report of rows left out\n"
     "  -h, --help\n";
@@ -21,6 +22,7 @@ static const char help[] =
 typedef struct catalog_options {
     cli_list items;
     const char *text_model, *out, *kernels;
+    ferry_precision precision;
     cli_report report;
 } catalog_options;
 
@@ -74,7 +76,8 @@ static int run(catalog_options *options)
     ferry_catalog *catalog = NULL;
     ferry_encoder *encoder = NULL;
     ferry_encoder_options encoder_options = {.size = sizeof encoder_options,
-                                             .kernels = options->kernels};
+                                             .kernels = options->kernels,
+                                             .precision = options->precision};
     ferry_catalog_options catalog_open = {.size = sizeof catalog_open, .kernels = options->kernels};
     ferry_status status =
         ferry_encoder_open_directory(options->text_model, &encoder_options, &encoder, &error);
@@ -92,6 +95,7 @@ static int parse(int argc, char **argv, catalog_options *options)
                                           {"items", required_argument, NULL, 'i'},
                                           {"text-model", required_argument, NULL, 't'},
                                           {"out", required_argument, NULL, 'o'},
+                                          {"precision", required_argument, NULL, 'p'},
                                           {"strict", no_argument, NULL, 's'},
                                           {0}};
     for (int c; (c = getopt_long(argc, argv, "hq", known, NULL)) != -1;) {
@@ -99,6 +103,9 @@ static int parse(int argc, char **argv, catalog_options *options)
         case 'i': options->items.values[options->items.count++] = optarg; break;
         case 't': options->text_model = optarg; break;
         case 'o': options->out = optarg; break;
+        case 'p':
+            if (!cli_parse_precision("catalog", optarg, &options->precision)) return EXIT_USAGE;
+            break;
         case 's': options->report.strict = true; break;
         case 'K': options->kernels = optarg; break;
         case 'q': options->report.quiet = true; break;

@@ -51,6 +51,19 @@ bool cli_parse_count(const char *subcommand, const char *option, const char *tex
     return true;
 }
 
+bool cli_parse_precision(const char *subcommand, const char *text, ferry_precision *out)
+{
+#define MATCH(name, word)              \
+    if (strcmp(text, word) == 0) {     \
+        *out = FERRY_PRECISION_##name; \
+        return true;                   \
+    }
+    FERRY_PRECISION_LIST(MATCH)
+#undef MATCH
+    cli_usage(subcommand, "--precision %s: expected auto, f32 or int8", text);
+    return false;
+}
+
 int cli_fail(const char *subcommand, ferry_status status, const ferry_error *error)
 {
     fprintf(stderr, "ferry %s: %s\n", subcommand, error->message);

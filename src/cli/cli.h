@@ -12,6 +12,7 @@ enum { EXIT_OK = 0, EXIT_ERROR = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
 int cli_catalog(int argc, char **argv);
 int cli_encode(int argc, char **argv);
+int cli_quantize(int argc, char **argv);
 int cli_recommend(int argc, char **argv);
 
 /* ---- options ---- */
@@ -38,6 +39,9 @@ __attribute__((format(printf, 2, 3))) int cli_usage(const char *subcommand, cons
 
 /* A whole number from 1; false prints a usage message. */
 bool cli_parse_count(const char *subcommand, const char *option, const char *text, size_t *out);
+
+/* A name of FERRY_PRECISION_LIST; false prints a usage message. */
+bool cli_parse_precision(const char *subcommand, const char *text, ferry_precision *out);
 
 /* ---- errors ---- */
 

@@ -19,6 +19,7 @@ static const char help[] =
     "  --out FILE      one tensor \"embeddings\", F32 [texts, dimension], in the order of the "
     "texts\n"
     "  --json          {\"id\",\"embedding\":[…]} a line on stdout; the default\n"
+    "  --precision P   auto (as the model's file has it), f32, int8\n"
     "  --kernels NAME  auto, scalar, avx2, avx512: same result, other speed\n"
     "  --strict        a line that cannot be read is an error; else it is reported and left out\n"
     "  -q, --quiet     no progress, no report of lines left out\n"
@@ -27,6 +28,7 @@ static const char help[] =
 typedef struct encode_options {
     const char *model, *out, *kernels;
     cli_list texts;
+    ferry_precision precision;
     bool json;
     cli_report report;
 } encode_options;
@@ -165,7 +167,8 @@ static int run(encode_options *options)
 {
     ferry_error error = {0};
     ferry_encoder *encoder = NULL;
-    ferry_encoder_options open = {.size = sizeof open, .kernels = options->kernels};
+    ferry_encoder_options open = {
+        .size = sizeof open, .kernels = options->kernels, .precision = options->precision};
     text_list list = {0};
     ferry_arena_init(&list.arena, ferry_allocator_or_default(NULL));
     ferry_status status = ferry_encoder_open_directory(options->model, &open, &encoder, &error);
@@ -191,6 +194,7 @@ static int parse(int argc, char **argv, encode_options *options)
                                           {"text", required_argument, NULL, 't'},
                                           {"out", required_argument, NULL, 'o'},
                                           {"json", no_argument, NULL, 'j'},
+                                          {"precision", required_argument, NULL, 'p'},
                                           {"strict", no_argument, NULL, 's'},
                                           {0}};
     for (int c; (c = getopt_long(argc, argv, "hq", known, NULL)) != -1;) {
@@ -199,6 +203,9 @@ static int parse(int argc, char **argv, encode_options *options)
         case 't': options->texts.values[options->texts.count++] = optarg; break;
         case 'o': options->out = optarg; break;
         case 'j': options->json = true; break;
+        case 'p':
+            if (!cli_parse_precision("encode", optarg, &options->precision)) return EXIT_USAGE;
+            break;
         case 's': options->report.strict = true; break;
         case 'K': options->kernels = optarg; break;
         case 'q': options->report.quiet = true; break;

@@ -10,6 +10,7 @@ static const struct {
 } subcommands[] = {
     {"encode", cli_encode, "texts to embeddings"},
     {"catalog", cli_catalog, "items to a catalogue of vectors"},
+    {"quantize", cli_quantize, "a model directory to its int8 copy"},
     {"recommend", cli_recommend, "a visitor's history to a ranked list"},
 };
 enum { SUBCOMMANDS = sizeof subcommands / sizeof *subcommands };

@@ -98,8 +98,8 @@ static ferry_status open_tokenizer(ferry_files files, ferry_text_encoder *out, f
 }
 
 ferry_status ferry_text_encoder_open(ferry_files files, const ferry_kernels *kernels,
-                                     ferry_arena *arena, ferry_text_encoder *out,
-                                     ferry_error *error)
+                                     ferry_precision precision, ferry_arena *arena,
+                                     ferry_text_encoder *out, ferry_error *error)
 {
     *out = (ferry_text_encoder){0};
     ferry_text_config config;
@@ -107,8 +107,8 @@ ferry_status ferry_text_encoder_open(ferry_files files, const ferry_kernels *ker
     const ferry_file *weights = ferry_files_find(files, "model.safetensors");
     if (weights == NULL) return ferry_fail(error, FERRY_NOT_FOUND, "model.safetensors is missing");
     size_t rows = config.max_tokens > ROWS_PER_PASS ? config.max_tokens : ROWS_PER_PASS;
-    FERRY_TRY(
-        ferry_transformer_load(weights, &config, kernels, rows, arena, &out->transformer, error));
+    FERRY_TRY(ferry_transformer_load(weights, &config, kernels, precision, rows, arena,
+                                     &out->transformer, error));
     out->ids = ferry_arena_array(arena, rows + config.max_tokens, sizeof *out->ids);
     out->starts = ferry_arena_array(arena, rows + 1, sizeof *out->starts);
     if (out->ids == NULL || out->starts == NULL)

@@ -14,8 +14,8 @@ typedef struct ferry_text_encoder {
 
 /* Borrows model.safetensors; the rest is in the arena, but the tokenizer, which close frees. */
 ferry_status ferry_text_encoder_open(ferry_files files, const ferry_kernels *kernels,
-                                     ferry_arena *arena, ferry_text_encoder *out,
-                                     ferry_error *error);
+                                     ferry_precision precision, ferry_arena *arena,
+                                     ferry_text_encoder *out, ferry_error *error);
 void ferry_text_encoder_close(ferry_text_encoder *encoder);
 
 /* See ferry_encoder_encode. out [count, hidden] */

@@ -1,6 +1,7 @@
 #include "encode/transformer.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "math/ops.h"
 
@@ -9,7 +10,25 @@
 static void linear(const ferry_transformer *m, const ferry_linear *layer, const float *x, float *y,
                    size_t T)
 {
-    m->kernels->matmul(x, layer->K, layer->panels, layer->bias, y, layer->N, T, layer->K, layer->N);
+    if (layer->panels != NULL) {
+        m->kernels->matmul(x, layer->K, layer->panels, layer->bias, y, layer->N, T, layer->K,
+                           layer->N);
+    } else {
+        m->kernels->quantize_rows(x, layer->K, T, layer->K, &m->workspace.int8);
+        m->kernels->matmul_int8(&m->workspace.int8, &layer->int8, layer->bias, y, layer->N, T);
+    }
+}
+
+/* One token's row [hidden] into x. */
+static void embed_word(const ferry_embedding *words, int32_t id, size_t hidden, float *x)
+{
+    size_t row = (size_t)id;
+    if (words->f32 != NULL) {
+        memcpy(x, words->f32 + row * hidden, hidden * sizeof *x);
+        return;
+    }
+    for (size_t n = 0; n < hidden; n++)
+        x[n] = (float)words->int8[row * hidden + n] * words->scale[row];
 }
 
 /* x[t] = norm(word[id] + token_type[0] + position[t]), positions counted from each text's start */
@@ -17,17 +36,17 @@ static void embed(const ferry_transformer *m, const int32_t *ids, const size_t *
                   size_t texts)
 {
     size_t hidden = m->config.hidden;
-    float *x = m->workspace.x;
     for (size_t i = 0; i < texts; i++) {
         for (size_t t = starts[i]; t < starts[i + 1]; t++) {
-            const float *word = m->word_embeddings + (size_t)ids[t] * hidden;
             const float *position = m->position_embeddings + (t - starts[i]) * hidden;
+            float *x = m->workspace.x + t * hidden;
+            embed_word(&m->word_embeddings, ids[t], hidden, x);
             for (size_t n = 0; n < hidden; n++)
-                x[t * hidden + n] = word[n] + m->token_type_embeddings[n] + position[n];
+                x[n] = x[n] + m->token_type_embeddings[n] + position[n];
         }
     }
-    m->kernels->layer_norm(x, NULL, m->embedding_norm.weight, m->embedding_norm.bias, m->config.eps,
-                           x, starts[texts], hidden);
+    m->kernels->layer_norm(m->workspace.x, NULL, m->embedding_norm.weight, m->embedding_norm.bias,
+                           m->config.eps, m->workspace.x, starts[texts], hidden);
 }
 
 /* context[t] = softmax(q k' / sqrt(D)) v for one text of T tokens, head by head */

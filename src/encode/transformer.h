@@ -9,9 +9,16 @@
 
 typedef struct ferry_linear { /* y = x W + b */
     size_t K, N;
-    const float *panels; /* W as [ceil(N / 16), K, 16] */
-    const float *bias;   /* [N] */
+    const float *panels;    /* W as [ceil(N / 16), K, 16], or NULL where it is int8 */
+    ferry_int8_panels int8; /* W in int8; weights is NULL where it is float */
+    const float *bias;      /* [N] */
 } ferry_linear;
+
+typedef struct ferry_embedding { /* [rows, hidden], one of the two */
+    const float *f32;
+    const int8_t *int8;
+    const float *scale; /* [rows] of int8 */
+} ferry_embedding;
 
 typedef struct ferry_norm {
     const float *weight, *bias; /* [hidden] */
@@ -37,12 +44,14 @@ typedef struct ferry_workspace {
     float *scores;          /* [max_tokens, max_tokens] of one text and head */
     float *keys;            /* [ceil(max_tokens / 16), D, 16] panels of one head's keys */
     float *values;          /* [ceil(D / 16), max_tokens, 16] panels of its values */
+    ferry_int8_rows int8;   /* [rows, the widest K] a linear layer's input; NULLs in float models */
 } ferry_workspace;
 
 typedef struct ferry_transformer {
     ferry_text_config config;
     const ferry_kernels *kernels;
-    const float *word_embeddings;       /* [V, hidden] */
+    ferry_precision precision;          /* F32 or INT8 */
+    ferry_embedding word_embeddings;    /* [V, hidden] */
     const float *position_embeddings;   /* [positions, hidden] */
     const float *token_type_embeddings; /* [token_types, hidden]; a text has type 0 */
     ferry_norm embedding_norm;
@@ -51,13 +60,15 @@ typedef struct ferry_transformer {
 } ferry_transformer;
 
 /*
- * Weights by their names in transformers' BertModel, with or without the prefix "bert.". Embeddings
- * and biases stay views into the file where it holds aligned F32; matrices are packed into the
- * arena. rows >= config.max_tokens sizes the workspace.
+ * Weights by their names in transformers' BertModel, with or without the prefix "bert.", or those
+ * of a file written by ferry_transformer_quantize. Embeddings and biases stay views into the file
+ * where it holds aligned F32 (or I8); matrices are packed into the arena. rows >= config.max_tokens
+ * sizes the workspace.
  */
 ferry_status ferry_transformer_load(const ferry_file *weights, const ferry_text_config *config,
-                                    const ferry_kernels *kernels, size_t rows, ferry_arena *arena,
-                                    ferry_transformer *out, ferry_error *error);
+                                    const ferry_kernels *kernels, ferry_precision precision,
+                                    size_t rows, ferry_arena *arena, ferry_transformer *out,
+                                    ferry_error *error);
 
 /*
  * Encodes several texts lying one behind another, without padding: text i has the tokens

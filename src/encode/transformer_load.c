@@ -14,6 +14,7 @@ typedef struct loader {
     ferry_arena *arena;  /* what stays */
     ferry_arena scratch; /* the tensor list, until loading is done */
     const ferry_text_config *config;
+    ferry_precision precision; /* F32 or INT8, once the file is open */
     ferry_error *error;
 } loader;
 
@@ -57,6 +58,22 @@ static ferry_status load_array(loader *load, const char *name, size_t rows, size
     return ferry_tensor_as_f32(tensor, arena, out, load->error);
 }
 
+/* That a tensor is I8 with magnitudes up to `largest`. */
+static ferry_status check_int8(loader *load, const ferry_tensor *tensor, int largest)
+{
+    if (tensor->dtype != FERRY_I8)
+        return ferry_fail(load->error, FERRY_MALFORMED, "%s: tensor \"%s\" is %s, expected I8",
+                          load->file->name, tensor->name, tensor->dtype_name);
+    const int8_t *values = tensor->data;
+    for (size_t i = 0; i < tensor->count; i++) {
+        if (values[i] > largest || values[i] < -largest)
+            return ferry_fail(load->error, FERRY_MALFORMED,
+                              "%s: tensor \"%s\" has %d at %zu, expected -%d…%d", load->file->name,
+                              tensor->name, values[i], i, largest, largest);
+    }
+    return FERRY_OK;
+}
+
 /* "<name>.weight" and ".bias", or ".gamma" and ".beta" as checkpoints before 2019 call them. */
 static ferry_status load_norm(loader *load, const char *name, ferry_norm *out)
 {
@@ -70,43 +87,118 @@ static ferry_status load_norm(loader *load, const char *name, ferry_norm *out)
     return load_array(load, full, 0, hidden, load->arena, &out->bias);
 }
 
-/* Fills matrix [count * N, K] and bias [count * N] from `count` layers of [N, K] each. */
-static ferry_status gather_linear(loader *load, const char *const *names, size_t count, size_t K,
-                                  size_t N, ferry_arena *scratch, float *matrix, float *bias)
+/* ---- linear layers ---- */
+
+/* `count` layers with the same input K and N outputs each, to be packed as one with their outputs
+ * side by side; unpacked matrices live in scratch, one layer's at a time. */
+typedef struct gather {
+    loader *load;
+    const char *const *names; /* [count] without ".weight" */
+    size_t count, K, N;
+    ferry_arena scratch;
+} gather;
+
+/* The float weights of all of them as [count * N, K]. */
+static ferry_status gather_floats(gather *g, const float **out)
 {
     char full[MAX_NAME];
-    for (size_t i = 0; i < count; i++) {
+    float *matrix = ferry_arena_array(&g->scratch, g->count * g->N, g->K * sizeof *matrix);
+    if (matrix == NULL) return ferry_fail_memory(g->load->error, g->names[0]);
+    for (size_t i = 0; i < g->count; i++) {
         const float *from;
-        snprintf(full, sizeof full, "%s.weight", names[i]);
-        FERRY_TRY(load_array(load, full, N, K, scratch, &from));
-        memcpy(matrix + i * N * K, from, N * K * sizeof *from);
-        snprintf(full, sizeof full, "%s.bias", names[i]);
-        FERRY_TRY(load_array(load, full, 0, N, scratch, &from));
-        memcpy(bias + i * N, from, N * sizeof *from);
+        snprintf(full, sizeof full, "%s.weight", g->names[i]);
+        FERRY_TRY(load_array(g->load, full, g->N, g->K, &g->scratch, &from));
+        memcpy(matrix + i * g->N * g->K, from, g->N * g->K * sizeof *from);
+    }
+    *out = matrix;
+    return FERRY_OK;
+}
+
+/* Their int8 weights w [count * N, K] and scale [count * N, G], from a quantised file. */
+static ferry_status gather_int8(gather *g, int8_t *w, float *scale)
+{
+    char full[MAX_NAME];
+    size_t G = ferry_int8_groups(g->K);
+    for (size_t i = 0; i < g->count; i++) {
+        const ferry_tensor *tensor;
+        const float *from;
+        snprintf(full, sizeof full, "%s.weight", g->names[i]);
+        FERRY_TRY(find(g->load, full, &tensor));
+        FERRY_TRY(check_shape(g->load, tensor, g->N, g->K));
+        FERRY_TRY(check_int8(g->load, tensor, FERRY_INT8_WEIGHT_MAX));
+        memcpy(w + i * g->N * g->K, tensor->data, g->N * g->K);
+        snprintf(full, sizeof full, "%s.weight_scale", g->names[i]);
+        FERRY_TRY(load_array(g->load, full, g->N, G, &g->scratch, &from));
+        memcpy(scale + i * g->N * G, from, g->N * G * sizeof *from);
     }
     return FERRY_OK;
 }
 
-/* `count` linear layers with the same input, packed as one with their outputs side by side. */
+static ferry_status pack_floats(gather *g, ferry_linear *out)
+{
+    const float *matrix;
+    size_t columns = g->count * g->N, size;
+    FERRY_TRY(gather_floats(g, &matrix));
+    float *panels = NULL;
+    if (ferry_panels_size(g->K, columns, &size))
+        panels = ferry_arena_array(g->load->arena, size, sizeof *panels);
+    if (panels == NULL) return ferry_fail_memory(g->load->error, g->names[0]);
+    ferry_pack_panels(matrix, 1, g->K, g->K, columns, panels);
+    out->panels = panels;
+    return FERRY_OK;
+}
+
+static ferry_status pack_int8(gather *g, bool quantized, ferry_linear *out)
+{
+    size_t columns = g->count * g->N, G = ferry_int8_groups(g->K), bytes, scales;
+    int8_t *w = ferry_arena_array(&g->scratch, columns, g->K);
+    float *scale = ferry_arena_array(&g->scratch, columns, G * sizeof *scale);
+    uint8_t *packed = NULL;
+    float *packed_scale = NULL;
+    if (ferry_int8_panels_size(g->K, columns, &bytes, &scales)) {
+        packed = ferry_arena_array(g->load->arena, bytes, 1);
+        packed_scale = ferry_arena_array(g->load->arena, scales, sizeof *packed_scale);
+    }
+    if (w == NULL || scale == NULL || packed == NULL || packed_scale == NULL)
+        return ferry_fail_memory(g->load->error, g->names[0]);
+    if (quantized) {
+        FERRY_TRY(gather_int8(g, w, scale));
+    } else {
+        const float *matrix;
+        FERRY_TRY(gather_floats(g, &matrix));
+        ferry_int8_quantize_weights(matrix, g->K, columns, w, scale);
+    }
+    ferry_int8_pack(w, scale, g->K, columns, packed, packed_scale);
+    out->int8 = (ferry_int8_panels){g->K, columns, packed, packed_scale};
+    return FERRY_OK;
+}
+
+static ferry_status pack_linear(gather *g, ferry_linear *out)
+{
+    char full[MAX_NAME];
+    const ferry_tensor *weight;
+    float *bias = ferry_arena_array(g->load->arena, g->count * g->N, sizeof *bias);
+    if (bias == NULL) return ferry_fail_memory(g->load->error, g->names[0]);
+    for (size_t i = 0; i < g->count; i++) {
+        const float *from;
+        snprintf(full, sizeof full, "%s.bias", g->names[i]);
+        FERRY_TRY(load_array(g->load, full, 0, g->N, &g->scratch, &from));
+        memcpy(bias + i * g->N, from, g->N * sizeof *from);
+    }
+    *out = (ferry_linear){.K = g->K, .N = g->count * g->N, .bias = bias};
+    if (g->load->precision == FERRY_PRECISION_F32) return pack_floats(g, out);
+    snprintf(full, sizeof full, "%s.weight", g->names[0]);
+    FERRY_TRY(find(g->load, full, &weight));
+    return pack_int8(g, weight->dtype == FERRY_I8, out);
+}
+
 static ferry_status load_linear(loader *load, const char *const *names, size_t count, size_t K,
                                 size_t N, ferry_linear *out)
 {
-    size_t size;
-    ferry_arena scratch; /* unpacked matrices; at most one layer's are there at a time */
-    ferry_arena_init(&scratch, load->arena->allocator);
-    float *matrix = ferry_arena_array(&scratch, count * N, K * sizeof *matrix);
-    float *bias = ferry_arena_array(load->arena, count * N, sizeof *bias);
-    float *panels = NULL;
-    if (ferry_panels_size(K, count * N, &size))
-        panels = ferry_arena_array(load->arena, size, sizeof *panels);
-    ferry_status status = FERRY_OK;
-    if (matrix == NULL || bias == NULL || panels == NULL)
-        status = ferry_fail_memory(load->error, names[0]);
-    else
-        status = gather_linear(load, names, count, K, N, &scratch, matrix, bias);
-    if (status == FERRY_OK) ferry_pack_panels(matrix, 1, K, K, count * N, panels);
-    ferry_arena_free(&scratch);
-    *out = (ferry_linear){K, count * N, panels, bias};
+    gather g = {.load = load, .names = names, .count = count, .K = K, .N = N};
+    ferry_arena_init(&g.scratch, load->arena->allocator);
+    ferry_status status = pack_linear(&g, out);
+    ferry_arena_free(&g.scratch);
     return status;
 }
 
@@ -132,15 +224,59 @@ static ferry_status load_block(loader *load, size_t layer, ferry_block *out)
     return load_norm(load, name[7], &out->output_norm);
 }
 
+/* The word embeddings; int8 ones have one scale a row. */
+static ferry_status load_words(loader *load, const char *name, ferry_embedding *out)
+{
+    const ferry_tensor *tensor;
+    size_t V = load->config->vocabulary, hidden = load->config->hidden;
+    if (load->precision == FERRY_PRECISION_F32)
+        return load_array(load, name, V, hidden, load->arena, &out->f32);
+    FERRY_TRY(find(load, name, &tensor));
+    FERRY_TRY(check_shape(load, tensor, V, hidden));
+    if (tensor->dtype == FERRY_I8) {
+        char full[MAX_NAME];
+        snprintf(full, sizeof full, "%s_scale", name);
+        FERRY_TRY(check_int8(load, tensor, 127));
+        out->int8 = tensor->data;
+        return load_array(load, full, 0, V, load->arena, &out->scale);
+    }
+    const float *from;
+    FERRY_TRY(ferry_tensor_as_f32(tensor, &load->scratch, &from, load->error));
+    int8_t *rows = ferry_arena_array(load->arena, V, hidden);
+    float *scale = ferry_arena_array(load->arena, V, sizeof *scale);
+    if (rows == NULL || scale == NULL) return ferry_fail_memory(load->error, name);
+    for (size_t v = 0; v < V; v++)
+        scale[v] = ferry_int8_quantize(from + v * hidden, hidden, 127, rows + v * hidden);
+    out->int8 = rows;
+    out->scale = scale;
+    return FERRY_OK;
+}
+
+/* What the file holds decides AUTO, and what cannot be had. */
+static ferry_status choose_precision(loader *load, const ferry_tensor *words)
+{
+    bool quantized = words != NULL && words->dtype == FERRY_I8;
+    if (load->precision == FERRY_PRECISION_F32 && quantized)
+        return ferry_fail(load->error, FERRY_UNSUPPORTED,
+                          "%s is quantised to int8: it cannot be used with precision f32",
+                          load->file->name);
+    if (load->precision == FERRY_PRECISION_AUTO)
+        load->precision = quantized ? FERRY_PRECISION_INT8 : FERRY_PRECISION_F32;
+    return FERRY_OK;
+}
+
 static ferry_status load_weights(loader *load, ferry_transformer *out)
 {
     const ferry_text_config *c = load->config;
     const char *word = "embeddings.word_embeddings.weight";
     FERRY_TRY(ferry_safetensors_open(load->file, &load->scratch, &load->tensors, load->error));
     load->prefix = "";
-    if (ferry_safetensors_find(&load->tensors, word) == NULL) load->prefix = "bert.";
+    const ferry_tensor *words = ferry_safetensors_find(&load->tensors, word);
+    if (words == NULL) load->prefix = "bert.";
+    FERRY_TRY(choose_precision(load, words));
+    out->precision = load->precision;
 
-    FERRY_TRY(load_array(load, word, c->vocabulary, c->hidden, load->arena, &out->word_embeddings));
+    FERRY_TRY(load_words(load, word, &out->word_embeddings));
     FERRY_TRY(load_array(load, "embeddings.position_embeddings.weight", c->positions, c->hidden,
                          load->arena, &out->position_embeddings));
     FERRY_TRY(load_array(load, "embeddings.token_type_embeddings.weight", c->token_types, c->hidden,
@@ -150,6 +286,17 @@ static ferry_status load_weights(loader *load, ferry_transformer *out)
     if (out->block == NULL) return ferry_fail_memory(load->error, "the layers");
     for (size_t l = 0; l < c->layers; l++) FERRY_TRY(load_block(load, l, &out->block[l]));
     return FERRY_OK;
+}
+
+static bool make_int8_rows(const ferry_text_config *c, size_t rows, ferry_arena *arena,
+                           ferry_int8_rows *out)
+{
+    size_t widest = c->intermediate > c->hidden ? c->intermediate : c->hidden;
+    size_t groups = ferry_int8_groups(widest);
+    out->q = ferry_arena_array(arena, rows, ferry_int8_padded(widest));
+    out->scale = ferry_arena_array(arena, rows, groups * sizeof *out->scale);
+    out->offset = ferry_arena_array(arena, rows, groups * sizeof *out->offset);
+    return out->q != NULL && out->scale != NULL && out->offset != NULL;
 }
 
 static ferry_status make_workspace(ferry_transformer *m, size_t rows, ferry_arena *arena,
@@ -169,18 +316,22 @@ static ferry_status make_workspace(ferry_transformer *m, size_t rows, ferry_aren
         w->keys = ferry_arena_array(arena, keys, sizeof(float));
     if (ferry_panels_size(c->max_tokens, D, &values))
         w->values = ferry_arena_array(arena, values, sizeof(float));
-    if (w->x == NULL || w->query_key_value == NULL || w->context == NULL || w->update == NULL ||
-        w->intermediate == NULL || w->scores == NULL || w->keys == NULL || w->values == NULL)
+    bool int8 = m->precision != FERRY_PRECISION_INT8 || make_int8_rows(c, rows, arena, &w->int8);
+    if (!int8 || w->x == NULL || w->query_key_value == NULL || w->context == NULL ||
+        w->update == NULL || w->intermediate == NULL || w->scores == NULL || w->keys == NULL ||
+        w->values == NULL)
         return ferry_fail_memory(error, "the encoder's activations");
     return FERRY_OK;
 }
 
 ferry_status ferry_transformer_load(const ferry_file *weights, const ferry_text_config *config,
-                                    const ferry_kernels *kernels, size_t rows, ferry_arena *arena,
-                                    ferry_transformer *out, ferry_error *error)
+                                    const ferry_kernels *kernels, ferry_precision precision,
+                                    size_t rows, ferry_arena *arena, ferry_transformer *out,
+                                    ferry_error *error)
 {
     *out = (ferry_transformer){.config = *config, .kernels = kernels};
-    loader load = {.file = weights, .arena = arena, .config = config, .error = error};
+    loader load = {
+        .file = weights, .arena = arena, .config = config, .precision = precision, .error = error};
     ferry_arena_init(&load.scratch, arena->allocator);
     ferry_status status = load_weights(&load, out);
     ferry_arena_free(&load.scratch);

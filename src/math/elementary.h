@@ -55,6 +55,9 @@
 #define GELU_TANH_SCALE 0.79788456f /* sqrt(2 / pi), of the tanh form */
 #define GELU_TANH_CUBE 0.044715f
 
+/* A group whose largest magnitude is below this is quantised as zeros: 127 / it stays finite. */
+#define FERRY_INT8_SMALLEST 1e-30f
+
 static inline float ferry_clamp(float x, float low, float high)
 {
     x = x < low ? low : x;
@@ -117,6 +120,16 @@ static inline float ferry_tanh(float x)
     q = q * t + TANH_Q1;
     q = q * t + 1.0f;
     return ferry_clamp(x * p / q, -1.0f, 1.0f);
+}
+
+/* x, of at most 127.5 in magnitude, to the nearest integer, halves to even. */
+static inline int8_t ferry_round_int8(float x)
+{
+    float rounded = x + EXP_ROUND;
+    int32_t bits;
+    memcpy(&bits, &rounded, sizeof bits);
+    return (int8_t)(bits &
+                    0xFF); /* the low byte of 1.5 * 2^23 is 0, and of a sum with x its value */
 }
 
 #endif

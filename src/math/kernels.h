@@ -3,6 +3,7 @@
 #define FERRY_MATH_KERNELS_H
 
 #include "ferry/ferry.h"
+#include "math/int8.h"
 
 enum { FERRY_PANEL = 16 /* columns of a panel, and lanes of a sum */ };
 

@@ -1,5 +1,19 @@
-/* The kernels for AVX-512 F. The flags that allow it are set for this file alone. */
+/* The kernels for AVX-512 F and BW. The flags that allow it are set for this file alone. */
+#include <immintrin.h>
+
 #define VARIANT avx512
 #define WIDTH 16
 #define ROWS 8
+
+/* maddubs adds pairs of u8 x s8 to int16: at most 2 * 127 * 127, so it does not saturate. */
+#define INT8_ROWS 4
+#define INT8_PANELS 2
+typedef __m512i accumulator;
+#define START(offset) _mm512_set1_epi32(offset)
+#define FINISH(sum) ((mask)(sum))
+#define ACCUMULATE(sum, w, x)                                                              \
+    (sum) = _mm512_add_epi32(                                                              \
+        (sum), _mm512_madd_epi16(_mm512_maddubs_epi16((__m512i)(w), _mm512_set1_epi32(x)), \
+                                 _mm512_set1_epi16(1)))
+
 #include "math/kernels_vector.inc"

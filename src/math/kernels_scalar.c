@@ -88,6 +88,60 @@ static void gelu_tanh(float *x, size_t n)
     }
 }
 
+static void quantize_rows(const float *x, size_t ldx, size_t T, size_t K,
+                          const ferry_int8_rows *out)
+{
+    size_t padded = ferry_int8_padded(K);
+    float *scale = out->scale;
+    int32_t *offset = out->offset;
+    for (size_t t = 0; t < T; t++) {
+        int8_t *q = out->q + t * padded;
+        for (size_t k = 0; k < K; k += FERRY_INT8_GROUP) {
+            size_t count = K - k < FERRY_INT8_GROUP ? K - k : FERRY_INT8_GROUP;
+            int32_t sum = 0;
+            *scale++ = ferry_int8_quantize(x + t * ldx + k, count, 127, q + k);
+            for (size_t i = k; i < k + count; i++) sum += q[i];
+            *offset++ = -FERRY_INT8_WEIGHT_ZERO * sum;
+        }
+        for (size_t k = K; k < padded; k++) q[k] = 0;
+    }
+}
+
+/* One row by one panel of 16 columns, into sum [16]. */
+static void int8_row(const int8_t *q, const float *scale, const int32_t *offset,
+                     const uint8_t *weights, const float *weight_scale, size_t K,
+                     float sum[FERRY_PANEL])
+{
+    size_t padded = ferry_int8_padded(K);
+    for (size_t j = 0; j < FERRY_PANEL; j++) sum[j] = 0.0f;
+    for (size_t g = 0; g * FERRY_INT8_GROUP < K; g++) {
+        size_t first = g * FERRY_INT8_GROUP, end = first + FERRY_INT8_GROUP;
+        if (end > padded) end = padded;
+        for (size_t j = 0; j < FERRY_PANEL; j++) {
+            int32_t dot = offset[g];
+            for (size_t k = first; k < end; k++)
+                dot += q[k] * weights[(k / 4 * FERRY_PANEL + j) * 4 + k % 4];
+            sum[j] = sum[j] + (float)dot * weight_scale[g * FERRY_PANEL + j] * scale[g];
+        }
+    }
+}
+
+static void matmul_int8(const ferry_int8_rows *x, const ferry_int8_panels *w, const float *bias,
+                        float *y, size_t ldy, size_t T)
+{
+    size_t groups = ferry_int8_groups(w->K), padded = ferry_int8_padded(w->K);
+    for (size_t n = 0; n < w->N; n += FERRY_PANEL) {
+        size_t columns = w->N - n < FERRY_PANEL ? w->N - n : FERRY_PANEL;
+        for (size_t t = 0; t < T; t++) {
+            float sum[FERRY_PANEL];
+            int8_row(x->q + t * padded, x->scale + t * groups, x->offset + t * groups,
+                     w->weights + n * padded, w->scale + n * groups, w->K, sum);
+            for (size_t j = 0; j < columns; j++)
+                y[t * ldy + n + j] = bias != NULL ? sum[j] + bias[n + j] : sum[j];
+        }
+    }
+}
+
 static void dot_rows(const float *rows, const float *vector, float *out, size_t T, size_t N)
 {
     for (size_t t = 0; t < T; t++) {

@@ -1,5 +1,28 @@
 /* The kernels for WebAssembly SIMD128; only the SIMD build contains this file. */
+#include <wasm_simd128.h>
+
 #define VARIANT wasm
 #define WIDTH 4
 #define ROWS 2
+
+/* Bytes widen to int16, whose products are added in pairs: two sums a column until the end. */
+#define INT8_ROWS 1
+#define INT8_PANELS 1
+typedef struct accumulator {
+    v128_t low, high; /* of columns 0 and 1, and of 2 and 3 */
+} accumulator;
+#define START(offset) \
+    ((accumulator){wasm_i32x4_make(offset, 0, offset, 0), wasm_i32x4_make(offset, 0, offset, 0)})
+#define FINISH(sum)                                                              \
+    ((mask)wasm_i32x4_add(wasm_i32x4_shuffle((sum).low, (sum).high, 0, 2, 4, 6), \
+                          wasm_i32x4_shuffle((sum).low, (sum).high, 1, 3, 5, 7)))
+#define ACCUMULATE(sum, w, x)                                                                   \
+    do {                                                                                        \
+        v128_t wide = wasm_i16x8_extend_low_i8x16(wasm_i32x4_splat(x));                         \
+        (sum).low = wasm_i32x4_add(                                                             \
+            (sum).low, wasm_i32x4_dot_i16x8(wasm_u16x8_extend_low_u8x16((v128_t)(w)), wide));   \
+        (sum).high = wasm_i32x4_add(                                                            \
+            (sum).high, wasm_i32x4_dot_i16x8(wasm_u16x8_extend_high_u8x16((v128_t)(w)), wide)); \
+    } while (0)
+
 #include "math/kernels_vector.inc"

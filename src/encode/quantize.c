@@ -1,0 +1,114 @@
+#include "encode/quantize.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "encode/text_config.h"
+#include "input/safetensors.h"
+#include "math/int8.h"
+
+typedef struct quantizer {
+    ferry_arena arena;
+    ferry_tensor *tensors; /* [count] of the new file */
+    size_t count;
+    ferry_error *error;
+} quantizer;
+
+static bool has_part(const char *name, const char *part)
+{
+    return strstr(name, part) != NULL;
+}
+
+/* "embeddings." and "encoder." are what the encoder uses; "bert." may come before them. */
+static const char *used_part(const char *name)
+{
+    if (strncmp(name, "bert.", 5) == 0) name += 5;
+    bool used = strncmp(name, "embeddings.", 11) == 0 || strncmp(name, "encoder.", 8) == 0;
+    return used && !has_part(name, "position_ids") ? name : NULL;
+}
+
+/* w [rows, columns] and its scales [rows, groups] in place of a float matrix. */
+static ferry_status add_int8(quantizer *q, const ferry_tensor *tensor, bool by_row)
+{
+    size_t N = tensor->shape[0], K = tensor->shape[1], G = by_row ? 1 : ferry_int8_groups(K);
+    size_t name_size = strlen(tensor->name) + sizeof "_scale";
+    const float *from;
+    int8_t *w = ferry_arena_array(&q->arena, N, K);
+    float *scale = ferry_arena_array(&q->arena, N, G * sizeof *scale);
+    char *name = ferry_arena_array(&q->arena, name_size, 1);
+    if (w == NULL || scale == NULL || name == NULL)
+        return ferry_fail_memory(q->error, tensor->name);
+    FERRY_TRY(ferry_tensor_as_f32(tensor, &q->arena, &from, q->error));
+    if (by_row) {
+        for (size_t n = 0; n < N; n++)
+            scale[n] = ferry_int8_quantize(from + n * K, K, 127, w + n * K);
+    } else {
+        ferry_int8_quantize_weights(from, K, N, w, scale);
+    }
+    snprintf(name, name_size, "%s_scale", tensor->name);
+    q->tensors[q->count++] = (ferry_tensor){.name = name,
+                                            .dtype = FERRY_F32,
+                                            .rank = by_row ? 1 : 2,
+                                            .shape = {N, G},
+                                            .count = N * G,
+                                            .data = scale,
+                                            .size = N * G * sizeof *scale};
+    q->tensors[q->count++] = (ferry_tensor){.name = tensor->name,
+                                            .dtype = FERRY_I8,
+                                            .rank = 2,
+                                            .shape = {N, K},
+                                            .count = N * K,
+                                            .data = w,
+                                            .size = N * K};
+    return FERRY_OK;
+}
+
+static ferry_status add_tensor(quantizer *q, const ferry_tensor *tensor)
+{
+    const char *part = used_part(tensor->name);
+    if (part == NULL) return FERRY_OK;
+    if (tensor->dtype == FERRY_I8)
+        return ferry_fail(q->error, FERRY_UNSUPPORTED, "%s: tensor \"%s\" is int8 already",
+                          tensor->file, tensor->name);
+    if (strcmp(part, "embeddings.word_embeddings.weight") == 0 && tensor->rank == 2)
+        return add_int8(q, tensor, true);
+    if (strncmp(part, "encoder.", 8) == 0 && tensor->rank == 2) return add_int8(q, tensor, false);
+    q->tensors[q->count++] = *tensor;
+    return FERRY_OK;
+}
+
+/* Wide dtypes first, so that each tensor stays aligned. */
+static int by_width(const void *a, const void *b)
+{
+    const ferry_tensor *x = a, *y = b;
+    if (x->dtype != y->dtype) return x->dtype < y->dtype ? -1 : 1;
+    return strcmp(x->name, y->name);
+}
+
+static ferry_status quantize(quantizer *q, const ferry_file *file, ferry_buffer *out)
+{
+    ferry_safetensors tensors;
+    FERRY_TRY(ferry_safetensors_open(file, &q->arena, &tensors, q->error));
+    q->tensors = ferry_arena_array(&q->arena, 2 * tensors.count + 1, sizeof *q->tensors);
+    if (q->tensors == NULL) return ferry_fail_memory(q->error, file->name);
+    for (size_t i = 0; i < tensors.count; i++) FERRY_TRY(add_tensor(q, &tensors.tensors[i]));
+    qsort(q->tensors, q->count, sizeof *q->tensors, by_width);
+    static const ferry_safetensors_pair about[] = {{"format", "pt"},
+                                                   {"quantization", "ferry int8, groups of 64"}};
+    return ferry_safetensors_write(q->tensors, q->count, about, 2, out, q->error);
+}
+
+ferry_status ferry_transformer_quantize(ferry_files files, const ferry_allocator *allocator,
+                                        ferry_buffer *out, ferry_error *error)
+{
+    ferry_text_config config; /* read so that only what Ferry can use is quantised */
+    const ferry_file *weights = ferry_files_find(files, "model.safetensors");
+    FERRY_TRY(ferry_text_config_read(files, &config, error));
+    if (weights == NULL) return ferry_fail(error, FERRY_NOT_FOUND, "model.safetensors is missing");
+    quantizer q = {.error = error};
+    ferry_arena_init(&q.arena, *allocator);
+    ferry_status status = quantize(&q, weights, out);
+    ferry_arena_free(&q.arena);
+    return status;
+}

@@ -1,0 +1,63 @@
+/*
+ * The int8 scheme of matrix products. Both factors are symmetric, with one scale for each group of
+ * 64 neighbours along K: activations are int8 in -127…127, quantised a row at a time as they come;
+ * weights are 7-bit in -63…63, stored with 64 added, as 1…127.
+ *
+ * Why so: i8 x u7 products are exact in every instruction there is (VNNI's u8 x s8, AVX2's
+ * saturating maddubs, the i8 x i7 relaxed dot of WebAssembly), so all builds give the same sums.
+ * docs/int8.md has the measurements that chose the groups.
+ */
+#ifndef FERRY_MATH_INT8_H
+#define FERRY_MATH_INT8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    FERRY_INT8_GROUP = 64,       /* neighbours along K that share a scale */
+    FERRY_INT8_WEIGHT_MAX = 63,  /* of a weight's magnitude */
+    FERRY_INT8_WEIGHT_ZERO = 64, /* what a stored weight of 0 is */
+};
+
+/* ceil(K / 64) */
+static inline size_t ferry_int8_groups(size_t K)
+{
+    return K / FERRY_INT8_GROUP + (K % FERRY_INT8_GROUP != 0);
+}
+
+/* K rounded up to a whole number of the 4-byte steps the instructions take. */
+static inline size_t ferry_int8_padded(size_t K)
+{
+    return (K + 3) & ~(size_t)3;
+}
+
+/* Quantised activations; G = ferry_int8_groups(K), K4 = ferry_int8_padded(K). */
+typedef struct ferry_int8_rows {
+    int8_t *q;       /* [T, K4], zeros past K */
+    float *scale;    /* [T, G] max|x| / 127 of the group */
+    int32_t *offset; /* [T, G] -64 times the sum of q: undoes the weights' added 64 */
+} ferry_int8_rows;
+
+/* A weight matrix packed for matmul_int8. */
+typedef struct ferry_int8_panels {
+    size_t K, N;
+    const uint8_t *weights; /* [ceil(N / 16), K4 / 4, 16, 4] weight + 64; 64 past K and N */
+    const float *scale;     /* [ceil(N / 16), G, 16]; 0 past N */
+} ferry_int8_panels;
+
+/* Bytes of weights and floats of scale; false on overflow. */
+bool ferry_int8_panels_size(size_t K, size_t N, size_t *weights, size_t *scales);
+
+/* w [N, K] in -63…63 with scale [N, G], as a quantised file holds them, into panels. */
+void ferry_int8_pack(const int8_t *w, const float *scale, size_t K, size_t N, uint8_t *weights,
+                     float *scales);
+
+/* Float weights [N, K] to w [N, K] and scale [N, G]: scale = max|weight| / 63 of the group. */
+void ferry_int8_quantize_weights(const float *weight, size_t K, size_t N, int8_t *w, float *scale);
+
+/* x[i] = round(from[i] / scale), scale = max|from| / largest of the row, returned; [n]. An
+ * embedding table's row, or a group. */
+float ferry_int8_quantize(const float *from, size_t n, int largest, int8_t *x);
+
+#endif

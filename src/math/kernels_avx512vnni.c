@@ -1,0 +1,15 @@
+/* The kernels for AVX-512 with VNNI. The flags that allow it are set for this file alone. */
+#include <immintrin.h>
+
+#define VARIANT avx512vnni
+#define WIDTH 16
+#define ROWS 8
+
+#define INT8_ROWS 6
+#define INT8_PANELS 2
+typedef __m512i accumulator;
+#define START(offset) _mm512_set1_epi32(offset)
+#define FINISH(sum) ((mask)(sum))
+#define ACCUMULATE(sum, w, x) (sum) = _mm512_dpbusd_epi32((sum), (__m512i)(w), _mm512_set1_epi32(x))
+
+#include "math/kernels_vector.inc"

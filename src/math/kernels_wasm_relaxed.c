@@ -1,0 +1,17 @@
+/* The kernels for WebAssembly relaxed SIMD; only that build contains this file. The relaxed dot
+ * product is exact because the second factor's bytes, our weights, are 1…127. */
+#include <wasm_simd128.h>
+
+#define VARIANT wasm_relaxed
+#define WIDTH 4
+#define ROWS 2
+
+#define INT8_ROWS 2
+#define INT8_PANELS 1
+typedef v128_t accumulator;
+#define START(offset) wasm_i32x4_splat(offset)
+#define FINISH(sum) ((mask)(sum))
+#define ACCUMULATE(sum, w, x) \
+    (sum) = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(wasm_i32x4_splat(x), (v128_t)(w), (sum))
+
+#include "math/kernels_vector.inc"

@@ -315,6 +315,24 @@ static void elementary_functions_are_accurate(void **state)
     assert_true(ferry_tanh(50.0f) == 1.0f && ferry_tanh(-50.0f) == -1.0f);
 }
 
+static void broken_matmul(const float *x, size_t ldx, const float *panels, const float *bias,
+                          float *y, size_t ldy, size_t T, size_t K, size_t N)
+{
+    ferry_kernels_scalar.matmul(x, ldx, panels, bias, y, ldy, T, K, N);
+    y[T * ldy - 1] = nextafterf(y[T * ldy - 1], 100.0f); /* one bit of the last number */
+}
+
+static void the_self_test_sees_one_bit(void **state)
+{
+    (void)state;
+    ferry_error error;
+    for (size_t v = 0; v < variant_count; v++)
+        assert_int_equal(ferry_kernels_self_test(variants[v], &error), FERRY_OK);
+    ferry_kernels broken = *variants[variant_count - 1];
+    broken.matmul = broken_matmul;
+    assert_int_equal(ferry_kernels_self_test(&broken, &error), FERRY_UNSUPPORTED);
+}
+
 static void unknown_kernels_are_named(void **state)
 {
     (void)state;
@@ -338,6 +356,7 @@ int main(void)
         cmocka_unit_test(gelu_same_bits),
         cmocka_unit_test(dot_rows_same_bits),
         cmocka_unit_test(elementary_functions_are_accurate),
+        cmocka_unit_test(the_self_test_sees_one_bit),
         cmocka_unit_test(unknown_kernels_are_named),
     };
     return cmocka_run_group_tests(tests, list_variants, NULL);

@@ -1,4 +1,5 @@
-# The two modules of the npm package: ferry-simd.wasm and ferry-scalar.wasm, from the same sources.
+# The modules of the npm package, from the same sources: ferry-relaxed.wasm, ferry-simd.wasm and
+# ferry-scalar.wasm.
 function(add_ferry_wasm name)
   add_ferry(ferry_objects_${name} OBJECT)
   target_compile_options(ferry_objects_${name} PRIVATE ${ARGN})
@@ -11,6 +12,8 @@ function(add_ferry_wasm name)
     -sMALLOC=emmalloc -sFILESYSTEM=0)
 endfunction()
 
+add_ferry_wasm(relaxed -msimd128 -mrelaxed-simd -DFERRY_WASM_RELAXED)
+target_sources(ferry_objects_relaxed PRIVATE src/math/kernels_wasm_relaxed.c)
 add_ferry_wasm(simd -msimd128 -DFERRY_WASM_SIMD)
-add_ferry_wasm(scalar)
 target_sources(ferry_objects_simd PRIVATE src/math/kernels_wasm.c)
+add_ferry_wasm(scalar)

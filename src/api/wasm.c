@@ -85,15 +85,16 @@ static ferry_status give_json(cJSON *json)
     return given ? FERRY_OK : ferry_fail_memory(&instance.error, "the result");
 }
 
-/* result: {"version","kernels"} */
+/* result: {"version","kernels"}; UNSUPPORTED if the kernels fail their self-test. */
 int EXPORT(ferry_wasm_capabilities)(void)
 {
-    const char *kernels;
-    ferry_status status = ferry_kernels_name(NULL, &kernels, begin());
+    const ferry_kernels *kernels;
+    ferry_status status = ferry_kernels_choose(NULL, &kernels, begin());
+    if (status == FERRY_OK) status = ferry_kernels_self_test(kernels, &instance.error);
     if (status != FERRY_OK) return end(status);
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "version", ferry_version());
-    cJSON_AddStringToObject(json, "kernels", kernels);
+    cJSON_AddStringToObject(json, "kernels", kernels->name);
     return end(give_json(json));
 }
 

@@ -23,4 +23,7 @@ size_t ferry_kernels_available(const ferry_kernels **out, size_t capacity);
 ferry_status ferry_kernels_choose(const char *wanted, const ferry_kernels **out,
                                   ferry_error *error);
 
+/* Some 40 kFLOP against the scalar kernels, bit for bit; UNSUPPORTED if a bit differs. */
+ferry_status ferry_kernels_self_test(const ferry_kernels *kernels, ferry_error *error);
+
 #endif

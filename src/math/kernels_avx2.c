@@ -4,6 +4,22 @@
 #define VARIANT avx2
 #define WIDTH 8
 #define ROWS 4
+#define LARGEST(v) largest((__m256)(v))
+#define TOTAL(v) total((__m256i)(v))
+
+static inline float largest(__m256 v)
+{
+    __m128 four = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+
+static inline int total(__m256i v)
+{
+    __m128i four = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    __m128i two = _mm_add_epi32(four, _mm_unpackhi_epi64(four, four));
+    return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 1)));
+}
 
 /* maddubs adds pairs of u8 x s8 to int16: at most 2 * 127 * 127, so it does not saturate. */
 #define INT8_ROWS 2
@@ -11,9 +27,10 @@
 typedef __m256i accumulator;
 #define START(offset) _mm256_set1_epi32(offset)
 #define FINISH(sum) ((mask)(sum))
-#define ACCUMULATE(sum, w, x)                                                              \
-    (sum) = _mm256_add_epi32(                                                              \
-        (sum), _mm256_madd_epi16(_mm256_maddubs_epi16((__m256i)(w), _mm256_set1_epi32(x)), \
-                                 _mm256_set1_epi16(1)))
+#define ACCUMULATE(sum, w, x)                                                                   \
+    (sum) = _mm256_add_epi32(                                                                   \
+        (sum),                                                                                  \
+        _mm256_madd_epi16(_mm256_maddubs_epi16((__m256i)(w), _mm256_set1_epi32(four_bytes(x))), \
+                          _mm256_set1_epi16(1)))
 
 #include "math/kernels_vector.inc"

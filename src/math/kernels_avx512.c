@@ -4,6 +4,8 @@
 #define VARIANT avx512
 #define WIDTH 16
 #define ROWS 8
+#define LARGEST(v) _mm512_reduce_max_ps((__m512)(v))
+#define TOTAL(v) _mm512_reduce_add_epi32((__m512i)(v))
 
 /* maddubs adds pairs of u8 x s8 to int16: at most 2 * 127 * 127, so it does not saturate. */
 #define INT8_ROWS 4
@@ -11,9 +13,10 @@
 typedef __m512i accumulator;
 #define START(offset) _mm512_set1_epi32(offset)
 #define FINISH(sum) ((mask)(sum))
-#define ACCUMULATE(sum, w, x)                                                              \
-    (sum) = _mm512_add_epi32(                                                              \
-        (sum), _mm512_madd_epi16(_mm512_maddubs_epi16((__m512i)(w), _mm512_set1_epi32(x)), \
-                                 _mm512_set1_epi16(1)))
+#define ACCUMULATE(sum, w, x)                                                                   \
+    (sum) = _mm512_add_epi32(                                                                   \
+        (sum),                                                                                  \
+        _mm512_madd_epi16(_mm512_maddubs_epi16((__m512i)(w), _mm512_set1_epi32(four_bytes(x))), \
+                          _mm512_set1_epi16(1)))
 
 #include "math/kernels_vector.inc"

@@ -117,12 +117,17 @@ static void int8_row(const int8_t *q, const float *scale, const int32_t *offset,
     for (size_t g = 0; g * FERRY_INT8_GROUP < K; g++) {
         size_t first = g * FERRY_INT8_GROUP, end = first + FERRY_INT8_GROUP;
         if (end > padded) end = padded;
-        for (size_t j = 0; j < FERRY_PANEL; j++) {
-            int32_t dot = offset[g];
-            for (size_t k = first; k < end; k++)
-                dot += q[k] * weights[(k / 4 * FERRY_PANEL + j) * 4 + k % 4];
-            sum[j] = sum[j] + (float)dot * weight_scale[g * FERRY_PANEL + j] * scale[g];
+        int32_t dot[FERRY_PANEL];
+        for (size_t j = 0; j < FERRY_PANEL; j++) dot[j] = offset[g];
+        for (size_t k = first; k < end; k += 4) {
+            const uint8_t *four = weights + k * FERRY_PANEL; /* [16, 4] */
+            for (size_t j = 0; j < FERRY_PANEL; j++) {
+                dot[j] += q[k] * four[4 * j] + q[k + 1] * four[4 * j + 1] +
+                          q[k + 2] * four[4 * j + 2] + q[k + 3] * four[4 * j + 3];
+            }
         }
+        for (size_t j = 0; j < FERRY_PANEL; j++)
+            sum[j] = sum[j] + (float)dot[j] * weight_scale[g * FERRY_PANEL + j] * scale[g];
     }
 }
 

@@ -4,6 +4,13 @@
 #define VARIANT wasm
 #define WIDTH 4
 #define ROWS 2
+#define LARGEST(v) larger(larger((v)[0], (v)[1]), larger((v)[2], (v)[3]))
+#define TOTAL(v) ((v)[0] + (v)[1] + (v)[2] + (v)[3])
+
+static inline float larger(float a, float b)
+{
+    return a > b ? a : b;
+}
 
 /* Bytes widen to int16, whose products are added in pairs: two sums a column until the end. */
 #define INT8_ROWS 1
@@ -18,7 +25,7 @@ typedef struct accumulator {
                           wasm_i32x4_shuffle((sum).low, (sum).high, 1, 3, 5, 7)))
 #define ACCUMULATE(sum, w, x)                                                                   \
     do {                                                                                        \
-        v128_t wide = wasm_i16x8_extend_low_i8x16(wasm_i32x4_splat(x));                         \
+        v128_t wide = wasm_i16x8_extend_low_i8x16(wasm_i32x4_splat(four_bytes(x)));             \
         (sum).low = wasm_i32x4_add(                                                             \
             (sum).low, wasm_i32x4_dot_i16x8(wasm_u16x8_extend_low_u8x16((v128_t)(w)), wide));   \
         (sum).high = wasm_i32x4_add(                                                            \

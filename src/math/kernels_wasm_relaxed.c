@@ -5,13 +5,21 @@
 #define VARIANT wasm_relaxed
 #define WIDTH 4
 #define ROWS 2
+#define LARGEST(v) larger(larger((v)[0], (v)[1]), larger((v)[2], (v)[3]))
+#define TOTAL(v) ((v)[0] + (v)[1] + (v)[2] + (v)[3])
+
+static inline float larger(float a, float b)
+{
+    return a > b ? a : b;
+}
 
 #define INT8_ROWS 2
 #define INT8_PANELS 1
 typedef v128_t accumulator;
 #define START(offset) wasm_i32x4_splat(offset)
 #define FINISH(sum) ((mask)(sum))
-#define ACCUMULATE(sum, w, x) \
-    (sum) = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(wasm_i32x4_splat(x), (v128_t)(w), (sum))
+#define ACCUMULATE(sum, w, x)                                                                    \
+    (sum) = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(wasm_i32x4_splat(four_bytes(x)), (v128_t)(w), \
+                                                   (sum))
 
 #include "math/kernels_vector.inc"

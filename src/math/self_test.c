@@ -1,0 +1,67 @@
+/* Whether the kernels that were chosen compute, on this very machine, what the scalar ones do. */
+#include <string.h>
+
+#include "base/error.h"
+#include "math/kernels.h"
+#include "math/ops.h"
+
+enum { ROWS = 5, INNER = 68, COLUMNS = 20, PANELS = 2 * FERRY_PANEL, GROUPS = 2 };
+
+typedef struct samples {
+    float x[ROWS * INNER], weight[COLUMNS * INNER], panels[PANELS * INNER];
+    int8_t w[COLUMNS * INNER];
+    float scale[COLUMNS * GROUPS], packed_scale[PANELS * GROUPS];
+    uint8_t packed[PANELS * INNER];
+} samples;
+
+typedef struct results {
+    float matmul[ROWS * COLUMNS], int8[ROWS * COLUMNS], dots[COLUMNS];
+    float rows[ROWS * INNER];
+    int8_t q[ROWS * INNER];
+    float scale[ROWS * GROUPS];
+    int32_t offset[ROWS * GROUPS];
+} results;
+
+/* Deterministic numbers in -2…2; every third row of weights is at its extreme. */
+static void fill(samples *s)
+{
+    uint32_t state = 1;
+    for (size_t i = 0; i < ROWS * INNER + COLUMNS * INNER; i++) {
+        state = state * 1664525u + 1013904223u;
+        float value = (float)(int32_t)state / 1073741824.0f;
+        if (i < ROWS * INNER)
+            s->x[i] = value;
+        else
+            s->weight[i - ROWS * INNER] = i % 3 == 0 ? 2.0f : value;
+    }
+    ferry_pack_panels(s->weight, 1, INNER, INNER, COLUMNS, s->panels);
+    ferry_int8_quantize_weights(s->weight, INNER, COLUMNS, s->w, s->scale);
+    ferry_int8_pack(s->w, s->scale, INNER, COLUMNS, s->packed, s->packed_scale);
+}
+
+static void run(const ferry_kernels *kernels, const samples *s, results *r)
+{
+    ferry_int8_rows rows = {r->q, r->scale, r->offset};
+    ferry_int8_panels panels = {INNER, COLUMNS, s->packed, s->packed_scale};
+    memset(r, 0, sizeof *r);
+    kernels->matmul(s->x, INNER, s->panels, s->weight, r->matmul, COLUMNS, ROWS, INNER, COLUMNS);
+    kernels->quantize_rows(s->x, INNER, ROWS, INNER, &rows);
+    kernels->matmul_int8(&rows, &panels, s->weight, r->int8, COLUMNS, ROWS);
+    kernels->dot_rows(s->weight, s->x, r->dots, COLUMNS, INNER);
+    kernels->layer_norm(s->x, s->weight, s->weight, s->x, 1e-12f, r->rows, ROWS, INNER);
+    kernels->gelu(r->rows, INNER);
+    kernels->gelu_tanh(r->rows + INNER, INNER);
+    kernels->softmax(r->rows, INNER, 0.5f, ROWS, INNER);
+}
+
+ferry_status ferry_kernels_self_test(const ferry_kernels *kernels, ferry_error *error)
+{
+    samples s;
+    results expected, found;
+    fill(&s);
+    run(&ferry_kernels_scalar, &s, &expected);
+    run(kernels, &s, &found);
+    if (memcmp(&expected, &found, sizeof found) == 0) return FERRY_OK;
+    return ferry_fail(error, FERRY_UNSUPPORTED,
+                      "kernels \"%s\" do not compute here what the scalar ones do", kernels->name);
+}

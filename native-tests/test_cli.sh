@@ -52,7 +52,7 @@ expect 0 "Usage: ferry SUBCOMMAND" "$ferry" --help
 expect 2 "Usage: ferry SUBCOMMAND" "$ferry"
 expect 0 "kernels:" "$ferry" --version
 expect 2 'no subcommand "fry"' "$ferry" fry
-for subcommand in encode catalog recommend; do
+for subcommand in encode catalog quantize recommend; do
     expect 0 "Usage: ferry $subcommand" "$ferry" $subcommand --help
     expect 2 "ferry $subcommand: " "$ferry" $subcommand --wrong
 done
@@ -115,8 +115,18 @@ printf '{"id":"x","text":"a spoon"}\n\n{"no":1}\n' | "$ferry" encode --model "$m
 expect 0 '{"id":"x","embedding":[' cat "$work/lines"
 expect 0 'stdin:3: left out: no "text"' cat "$work/messages"
 
+# ---- quantize ----
+expect 2 "--out is missing" "$ferry" quantize --model "$model"
+expect 1 "/no/such" "$ferry" quantize --model /no/such --out "$work/int8"
+expect 0 "" "$ferry" quantize --model "$model" --out "$work/int8"
+expect 0 '"encoder.layer.0.output.dense.weight":{"dtype":"I8","shape":[24,40]' cat "$work/int8/model.safetensors"
+expect 0 '{"id":"0","embedding":[' "$ferry" encode --model "$work/int8" --text "a spoon"
+expect 1 "quantised to int8" "$ferry" encode --model "$work/int8" --precision f32 --text "a spoon"
+expect 1 "int8 already" "$ferry" quantize --model "$work/int8" --out "$work/again"
+expect 2 "expected auto, f32 or int8" "$ferry" encode --model "$model" --precision half --text x
+
 # every variant prints the same bytes
-for kernels in scalar avx2 avx512; do
+for kernels in scalar avx2 avx512 avx512vnni; do
     "$ferry" encode --model "$model" --kernels $kernels --text "a spoon" >"$work/$kernels" \
         2>/dev/null || continue
     expect 0 "" cmp "$work/scalar" "$work/$kernels"

@@ -1,4 +1,5 @@
 /* Text encoders against sentence-transformers' dumps, and against themselves bit for bit. */
+#define _XOPEN_SOURCE 700 /* mkdtemp */
 #include "golden.h"
 
 #include <math.h>
@@ -8,14 +9,21 @@
 /* DESIGN's parity bars */
 static const double LEAST_COSINE = 0.99999, LARGEST_DIFFERENCE = 1e-4;
 
-static ferry_encoder *open_encoder(const char *path, const char *kernels)
+static ferry_encoder *open_precision(const char *path, const char *kernels,
+                                     ferry_precision precision)
 {
     ferry_error error;
     ferry_encoder *encoder;
-    ferry_encoder_options options = {.size = sizeof options, .kernels = kernels};
+    ferry_encoder_options options = {
+        .size = sizeof options, .kernels = kernels, .precision = precision};
     if (ferry_encoder_open_directory(path, &options, &encoder, &error) != FERRY_OK)
         fail_msg("%s", error.message);
     return encoder;
+}
+
+static ferry_encoder *open_encoder(const char *path, const char *kernels)
+{
+    return open_precision(path, kernels, FERRY_PRECISION_AUTO);
 }
 
 static float *encode(ferry_encoder *encoder, const ferry_text *texts, size_t count)
@@ -108,43 +116,144 @@ static void minilm_matches_sentence_transformers(void **state)
     check_golden(model_path(MINILM), "", GOLDEN_STRIDE);
 }
 
-/* The same bits from every kernel variant, alone, in any batch, and as recorded in text.hash. */
-static void minilm_gives_the_same_bits(void **state)
+/* In batches of 1, 7 and 64: the same bits as all at once. */
+static void check_batches(ferry_encoder *encoder, const golden_texts *golden, const float *all)
 {
-    (void)state;
-    if (!have_model()) skip();
+    static const size_t batches[] = {1, 7, 64};
+    size_t N = golden->dimension;
+    for (size_t b = 0; b < 3; b++) {
+        for (size_t i = 0; i < golden->count; i += batches[b]) {
+            size_t rest = golden->count - i, count = rest < batches[b] ? rest : batches[b];
+            float *some = encode(encoder, golden->text + i, count);
+            assert_memory_equal(some, all + i * N, count * N * sizeof *some);
+            free(some);
+        }
+    }
+}
+
+/* The same bits from every kernel variant, alone, in any batch, and as recorded in `hash_file`. */
+static void check_same_bits(ferry_precision precision, const char *hash_file)
+{
     golden_texts golden;
     golden_texts_open("", &golden);
-    size_t N = golden.dimension, size;
-    char *recorded = read_file(golden_path("text.hash"), &size);
+    size_t size;
+    char *recorded = read_file(golden_path(hash_file), &size);
     uint64_t expected = strtoull(recorded, NULL, 16);
     free(recorded);
     golden_texts_thin(&golden, GOLDEN_STRIDE);
     const ferry_kernels *variants[8];
     size_t variant_count = ferry_kernels_available(variants, 8);
     for (size_t v = 0; v < variant_count; v++) {
-        ferry_encoder *encoder = open_encoder(model_path(MINILM), variants[v]->name);
+        ferry_encoder *encoder = open_precision(model_path(MINILM), variants[v]->name, precision);
         float *all = encode(encoder, golden.text, golden.count);
-        uint64_t hash = fnv1a(all, golden.count * N * sizeof *all);
+        uint64_t hash = fnv1a(all, golden.count * golden.dimension * sizeof *all);
         print_message("%s: %016llx\n", variants[v]->name, (unsigned long long)hash);
         if (GOLDEN_STRIDE > 1 && v == 0) expected = hash; /* then only against each other */
         assert_int_equal(hash, expected);
-        if (v == variant_count - 1) { /* the others are slower, and the same */
-            static const size_t batches[] = {1, 7, 64};
-            for (size_t b = 0; b < 3; b++) {
-                for (size_t i = 0; i < golden.count; i += batches[b]) {
-                    size_t rest = golden.count - i;
-                    size_t count = rest < batches[b] ? rest : batches[b];
-                    float *some = encode(encoder, golden.text + i, count);
-                    assert_memory_equal(some, all + i * N, count * N * sizeof *some);
-                    free(some);
-                }
-            }
-        }
+        /* the slower variants give the same, so one is enough */
+        if (v == variant_count - 1) check_batches(encoder, &golden, all);
         free(all);
         ferry_encoder_close(encoder);
     }
     golden_texts_close(&golden);
+}
+
+static void minilm_gives_the_same_bits(void **state)
+{
+    (void)state;
+    if (!have_model()) skip();
+    check_same_bits(FERRY_PRECISION_F32, "text.hash");
+}
+
+static void int8_minilm_gives_the_same_bits(void **state)
+{
+    (void)state;
+    if (!have_model()) skip();
+    check_same_bits(FERRY_PRECISION_INT8, "text.int8.hash");
+}
+
+/* ---- int8 ---- */
+
+/* Removes a quantised copy of a model. */
+static void remove_model(const char *path)
+{
+    static const char *const names[] = {"1_Pooling/config.json",
+                                        "1_Pooling",
+                                        "2_Normalize/config.json",
+                                        "2_Normalize",
+                                        "config.json",
+                                        "config_sentence_transformers.json",
+                                        "data_config.json",
+                                        "model.safetensors",
+                                        "modules.json",
+                                        "sentence_bert_config.json",
+                                        "special_tokens_map.json",
+                                        "text.jsonl",
+                                        "tokenizer.json",
+                                        "tokenizer_config.json",
+                                        "vocab.txt"};
+    char file[256];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(file, sizeof file, "%s/%s", path, names[i]);
+        remove(file);
+    }
+    assert_int_equal(remove(path), 0);
+}
+
+/* A quantised file and quantising while loading give the same bits, near the original's. */
+static void check_int8(const char *path, const char *folder, double least_mean, double least_worst)
+{
+    golden_texts golden;
+    golden_texts_open(folder, &golden);
+    golden_texts_thin(&golden, GOLDEN_STRIDE);
+    size_t N = golden.dimension;
+    ferry_error error;
+    char copy[] = "/tmp/ferry-test-XXXXXX";
+    assert_non_null(mkdtemp(copy));
+    if (ferry_encoder_quantize_directory(path, copy, &error) != FERRY_OK)
+        fail_msg("%s", error.message);
+    ferry_encoder *from_file = open_encoder(copy, NULL);
+    ferry_encoder *while_loading = open_precision(path, NULL, FERRY_PRECISION_INT8);
+    assert_int_equal(ferry_encoder_precision(from_file), FERRY_PRECISION_INT8);
+    float *a = encode(from_file, golden.text, golden.count);
+    float *b = encode(while_loading, golden.text, golden.count);
+    assert_memory_equal(a, b, golden.count * N * sizeof *a);
+
+    double mean = 0, worst = 1;
+    for (size_t i = 0; i < golden.count; i++) {
+        double dot = 0, x = 0, y = 0;
+        for (size_t n = 0; n < N; n++) {
+            double p = (double)a[i * N + n], q = (double)golden.embeddings[i * N + n];
+            dot += p * q, x += p * p, y += q * q;
+        }
+        mean += dot / sqrt(x * y) / (double)golden.count;
+        worst = fmin(worst, dot / sqrt(x * y));
+    }
+    print_message("%s in int8: cosine to the original's f32, mean %.5f, worst %.5f\n",
+                  path + strlen(FERRY_SOURCE_DIR), mean, worst);
+    assert_true(mean >= least_mean && worst >= least_worst);
+
+    ferry_encoder *refused;
+    ferry_encoder_options f32 = {.size = sizeof f32, .precision = FERRY_PRECISION_F32};
+    assert_int_equal(ferry_encoder_open_directory(copy, &f32, &refused, &error), FERRY_UNSUPPORTED);
+    assert_non_null(strstr(error.message, "quantised"));
+    char again[] = "/tmp/ferry-test-XXXXXX";
+    assert_non_null(mkdtemp(again));
+    assert_int_equal(ferry_encoder_quantize_directory(copy, again, &error), FERRY_UNSUPPORTED);
+    remove_model(again);
+    free(a), free(b);
+    ferry_encoder_close(from_file);
+    ferry_encoder_close(while_loading);
+    remove_model(copy);
+    golden_texts_close(&golden);
+}
+
+static void int8_is_near_the_original(void **state)
+{
+    (void)state;
+    check_int8(golden_path("tiny-bert/gelu-mean"), "tiny-bert/gelu-mean/", 0.99, 0.98);
+    if (!have_model()) skip();
+    check_int8(model_path(MINILM), "", 0.997, 0.99); /* DESIGN's bars */
 }
 
 static bool cancel_at_once(void *user, size_t done, size_t total)
@@ -182,6 +291,8 @@ int main(void)
         cmocka_unit_test(cancelling_leaves_the_encoder_usable),
         cmocka_unit_test(minilm_matches_sentence_transformers),
         cmocka_unit_test(minilm_gives_the_same_bits),
+        cmocka_unit_test(int8_is_near_the_original),
+        cmocka_unit_test(int8_minilm_gives_the_same_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

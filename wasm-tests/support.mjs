@@ -1,6 +1,7 @@
 /*
  * What the tests share: where things are, a small catalogue made on the spot, safetensors, hashes.
  */
+import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -15,6 +16,25 @@ export const model = join(process.env.FERRY_MODELS ?? join(root, '.deps/models')
 export function skipWithout(...paths) {
   const missing = paths.filter((path) => !existsSync(path))
   return missing.length > 0 && `not here: ${missing.join(', ')} (sh tools/setup brings the model)`
+}
+
+/** The builds of the package, fastest first, each with the reason why it cannot run here, or false. */
+export async function buildsHere(Ferry) {
+  const builds = []
+  for (const kernels of ['relaxed', 'simd', 'scalar']) {
+    const skip = await Ferry.load({ kernels }).then((ferry) => (ferry.close(), false), (error) => error.message)
+    builds.push({ kernels, skip })
+  }
+  return builds
+}
+
+/** An int8 copy of the model, made by the native command line; skip is the reason if that is not built. */
+export function int8Model() {
+  const ferry = join(root, 'build/native/ferry')
+  const path = join(root, 'build/int8-model')
+  const skip = skipWithout(join(model, 'model.safetensors')) || (!existsSync(ferry) && 'build/native/ferry is not built')
+  if (!skip) execFileSync(ferry, ['quantize', '--model', model, '--out', path])
+  return { path, skip }
 }
 
 /** A directory that is gone when the test is over; files maps names to bytes or text. */
@@ -143,16 +163,18 @@ export function cosine(a, b) {
   return dot / Math.sqrt(aa * bb)
 }
 
-/** The golden: texts, their ids, their embeddings by sentence-transformers, our own hash. */
+const recorded = (name) => /\b[0-9a-f]{16}\b/.exec(readFileSync(join(golden, name), 'utf8'))[0]
+
+/** The golden: texts, their ids, their embeddings by sentence-transformers, our own hashes. */
 export function readGolden() {
   const lines = readFileSync(join(golden, 'text.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line))
   const { embeddings } = readSafetensors(join(golden, 'text.safetensors'))
-  const hash = join(golden, 'text.hash')
   return {
     texts: lines.map(({ text }) => text),
     ids: lines.map(({ ids }) => ids),
     embeddings,
-    hash: existsSync(hash) ? /\b[0-9a-f]{16}\b/.exec(readFileSync(hash, 'utf8'))?.[0] : undefined,
+    hash: recorded('text.hash'),
+    int8Hash: recorded('text.int8.hash'),
   }
 }
 

@@ -1,6 +1,6 @@
 /*
  * Bundles web/src into web/dist: index.js for the page, worker.js for the worker, their types, and
- * the two WebAssembly builds from build/wasm (or --wasm DIR).
+ * the three WebAssembly builds from build/wasm (or --wasm DIR).
  */
 import { build } from 'esbuild'
 import { spawnSync } from 'node:child_process'
@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const { values } = parseArgs({ options: { wasm: { type: 'string', default: join(root, 'build/wasm') } } })
 const dist = join(root, 'web/dist')
 
-const binaries = ['ferry-simd.wasm', 'ferry-scalar.wasm']
+const binaries = ['ferry-relaxed.wasm', 'ferry-simd.wasm', 'ferry-scalar.wasm']
 const missing = binaries.filter((name) => !existsSync(join(values.wasm, name)))
 if (missing.length > 0) {
   console.error(`web/build.mjs: no ${missing.join(', ')} in ${values.wasm}: run "npm run build"`)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import test from 'node:test'
-import { distance, fnv1a64, golden, model, readGolden, readSafetensors, skipWithout } from '../support.mjs'
+import { distance, fnv1a64, golden, int8Model, model, readGolden, readSafetensors, skipWithout } from '../support.mjs'
 import { blankPage, launch, noChromium } from './chromium.mjs'
 
 const skip = noChromium || skipWithout(join(model, 'model.safetensors'))
@@ -36,12 +36,12 @@ test('Chromium: the golden texts, the same bits as natively and in Node', { skip
   const { page, trouble } = await blankPage(t, browser, { '/model': model })
 
   const result = await page.evaluate(encodeInPage, { kernels: 'auto', source: '/model/', texts })
-  assert.equal(result.build, 'simd')
+  assert.equal(result.build, 'relaxed')
   assert.deepEqual(result.ids, ids)
   const vectors = floats(result.vectors)
   const { worst, largest } = distance(vectors, embeddings)
   const bits = fnv1a64(Buffer.concat(vectors.map(({ buffer }) => new Uint8Array(buffer))))
-  console.log(`Chromium simd: worst cosine ${worst.toFixed(9)}, largest difference ${largest.toExponential(2)}, hash ${bits}`)
+  console.log(`Chromium relaxed: worst cosine ${worst.toFixed(9)}, largest difference ${largest.toExponential(2)}, hash ${bits}`)
   assert.ok(worst >= 0.99999, `cosine ${worst}`)
   assert.ok(largest <= 1e-4, `difference ${largest}`)
   assert.equal(bits, hash, 'the hash in native-tests/golden/text.hash')
@@ -49,12 +49,35 @@ test('Chromium: the golden texts, the same bits as natively and in Node', { skip
   assert.ok(result.reports.length >= 2 && result.reports.at(-1) === 1)
   assert.ok(result.reports.every((fraction, i) => i === 0 || fraction >= result.reports[i - 1]))
 
-  // Every tenth by the scalar build: Node has done all of them.
+  // Every tenth by the other builds: Node has done all of them.
   const tenth = (_, i) => i % 10 === 0
-  const scalar = await page.evaluate(encodeInPage, { kernels: 'scalar', source: '/model/', texts: texts.filter(tenth) })
-  assert.equal(scalar.build, 'scalar')
-  assert.deepEqual(floats(scalar.vectors), vectors.filter(tenth))
+  for (const kernels of ['simd', 'scalar']) {
+    const other = await page.evaluate(encodeInPage, { kernels, source: '/model/', texts: texts.filter(tenth) })
+    assert.equal(other.build, kernels)
+    assert.deepEqual(floats(other.vectors), vectors.filter(tenth))
+  }
   assert.deepEqual(trouble, [])
+})
+
+const int8 = int8Model()
+
+test('Chromium, int8: the same bits as natively and in Node', { skip: noChromium || int8.skip }, async (t) => {
+  const browser = await launch()
+  t.after(() => browser.close())
+  const { texts, embeddings, int8Hash } = readGolden()
+  const { page } = await blankPage(t, browser, { '/model': int8.path })
+  const whole = await page.evaluate(encodeInPage, { kernels: 'relaxed', source: '/model/', texts })
+  const vectors = floats(whole.vectors)
+  const { worst } = distance(vectors, embeddings)
+  const bits = fnv1a64(Buffer.concat(vectors.map(({ buffer }) => new Uint8Array(buffer))))
+  console.log(`Chromium relaxed, int8: worst cosine ${worst.toFixed(5)}, hash ${bits}`)
+  assert.ok(worst >= 0.99, `cosine ${worst}`)
+  assert.equal(bits, int8Hash, 'the hash in native-tests/golden/text.int8.hash')
+  const tenth = (_, i) => i % 10 === 0
+  for (const kernels of ['simd', 'scalar']) {
+    const other = await page.evaluate(encodeInPage, { kernels, source: '/model/', texts: texts.filter(tenth) })
+    assert.deepEqual(floats(other.vectors), vectors.filter(tenth), kernels)
+  }
 })
 
 test('Chromium: a small encoder as the original gives it', { skip: noChromium }, async (t) => {
@@ -65,7 +88,7 @@ test('Chromium: a small encoder as the original gives it', { skip: noChromium },
   const { embeddings } = readSafetensors(join(path, 'text.safetensors'))
   const lines = await page.evaluate(async () => (await (await fetch('/tiny/text.jsonl')).text()).trimEnd().split('\n'))
   const texts = lines.map((line) => JSON.parse(line).text)
-  for (const kernels of ['simd', 'scalar']) {
+  for (const kernels of ['relaxed', 'simd', 'scalar']) {
     const result = await page.evaluate(encodeInPage, { kernels, source: '/tiny', texts })
     const { worst, largest } = distance(floats(result.vectors), embeddings)
     assert.ok(worst >= 0.99999 && largest <= 1e-4, `${kernels}: cosine ${worst}, difference ${largest}`)

@@ -47,9 +47,8 @@ interface Port {
 function spawn(receive: (reply: Reply) => void, died: (why: string) => void): Port {
   if (builtin) {
     const threads = builtin('node:worker_threads')
-    // The one flag of the process that a worker made from a file refuses (node --input-type -e …).
-    const execArgv = process.execArgv.filter((flag) => !flag.startsWith('--input-type'))
-    const worker = new threads.Worker(new URL('./worker.js', import.meta.url), { execArgv })
+    // A worker refuses many of the process's own flags (--input-type, V8's), and needs none of them.
+    const worker = new threads.Worker(new URL('./worker.js', import.meta.url), { execArgv: [] })
     worker.on('message', receive)
     worker.on('error', (error) => died(String(error)))
     worker.on('exit', (code) => died(`it ended with exit code ${code}`))

@@ -22,8 +22,8 @@ export type { WasmSource } from './client.js'
 export interface LoadOptions extends ProgressOptions {
   /** In place of the .wasm beside the package: a URL, in Node also a path; bytes; a Response. */
   wasm?: WasmSource | undefined
-  /** 'auto' takes SIMD where the engine has it. Both builds give the same bits. */
-  kernels?: 'auto' | 'scalar' | 'simd' | undefined
+  /** 'auto' takes the fastest build the engine can run. All give the same bits. */
+  kernels?: 'auto' | 'relaxed' | 'simd' | 'scalar' | undefined
 }
 
 export type Behavior = 'purchase' | 'view' | 'rating'
@@ -90,8 +90,8 @@ export class Ferry {
     const op = 'ferry.load'
     checkFields(options, op, 'options', ['wasm', 'kernels', ...PROGRESS_OPTIONS])
     const { wasm, kernels = 'auto', signal } = options
-    if (!['auto', 'scalar', 'simd'].includes(kernels)) {
-      throw invalid(op, `kernels is "${kernels}"; there are auto, scalar, simd`)
+    if (!['auto', 'relaxed', 'simd', 'scalar'].includes(kernels)) {
+      throw invalid(op, `kernels is "${kernels}"; there are auto, relaxed, simd, scalar`)
     }
     const args = wasm === undefined ? { kernels } : { kernels, wasm: await wireWasm(wasm, op) }
     signal?.throwIfAborted()

@@ -1,7 +1,7 @@
 /*
  * The innermost layer: one WebAssembly instance of Ferry's C core, and how to call it.
  *
- * Chooses the SIMD or the scalar build, instantiates it with the few imports a standalone module
+ * Knows the three builds and which the engine can run, instantiates one with the few imports a standalone module
  * needs, and turns "status, message and result live in the instance" into return values and
  * exceptions. Knows nothing of messages, files or shops. Everything here is synchronous once the
  * module is loaded, so nothing can come between a call and the reading of its result.
@@ -17,7 +17,7 @@ declare global {
 /** A pointer into the instance's memory; 0 is NULL. */
 export type Pointer = number
 
-export type Build = 'simd' | 'scalar'
+export type Build = 'relaxed' | 'simd' | 'scalar'
 
 /** A call that failed: `code` is the C status name, or INTERNAL for a trap. */
 export class Failure extends Error {
@@ -55,23 +55,38 @@ interface Exports {
   ferry_wasm_visitor_close(visitor: Pointer): void
 }
 
-/* (module (func (result v128) i32.const 0  i8x16.splat)): valid only where SIMD is. */
-const SIMD_PROBE = Uint8Array.of(
-  0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, // magic, version
-  1, 5, 1, 0x60, 0, 1, 0x7b, // one type: () -> v128
-  3, 2, 1, 0, // one function of it
-  10, 8, 1, 6, 0, 0x41, 0, 0xfd, 0x0f, 0x0b, // its body
-)
+/* (module (func (result v128) body)) around the bytes of a body. */
+function probe(...body: number[]): Uint8Array<ArrayBuffer> {
+  return Uint8Array.of(
+    0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, // magic, version
+    1, 5, 1, 0x60, 0, 1, 0x7b, // one type: () -> v128
+    3, 2, 1, 0, // one function of it
+    10, body.length + 4, 1, body.length + 2, 0, ...body, 0x0b,
+  )
+}
 
-export function simdSupported(): boolean {
-  return WebAssembly.validate(SIMD_PROBE)
+const ZEROS = [0x41, 0, 0xfd, 0x0f] // i32.const 0, i8x16.splat
+
+/* Valid only where the engine knows the instruction: i8x16.splat, and for relaxed SIMD
+ * i32x4.relaxed_dot_i8x16_i7x16_add_s. That it computes what it should is the core's self-test. */
+const PROBES: Record<Build, Uint8Array<ArrayBuffer>> = {
+  relaxed: probe(...ZEROS, ...ZEROS, ...ZEROS, 0xfd, 0x93, 0x02),
+  simd: probe(...ZEROS),
+  scalar: Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0),
+}
+
+/** Fastest first. */
+export const BUILDS: readonly Build[] = ['relaxed', 'simd', 'scalar']
+
+export function supported(build: Build): boolean {
+  return WebAssembly.validate(PROBES[build])
 }
 
 /* Written out in full, once each: bundlers recognise exactly this form and bring the file along. */
 export function buildUrl(build: Build): URL {
-  return build === 'simd'
-    ? new URL('./ferry-simd.wasm', import.meta.url)
-    : new URL('./ferry-scalar.wasm', import.meta.url)
+  if (build === 'relaxed') return new URL('./ferry-relaxed.wasm', import.meta.url)
+  if (build === 'simd') return new URL('./ferry-simd.wasm', import.meta.url)
+  return new URL('./ferry-scalar.wasm', import.meta.url)
 }
 
 const utf8Encoder = new TextEncoder()

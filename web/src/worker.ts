@@ -7,7 +7,7 @@
  * recommend.
  */
 import { breathe, builtin, CATALOG_FILES, compile, encoderFiles, locate, readFiles } from './files.js'
-import { buildUrl, Core, Failure, simdSupported } from './files.js'
+import { buildUrl, BUILDS, Core, Failure, supported } from './files.js'
 import type { Build, CatalogFacts, Pointer, Progress, WireSource, WireWasm } from './files.js'
 
 // What the layers above need of the ones below.
@@ -18,7 +18,7 @@ export type { DirectoryHandle, Progress, WireSource, WireWasm } from './files.js
 export interface Capabilities {
   /** Of the C core. */
   version: string
-  /** Which of the two WebAssembly builds runs. */
+  /** Which of the WebAssembly builds runs. */
   build: Build
   /** The name of the kernels in use, as ferry_kernels_name says it. */
   kernels: string
@@ -128,24 +128,48 @@ interface Context {
 
 const ITEMS_A_PAGE = 1000
 
+/* What the core calls the kernels of each build. */
+const BUILD_OF: Record<string, Build> = { wasm_relaxed: 'relaxed', wasm: 'simd', scalar: 'scalar' }
+
+async function load(
+  wasm: WireWasm,
+  wanted: 'auto' | Build,
+  signal: AbortSignal,
+  progress: Context['progress'],
+): Promise<Capabilities> {
+  const candidate = await Core.instantiate(await compile(wasm, signal, progress))
+  const { version, kernels } = candidate.capabilities() // the self-test is in here
+  const build = BUILD_OF[kernels] ?? 'scalar'
+  if (wanted !== 'auto' && build !== wanted) {
+    throw new Failure('INVALID_ARGUMENT', `kernels is '${wanted}', but the given wasm is ${build}`)
+  }
+  loaded = candidate
+  return { version, build, kernels }
+}
+
 export const handlers = {
-  /** Instantiates the core. `wasm` stands in for the package's own files. Comes first, once. */
+  /**
+   * Instantiates the core: the fastest build that this engine knows and that passes the core's
+   * self-test. `wasm` stands in for the package's own files. Comes first, once.
+   */
   async 'ferry.load'(
     args: { wasm?: WireWasm; kernels: 'auto' | Build },
     { signal, progress }: Context,
   ): Promise<Capabilities> {
-    if (args.kernels === 'simd' && !simdSupported()) {
-      throw new Failure('UNSUPPORTED', 'this engine has no WebAssembly SIMD')
+    const { kernels: wanted, wasm } = args
+    if (wasm) return load(wasm, wanted, signal, progress)
+    if (wanted !== 'auto') {
+      if (!supported(wanted)) throw new Failure('UNSUPPORTED', `this engine has no WebAssembly for the ${wanted} build`)
+      return load(locate(buildUrl(wanted)), wanted, signal, progress)
     }
-    const wanted = args.kernels === 'auto' ? (simdSupported() ? 'simd' : 'scalar') : args.kernels
-    const module = await compile(args.wasm ?? locate(buildUrl(wanted)), signal, progress)
-    loaded = await Core.instantiate(module)
-    const { version, kernels } = loaded.capabilities()
-    const build: Build = kernels === 'scalar' ? 'scalar' : 'simd'
-    if (args.kernels !== 'auto' && build !== wanted) {
-      throw new Failure('INVALID_ARGUMENT', `kernels is '${wanted}', but the given wasm is ${build}`)
+    const [best, ...others] = BUILDS.filter(supported)
+    try {
+      return await load(locate(buildUrl(best as Build)), 'auto', signal, progress)
+    } catch (error) {
+      const next = others[0]
+      if (!(error instanceof Failure) || error.code !== 'UNSUPPORTED' || next === undefined) throw error
+      return load(locate(buildUrl(next)), 'auto', signal, progress)
     }
-    return { version, build, kernels }
   },
 
   /** Opens the catalogue directory `source` as number `shop`. */

@@ -7,14 +7,12 @@
 #define LARGEST(v) _mm512_reduce_max_ps((__m512)(v))
 #define TOTAL(v) _mm512_reduce_add_epi32((__m512i)(v))
 
-/* Inline assembly, because gcc 12 copies the accumulators of _mm512_dpbusd_epi32 to and fro in the
- * loop and broadcasts through a register: with it the product runs 1.7 times as fast (SPEED.md). */
 #define INT8_ROWS 6
 #define INT8_PANELS 2
 typedef __m512i accumulator;
 #define START(offset) _mm512_set1_epi32(offset)
 #define FINISH(sum) ((mask)(sum))
 #define ACCUMULATE(sum, w, x) \
-    __asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(w), "m"(*(const int8_t(*)[4])(x)))
+    (sum) = _mm512_dpbusd_epi32((sum), (__m512i)(w), _mm512_set1_epi32(four_bytes(x)))
 
 #include "math/kernels_vector.inc"

@@ -1,0 +1,31 @@
+#!/usr/bin/env python3
+"""How near two sets of embeddings are: compare_embeddings.py A.safetensors B.safetensors
+
+Both hold a tensor "embeddings" [texts, dimension] of the same texts, as `ferry encode --out` writes.
+Prints the mean and the worst cosine between a text's two embeddings, and Recall@10: how many of a
+text's ten nearest others in A are among the ten nearest in B.
+"""
+import sys
+
+import numpy as np
+from safetensors.numpy import load_file
+
+
+def unit_rows(path):
+    x = load_file(path)["embeddings"]
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+def nearest(x, k=10, block=500):
+    found = []
+    for start in range(0, len(x), block):
+        scores = x[start:start + block] @ x.T
+        scores[np.arange(len(scores)), start + np.arange(len(scores))] = -2  # not itself
+        found.append(np.argpartition(-scores, k, axis=1)[:, :k])
+    return np.concatenate(found)
+
+
+a, b = (unit_rows(path) for path in sys.argv[1:3])
+cosine = (a * b).sum(1)
+recall = np.mean([len(set(p) & set(q)) / 10 for p, q in zip(nearest(a), nearest(b))])
+print(f"{len(a)} texts: cosine mean {cosine.mean():.5f}, worst {cosine.min():.5f}; Recall@10 {recall:.4f}")

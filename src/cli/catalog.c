@@ -15,7 +15,7 @@ static const char help[] =
     "  --out DIR         made if it is not there\n"
     "  --strict          a row that cannot be read is an error; else it is reported and left out\n"
     "  --precision P     auto (as the model's file has it), f32, int8\n"
-    "  --kernels NAME    auto, scalar, avx2, avx512: same result, other speed\n"
+    "  --kernels NAME    auto, or one of those `ferry --version` lists: same result\n"
     "  -q, --quiet       no progress, no report of rows left out\n"
     "  -h, --help\n";
 

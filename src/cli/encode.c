@@ -20,7 +20,7 @@ static const char help[] =
     "texts\n"
     "  --json          {\"id\",\"embedding\":[…]} a line on stdout; the default\n"
     "  --precision P   auto (as the model's file has it), f32, int8\n"
-    "  --kernels NAME  auto, scalar, avx2, avx512: same result, other speed\n"
+    "  --kernels NAME  auto, or one of those `ferry --version` lists: same result\n"
     "  --strict        a line that cannot be read is an error; else it is reported and left out\n"
     "  -q, --quiet     no progress, no report of lines left out\n"
     "  -h, --help\n";

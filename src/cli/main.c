@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "math/kernels.h"
 
 static const struct {
     const char *name;
@@ -28,6 +29,16 @@ static void print_help(FILE *to)
           to);
 }
 
+/* The version, and the kernels that run here, in order of speed. */
+static void print_version(void)
+{
+    const ferry_kernels *kernels[8];
+    size_t count = ferry_kernels_available(kernels, sizeof kernels / sizeof *kernels);
+    printf("ferry %s (kernels:", ferry_version());
+    for (size_t i = 0; i < count; i++) printf(" %s", kernels[i]->name);
+    puts(")");
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -39,9 +50,7 @@ int main(int argc, char **argv)
         return EXIT_OK;
     }
     if (strcmp(argv[1], "--version") == 0) {
-        const char *kernels;
-        ferry_kernels_name(NULL, &kernels, NULL);
-        printf("ferry %s (kernels: %s)\n", ferry_version(), kernels);
+        print_version();
         return EXIT_OK;
     }
     for (size_t i = 0; i < SUBCOMMANDS; i++) {

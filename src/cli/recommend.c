@@ -21,7 +21,7 @@ static const char help[] =
     "                    \"excluded\":{\"seen\",\"disliked\",\"duplicate\",\"filtered\"}}\n"
     "  --strict          an event that cannot be used is an error; else it is reported and left "
     "out\n"
-    "  --kernels NAME    auto, scalar, avx2, avx512: same result, other speed\n"
+    "  --kernels NAME    auto, or one of those `ferry --version` lists: same result\n"
     "  -q, --quiet       no report of events left out\n"
     "  -h, --help\n";
 

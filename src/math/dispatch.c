@@ -4,7 +4,24 @@
 #include "base/error.h"
 #include "math/kernels.h"
 
+#if defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 enum { MAX_VARIANTS = 8 };
+
+#if defined(__aarch64__)
+/* NEON is always there; its dot products came with ARMv8.2. */
+static bool has_dot_products(void)
+{
+#if defined(__linux__)
+    return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#else
+    return true; /* Apple's */
+#endif
+}
+#endif
 
 size_t ferry_kernels_available(const ferry_kernels **out, size_t capacity)
 {

@@ -1,0 +1,20 @@
+/* The kernels for ARM NEON with dot products. The flags that allow it are set for this file alone.
+ */
+#include <arm_neon.h>
+
+#define VARIANT neon
+#define WIDTH 4
+#define ROWS 4 /* of 32 registers, 16 hold sums */
+#define LARGEST(v) vmaxvq_f32((float32x4_t)(v))
+#define TOTAL(v) vaddvq_s32((int32x4_t)(v))
+
+/* The weights, 1…127, are the same as signed bytes. */
+#define INT8_ROWS 4
+#define INT8_PANELS 1
+typedef int32x4_t accumulator;
+#define START(offset) vdupq_n_s32(offset)
+#define FINISH(sum) ((mask)(sum))
+#define ACCUMULATE(sum, w, x) \
+    (sum) = vdotq_s32((sum), (int8x16_t)(w), vreinterpretq_s8_s32(vdupq_n_s32(four_bytes(x))))
+
+#include "math/kernels_vector.inc"

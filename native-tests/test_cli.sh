@@ -73,6 +73,8 @@ expect 0 "6 items in 4 domains" $catalog --items "$work/items.jsonl" "$work/musi
 expect 0 "items.jsonl:3: left out" $catalog --items "$work/items.jsonl" --out "$work/one"
 expect 0 "items.jsonl:4: left out" $catalog --items "$work/items.jsonl" --out "$work/one"
 expect 0 "items.jsonl:5: left out" $catalog --items "$work/items.jsonl" --out "$work/one"
+expect 2 "--out is missing" $catalog --items "$work/items.jsonl" --out ""
+expect 1 "Not a directory" $catalog --items "$work/items.jsonl" --out "$work/items.jsonl"
 expect 1 "items.jsonl:3" $catalog --strict --items "$work/items.jsonl" --out "$work/two"
 expect 1 "/no/such" $catalog --items /no/such.jsonl --out "$work/two"
 cp "$work/items.jsonl" "$work/items.xyz"
@@ -92,16 +94,16 @@ expect 0 "unheard of" $recommend
 expect 0 "history.jsonl:4: left out" $recommend
 expect 0 "stare" $recommend
 expect 0 '"excluded":{"seen":2,"disliked":0,"duplicate":0,"filtered":0}' $recommend --json
-expect 0 "4 of the 6 asked for" $recommend -k 500
+expect 0 "4 of the 500 asked for: there are no more" $recommend -k 500
 expect 0 "A steel fork" $recommend --domain home
 expect 1 'no domain "cars"' $recommend --domain cars
 expect 1 "history.jsonl:2" $recommend --strict
 expect 1 "/no/such" "$ferry" recommend --catalog /no/such --history "$work/history.jsonl"
 expect 1 "catalog.json is missing" "$ferry" recommend --catalog "$work" --history x
 expect 1 "/no/such" "$ferry" recommend --catalog "$work/shop" --history /no/such.jsonl
-expect 1 "history is empty" "$ferry" recommend --catalog "$work/shop" --history - --user nobody
+expect 1 "no usable event of user \"nobody\"" "$ferry" recommend --catalog "$work/shop" --history - --user nobody
 printf '{"user":"a","item":"kite"}\n{"user":"b","item":"fork"}\n' >"$work/two.jsonl"
-expect 1 "several users" "$ferry" recommend --catalog "$work/shop" --history "$work/two.jsonl"
+expect 1 "name one with --user" "$ferry" recommend --catalog "$work/shop" --history "$work/two.jsonl"
 expect 0 "A steel fork" "$ferry" recommend --catalog "$work/shop" --history "$work/two.jsonl" --user a
 truncate -s 100 "$work/one/vectors.safetensors"
 expect 1 "vectors.safetensors" "$ferry" recommend --catalog "$work/one" --history "$work/two.jsonl"
@@ -114,6 +116,11 @@ printf '{"id":"x","text":"a spoon"}\n\n{"no":1}\n' | "$ferry" encode --model "$m
     >"$work/lines" 2>"$work/messages"
 expect 0 '{"id":"x","embedding":[' cat "$work/lines"
 expect 0 'stdin:3: left out: no "text"' cat "$work/messages"
+
+expect 2 'expected a file' "$ferry" encode --model "$model" --text x --out -
+expect 0 "no text on stdin" "$ferry" encode --model "$model"
+yes '{"no":"id"}' | head -150 >"$work/bad.jsonl"
+expect 1 "and 50 more left out" $catalog --items "$work/bad.jsonl" --out "$work/none"
 
 # ---- quantize ----
 expect 2 "--out is missing" "$ferry" quantize --model "$model"

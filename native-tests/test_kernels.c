@@ -186,7 +186,7 @@ static void int8_extremes(void **state)
         ferry_int8_rows rows = make_rows(1, K);
         ferry_kernels_scalar.quantize_rows(x, K, 1, K, &rows);
         ferry_kernels_scalar.matmul_int8(&rows, &panels, NULL, expected, N, 1);
-        if (sign > 0) assert_true(fabsf(expected[3] - 63.0f * K) < 0.01f);
+        if (sign > 0) assert_true(fabsf(expected[3] - 63.0f * (float)K) < 0.01f);
         for (size_t v = 1; v < variant_count; v++) {
             variants[v]->matmul_int8(&rows, &panels, NULL, y, N, 1);
             assert_memory_equal(y, expected, sizeof y);

@@ -128,6 +128,10 @@ ferry_status ferry_catalog_encode(ferry_catalog *catalog, ferry_encoder *encoder
                          &buffer, vectors + first * N, &forward, error);
     }
     ferry_buffer_free(&buffer);
+    if (status == FERRY_CANCELLED)
+        ferry_fail(error, status,
+                   "cancelled before all of %zu items were encoded; nothing was kept",
+                   catalog->count);
     if (status == FERRY_OK)
         status = ferry_catalog_set_vectors(catalog, vectors, N, model != NULL ? model : "", error);
     if (status != FERRY_OK) ferry_release(&catalog->allocator, vectors, size);

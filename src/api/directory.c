@@ -215,13 +215,27 @@ static ferry_status make_directories(const char *path, ferry_error *error)
     return FERRY_OK;
 }
 
+/* A directory without catalog.json is not opened: gone first and written last, it keeps a save that
+ * was cut short from passing for a catalogue. */
+static ferry_status begin_catalog(const char *path, ferry_error *error)
+{
+    char about[MAX_PATH];
+    FERRY_TRY(make_directories(path, error));
+    int size = snprintf(about, sizeof about, "%s/catalog.json", path);
+    if (size < 0 || (size_t)size >= sizeof about)
+        return ferry_fail(error, FERRY_LIMIT, "%s: path longer than %d bytes", path, MAX_PATH);
+    if (remove(about) != 0 && errno != ENOENT)
+        return ferry_fail(error, FERRY_IO, "%s: %s", about, strerror(errno));
+    return FERRY_OK;
+}
+
 ferry_status ferry_catalog_save_directory(const ferry_catalog *catalog, const char *path,
                                           ferry_error *error)
 {
     if (catalog->dimension == 0)
         return ferry_fail(error, FERRY_INVALID_ARGUMENT,
                           "the catalogue has no vectors yet: encode it first");
-    FERRY_TRY(make_directories(path, error));
+    FERRY_TRY(begin_catalog(path, error));
     ferry_buffer head;
     ferry_buffer_init(&head, catalog->allocator);
     ferry_status status = ferry_catalog_write_items(catalog, &head, error);
@@ -233,7 +247,6 @@ ferry_status ferry_catalog_save_directory(const ferry_catalog *catalog, const ch
                             catalog->count * catalog->dimension * sizeof(float), error);
     head.size = 0;
     if (status == FERRY_OK) status = ferry_catalog_write_json(catalog, &head, error);
-    /* last: a directory without catalog.json is not opened */
     if (status == FERRY_OK) status = write_file(path, "catalog.json", &head, "\n", 1, error);
     ferry_buffer_free(&head);
     return status;

@@ -11,6 +11,10 @@ static const char help[] =
     "  --items FILE      .jsonl, .csv or RecBole .item; may be given several times, and files "
     "named\n"
     "                    without an option are items too; - is JSONL on stdin\n"
+    "                    Columns: id (or item_id, asin, sku…), domain (else the file's name), "
+    "title,\n"
+    "                    author (brand, artist…), tags (category, genre…), description, image,\n"
+    "                    audio; others are kept\n"
     "  --text-model DIR  a Hugging Face directory of a text encoder\n"
     "  --out DIR         made if it is not there\n"
     "  --strict          a row that cannot be read is an error; else it is reported and left out\n"
@@ -39,6 +43,7 @@ static ferry_status add_items(ferry_catalog *catalog, catalog_options *options, 
         status = ferry_catalog_add(catalog, &table, format, cli_refused, &options->report, error);
     }
     ferry_buffer_free(&buffer);
+    cli_report_end(&options->report);
     return status;
 }
 
@@ -59,14 +64,18 @@ static ferry_status build(ferry_catalog *catalog, ferry_encoder *encoder, catalo
     model_name(options->text_model, model, sizeof model);
     ferry_status status = add_items(catalog, options, error);
     if (status != FERRY_OK) return status;
+    status = cli_make_writable(options->out, error); /* now, not after minutes of encoding */
+    if (status != FERRY_OK) return status;
     cli_catch_interrupt();
     status = ferry_catalog_encode(catalog, encoder, model, cli_progress, &options->report, error);
     if (status != FERRY_OK) return status;
     status = ferry_catalog_save_directory(catalog, options->out, error);
     if (status != FERRY_OK || options->report.quiet) return status;
-    fprintf(stderr, "%s: %zu items in %zu domains, %zu numbers each; %zu rows left out\n",
-            options->out, ferry_catalog_count(catalog), ferry_catalog_domain_count(catalog),
-            ferry_catalog_dimension(catalog), options->report.refused);
+    fprintf(stderr, "%s: %zu item%s in %zu domain%s, %zu numbers each; %zu row%s left out\n",
+            options->out, ferry_catalog_count(catalog), cli_plural(ferry_catalog_count(catalog)),
+            ferry_catalog_domain_count(catalog), cli_plural(ferry_catalog_domain_count(catalog)),
+            ferry_catalog_dimension(catalog), options->report.refused,
+            cli_plural(options->report.refused));
     return FERRY_OK;
 }
 
@@ -110,13 +119,14 @@ static int parse(int argc, char **argv, catalog_options *options)
         case 'K': options->kernels = optarg; break;
         case 'q': options->report.quiet = true; break;
         case 'h': fputs(help, stdout); return EXIT_OK;
-        default: return cli_usage("catalog", "unknown or incomplete option");
+        default: return cli_help_hint("catalog"); /* getopt has said what is wrong */
         }
     }
     while (optind < argc) options->items.values[options->items.count++] = argv[optind++];
     if (options->items.count == 0) return cli_usage("catalog", "--items is missing");
     if (options->text_model == NULL) return cli_usage("catalog", "--text-model is missing");
-    if (options->out == NULL) return cli_usage("catalog", "--out is missing");
+    if (options->out == NULL || options->out[0] == '\0')
+        return cli_usage("catalog", "--out is missing");
     return -1;
 }
 

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -33,8 +34,19 @@ int cli_usage(const char *subcommand, const char *format, ...)
     va_start(arguments, format);
     vfprintf(stderr, format, arguments);
     va_end(arguments);
-    fprintf(stderr, "\nTry 'ferry %s --help'.\n", subcommand);
+    fputc('\n', stderr);
+    return cli_help_hint(subcommand);
+}
+
+int cli_help_hint(const char *subcommand)
+{
+    fprintf(stderr, "Try 'ferry %s --help'.\n", subcommand);
     return EXIT_USAGE;
+}
+
+const char *cli_plural(size_t count)
+{
+    return count == 1 ? "" : "s";
 }
 
 bool cli_parse_count(const char *subcommand, const char *option, const char *text, size_t *out)
@@ -93,6 +105,21 @@ ferry_status cli_read_file(const char *path, ferry_buffer *buffer, ferry_error *
     return status;
 }
 
+ferry_status cli_make_writable(const char *directory, ferry_error *error)
+{
+    int reason = 0;
+    if (mkdir(directory, 0777) != 0 && errno != EEXIST && errno != ENOENT) reason = errno;
+    struct stat about;
+    if (reason == 0 && stat(directory, &about) == 0) {
+        if (!S_ISDIR(about.st_mode))
+            reason = ENOTDIR;
+        else if (access(directory, W_OK) != 0)
+            reason = errno;
+    } /* else its parents are missing too: saving makes them all */
+    if (reason == 0) return FERRY_OK;
+    return ferry_fail(error, FERRY_IO, "%s: %s", directory, strerror(reason));
+}
+
 ferry_file cli_table(const char *path, const ferry_buffer *buffer, ferry_table_format *format)
 {
     bool is_stdin = strcmp(path, "-") == 0;
@@ -100,13 +127,22 @@ ferry_file cli_table(const char *path, const ferry_buffer *buffer, ferry_table_f
     return (ferry_file){is_stdin ? "stdin" : path, buffer->data, buffer->size};
 }
 
+enum { MAX_PRINTED = 100 }; /* of refused rows; a wrong file has a million */
+
 bool cli_refused(void *user, const char *file, size_t line, const char *reason)
 {
     cli_report *report = user;
     report->refused++;
     if (report->strict) return false; /* the error says it */
-    if (!report->quiet) fprintf(stderr, "%s:%zu: left out: %s\n", file, line, reason);
+    if (!report->quiet && report->refused <= MAX_PRINTED)
+        fprintf(stderr, "%s:%zu: left out: %s\n", file, line, reason);
     return true;
+}
+
+void cli_report_end(const cli_report *report)
+{
+    if (!report->quiet && !report->strict && report->refused > MAX_PRINTED)
+        fprintf(stderr, "… and %zu more left out\n", report->refused - MAX_PRINTED);
 }
 
 static volatile sig_atomic_t interrupted;

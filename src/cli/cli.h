@@ -37,6 +37,12 @@ void cli_list_free(cli_list *list);
 __attribute__((format(printf, 2, 3))) int cli_usage(const char *subcommand, const char *format,
                                                     ...);
 
+/* How to get help, after getopt's own message; returns EXIT_USAGE. */
+int cli_help_hint(const char *subcommand);
+
+/* "" for 1, else "s". */
+const char *cli_plural(size_t count);
+
 /* A whole number from 1; false prints a usage message. */
 bool cli_parse_count(const char *subcommand, const char *option, const char *text, size_t *out);
 
@@ -53,6 +59,9 @@ int cli_fail(const char *subcommand, ferry_status status, const ferry_error *err
 /* Reads a whole file, "-" being stdin, into buffer. */
 ferry_status cli_read_file(const char *path, ferry_buffer *buffer, ferry_error *error);
 
+/* Makes the directory if it is not there; IO if nothing can be written into it. */
+ferry_status cli_make_writable(const char *directory, ferry_error *error);
+
 /* A path as a ferry_file over buffer's bytes and the format to read it as: stdin is JSONL. */
 ferry_file cli_table(const char *path, const ferry_buffer *buffer, ferry_table_format *format);
 
@@ -61,12 +70,14 @@ ferry_file cli_table(const char *path, const ferry_buffer *buffer, ferry_table_f
 typedef struct cli_report {
     const char *subcommand;
     bool quiet, strict;
-    size_t refused;
+    size_t refused;   /* rows */
     const char *unit; /* of the progress bar: "items" */
 } cli_report;
 
-/* A ferry_row_refused: prints the row, counts it, and ends the reading if strict. */
+/* A ferry_row_refused: counts the row, prints it unless many were, ends the reading if strict. */
 bool cli_refused(void *report, const char *file, size_t line, const char *reason);
+/* Tells how many refused rows were not printed, if any. */
+void cli_report_end(const cli_report *report);
 /* A ferry_progress: a bar if stderr is a terminal; false after Ctrl-C. */
 bool cli_progress(void *report, size_t done, size_t total);
 /* From here on Ctrl-C makes cli_progress return false, instead of killing the process. */

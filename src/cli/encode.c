@@ -13,7 +13,7 @@ static const char help[] =
     "Usage: ferry encode --model DIR [--text TEXT]… [--out FILE.safetensors | --json]\n\n"
     "Encodes texts; without --text, JSONL on stdin: {\"id\",\"text\"} a line. An id that is "
     "missing is\n"
-    "the text's number, from 0.\n\n"
+    "the text's number, from 0. Invalid UTF-8 in --text reads as U+FFFD.\n\n"
     "  --model DIR     a Hugging Face directory of a text encoder\n"
     "  --text TEXT     may be given several times\n"
     "  --out FILE      one tensor \"embeddings\", F32 [texts, dimension], in the order of the "
@@ -97,6 +97,9 @@ static ferry_status read_lines(text_list *list, encode_options *options, ferry_e
         if (cli_refused(&options->report, "stdin", number, error->message)) status = FERRY_OK;
     }
     ferry_buffer_free(&buffer);
+    cli_report_end(&options->report);
+    if (status == FERRY_OK && list->count == 0 && !options->report.quiet)
+        fputs("ferry encode: no text on stdin\n", stderr);
     return status;
 }
 
@@ -210,11 +213,13 @@ static int parse(int argc, char **argv, encode_options *options)
         case 'K': options->kernels = optarg; break;
         case 'q': options->report.quiet = true; break;
         case 'h': fputs(help, stdout); return EXIT_OK;
-        default: return cli_usage("encode", "unknown or incomplete option");
+        default: return cli_help_hint("encode"); /* getopt has said what is wrong */
         }
     }
     if (optind < argc) return cli_usage("encode", "unexpected word \"%s\"", argv[optind]);
     if (options->model == NULL) return cli_usage("encode", "--model is missing");
+    if (options->out != NULL && (options->out[0] == '\0' || strcmp(options->out, "-") == 0))
+        return cli_usage("encode", "--out \"%s\": expected a file", options->out);
     if (options->out == NULL) options->json = true;
     return -1;
 }

@@ -39,6 +39,14 @@ static void print_version(void)
     puts(")");
 }
 
+/* The exit code, unless what was printed did not arrive. */
+static int finish(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+    perror("ferry: stdout");
+    return EXIT_ERROR;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -47,23 +55,18 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         print_help(stdout);
-        return EXIT_OK;
+        return finish(EXIT_OK);
     }
     if (strcmp(argv[1], "--version") == 0) {
         print_version();
-        return EXIT_OK;
+        return finish(EXIT_OK);
     }
     for (size_t i = 0; i < SUBCOMMANDS; i++) {
         if (strcmp(argv[1], subcommands[i].name) != 0) continue;
         char name[32]; /* what getopt's messages begin with */
         snprintf(name, sizeof name, "ferry %s", argv[1]);
         argv[1] = name;
-        int code = subcommands[i].run(argc - 1, argv + 1);
-        if (fflush(stdout) != 0 || ferror(stdout)) {
-            perror("ferry: stdout");
-            return EXIT_ERROR;
-        }
-        return code;
+        return finish(subcommands[i].run(argc - 1, argv + 1));
     }
     fprintf(stderr, "ferry: no subcommand \"%s\"\n\n", argv[1]);
     print_help(stderr);

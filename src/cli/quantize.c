@@ -22,12 +22,12 @@ int cli_quantize(int argc, char **argv)
         case 'm': model = optarg; break;
         case 'o': out = optarg; break;
         case 'h': fputs(help, stdout); return EXIT_OK;
-        default: return cli_usage("quantize", "unknown or incomplete option");
+        default: return cli_help_hint("quantize"); /* getopt has said what is wrong */
         }
     }
     if (optind < argc) return cli_usage("quantize", "unexpected word \"%s\"", argv[optind]);
     if (model == NULL) return cli_usage("quantize", "--model is missing");
-    if (out == NULL) return cli_usage("quantize", "--out is missing");
+    if (out == NULL || out[0] == '\0') return cli_usage("quantize", "--out is missing");
     ferry_error error = {0};
     ferry_status status = ferry_encoder_quantize_directory(model, out, &error);
     return status == FERRY_OK ? EXIT_OK : cli_fail("quantize", status, &error);

@@ -12,6 +12,9 @@ static const char help[] =
     "a rating (value - 3) / 2. Items of the history are left out.\n\n"
     "  --catalog DIR     what 'ferry catalog' wrote\n"
     "  --history FILE    events as .jsonl, .csv or RecBole .inter; - is JSONL on stdin\n"
+    "                    Columns: item, user, domain, behavior (else a rating if there is a "
+    "value,\n"
+    "                    or a purchase), value, timestamp\n"
     "  --user ID         whose events, if the file has several users\n"
     "  --domain NAME     only items of this domain; may be given several times\n"
     "  -k N              how many (10)\n"
@@ -46,7 +49,15 @@ static ferry_status read_history(ferry_visitor *visitor, recommend_options *opti
                                          &options->report, NULL, error);
     }
     ferry_buffer_free(&buffer);
-    return status;
+    cli_report_end(&options->report);
+    if (status == FERRY_INVALID_ARGUMENT && options->user == NULL)
+        return ferry_fail(error, status, "%s: events of several users; name one with --user",
+                          options->history);
+    if (status != FERRY_OK || ferry_visitor_event_count(visitor) > 0) return status;
+    return ferry_fail(error, FERRY_EMPTY_HISTORY, "%s: no usable event%s%s%s (%zu left out)",
+                      options->history, options->user != NULL ? " of user \"" : "",
+                      options->user != NULL ? options->user : "", options->user != NULL ? "\"" : "",
+                      options->report.refused);
 }
 
 static ferry_status print_json(const ferry_catalog *catalog, const ferry_recommendation *items,
@@ -75,7 +86,7 @@ static void print_table(const ferry_catalog *catalog, const ferry_recommendation
 static ferry_status recommend(const ferry_catalog *catalog, ferry_visitor *visitor,
                               recommend_options *options, ferry_error *error)
 {
-    size_t all = ferry_catalog_count(catalog), count;
+    size_t all = ferry_catalog_count(catalog), asked = options->k, count;
     if (options->k > all) options->k = all > 0 ? all : 1;
     ferry_recommend_options wanted = {.size = sizeof wanted,
                                       .k = options->k,
@@ -85,7 +96,6 @@ static ferry_status recommend(const ferry_catalog *catalog, ferry_visitor *visit
     ferry_recommendation *items = calloc(options->k, sizeof *items);
     if (items == NULL) return ferry_fail_memory(error, "the recommendations");
     ferry_excluded excluded;
-    size_t asked = options->k;
     ferry_status status =
         ferry_visitor_recommend(visitor, &wanted, items, &count, &excluded, error);
     if (status == FERRY_OK && count < asked && !options->report.quiet)
@@ -141,7 +151,7 @@ static int parse(int argc, char **argv, recommend_options *options)
         case 'K': options->kernels = optarg; break;
         case 'q': options->report.quiet = true; break;
         case 'h': fputs(help, stdout); return EXIT_OK;
-        default: return cli_usage("recommend", "unknown or incomplete option");
+        default: return cli_help_hint("recommend"); /* getopt has said what is wrong */
         }
     }
     if (optind < argc) return cli_usage("recommend", "unexpected word \"%s\"", argv[optind]);

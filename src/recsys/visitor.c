@@ -115,7 +115,7 @@ ferry_status ferry_visitor_encode(ferry_visitor *visitor, ferry_error *error)
     catalog->kernels->dot_rows(visitor->vector, visitor->vector, &square, 1, N);
     if (sqrtf(square) < SMALLEST_VECTOR)
         return ferry_fail(error, FERRY_EMPTY_HISTORY,
-                          "the %zu events of the history cancel out (likes against dislikes, or "
+                          "the history's events (%zu) cancel out (likes against dislikes, or "
                           "ratings of 3, which say nothing)",
                           visitor->count);
     ferry_l2_normalize(catalog->kernels, visitor->vector, N);

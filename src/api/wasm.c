@@ -241,6 +241,28 @@ int EXPORT(ferry_wasm_catalog_items)(const ferry_catalog *catalog, size_t first,
     return end(fits ? FERRY_OK : ferry_fail_memory(&instance.error, "the items"));
 }
 
+/* result: the item as JSON. domain may be empty, see ferry_catalog_find. */
+int EXPORT(ferry_wasm_catalog_find)(const ferry_catalog *catalog, const char *domain,
+                                    size_t domain_size, const char *id, size_t id_size)
+{
+    ferry_error *error = begin();
+    ferry_arena arena;
+    size_t index;
+    ferry_arena_init(&arena, ferry_allocator_or_default(NULL));
+    const char *domain_text = ferry_arena_text(&arena, domain, domain_size);
+    const char *id_text = ferry_arena_text(&arena, id, id_size);
+    ferry_status status = domain_text == NULL || id_text == NULL
+                              ? ferry_fail_memory(error, "an item's name")
+                              : ferry_catalog_find(catalog, domain_text, id_text, &index, error);
+    if (status == FERRY_OK) {
+        const ferry_catalog_entry *entry = &catalog->items[index];
+        if (!ferry_buffer_append(&instance.result, entry->item.json, entry->json_size))
+            status = ferry_fail_memory(error, "the item");
+    }
+    ferry_arena_free(&arena);
+    return end(status);
+}
+
 /* ---- visitor ---- */
 
 ferry_visitor *EXPORT(ferry_wasm_visitor_create)(const ferry_catalog *catalog)

@@ -55,9 +55,10 @@ ferry_status ferry_catalog_find(const ferry_catalog *catalog, const char *domain
     }
     uint32_t first = catalog->slot_count > 0 ? *slot_of(catalog, id) : FERRY_NO_ITEM;
     uint32_t found = find_item(catalog, wanted, id, first);
+    if (found == FERRY_NO_ITEM && any_domain)
+        return ferry_fail(error, FERRY_NOT_FOUND, "no item \"%s\" in the catalogue", id);
     if (found == FERRY_NO_ITEM)
-        return ferry_fail(error, FERRY_NOT_FOUND, "no item \"%s\" in %s%s", id,
-                          any_domain ? "the catalogue" : "domain ", any_domain ? "" : domain);
+        return ferry_fail(error, FERRY_NOT_FOUND, "domain \"%s\" has no item \"%s\"", domain, id);
     if (any_domain) {
         uint32_t other = find_item(catalog, FERRY_NO_ITEM, id, catalog->items[found].next);
         if (other != FERRY_NO_ITEM)

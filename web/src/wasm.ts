@@ -48,6 +48,7 @@ interface Exports {
   ferry_wasm_encoder_close(encoder: Pointer): void
   ferry_wasm_catalog_open(): Pointer
   ferry_wasm_catalog_items(catalog: Pointer, first: number, count: number): number
+  ferry_wasm_catalog_find(catalog: Pointer, domain: Pointer, domainSize: number, id: Pointer, idSize: number): number
   ferry_wasm_catalog_close(catalog: Pointer): void
   ferry_wasm_visitor_create(catalog: Pointer): Pointer
   ferry_wasm_visitor_add(visitor: Pointer, event: Pointer, size: number): number
@@ -272,6 +273,17 @@ export class Core {
       this.#check(this.#exports.ferry_wasm_catalog_items(catalog, first, count))
       return this.#json()
     })
+  }
+
+  item<T>(catalog: Pointer, domain: string, id: string): T {
+    return this.#guard(() =>
+      this.#withText(domain, 'the domain', (domainAt, domainSize) =>
+        this.#withText(id, 'the id', (idAt, idSize) => {
+          this.#check(this.#exports.ferry_wasm_catalog_find(catalog, domainAt, domainSize, idAt, idSize))
+          return this.#json<T>()
+        }),
+      ),
+    )
   }
 
   closeCatalog(catalog: Pointer): void {

@@ -78,8 +78,6 @@ interface Shop {
   handle: Pointer
   facts: Omit<CatalogFacts, 'handle'>
   visitors: Map<number, Pointer>
-  /** Row of "domain \n id"; made when first asked for. */
-  rows?: Map<string, number>
 }
 
 const shops = new Map<number, Shop>()
@@ -197,19 +195,7 @@ export const handlers = {
 
   /** The one item of that domain and id. */
   async 'shop.item'({ shop, domain, id }: { shop: number; domain: string; id: string }): Promise<Item> {
-    const open = known(shops, shop, 'shop')
-    if (!open.rows) {
-      open.rows = new Map()
-      for (let first = 0; first < open.facts.count; first += ITEMS_A_PAGE) {
-        const page = core().items<Item>(open.handle, first, ITEMS_A_PAGE)
-        for (const [i, item] of page.entries()) open.rows.set(`${item.domain}\n${item.id}`, first + i)
-      }
-    }
-    const row = open.rows.get(`${domain}\n${id}`)
-    if (row === undefined) {
-      throw new Failure('NOT_FOUND', `domain "${domain}" has no item "${id}"`)
-    }
-    return core().items<Item>(open.handle, row, 1)[0] as Item
+    return core().item<Item>(known(shops, shop, 'shop').handle, domain, id)
   },
 
   /** Closes the shop and its visitors. */

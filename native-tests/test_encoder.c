@@ -8,6 +8,8 @@
 
 /* DESIGN's parity bars */
 static const double LEAST_COSINE = 0.99999, LARGEST_DIFFERENCE = 1e-4;
+/* The tiny models' own: GELU's two forms are 1e-4 apart in them, and would pass for each other. */
+static const double TINY_DIFFERENCE = 1e-5;
 
 static ferry_encoder *open_precision(const char *path, const char *kernels,
                                      ferry_precision precision)
@@ -54,7 +56,8 @@ static void check_ids(ferry_encoder *encoder, const golden_texts *golden)
 }
 
 /* Cosine and largest difference to the original; prints them. */
-static void check_parity(const char *name, const golden_texts *golden, const float *embeddings)
+static void check_parity(const char *name, const golden_texts *golden, const float *embeddings,
+                         double allowed)
 {
     size_t N = golden->dimension;
     double least = 1, largest = 0;
@@ -70,10 +73,10 @@ static void check_parity(const char *name, const golden_texts *golden, const flo
     print_message("%s: %zu texts, least cosine %.8f, largest difference %.2e\n", name,
                   golden->count, least, largest);
     assert_true(least >= LEAST_COSINE);
-    assert_true(largest <= LARGEST_DIFFERENCE);
+    assert_true(largest <= allowed);
 }
 
-static void check_golden(const char *path, const char *folder, size_t stride)
+static void check_golden(const char *path, const char *folder, size_t stride, double allowed)
 {
     golden_texts golden;
     golden_texts_open(folder, &golden);
@@ -82,7 +85,7 @@ static void check_golden(const char *path, const char *folder, size_t stride)
     assert_int_equal(ferry_encoder_dimension(encoder), golden.dimension);
     check_ids(encoder, &golden);
     float *embeddings = encode(encoder, golden.text, golden.count);
-    check_parity(path + strlen(FERRY_SOURCE_DIR), &golden, embeddings);
+    check_parity(path + strlen(FERRY_SOURCE_DIR), &golden, embeddings, allowed);
     free(embeddings);
     ferry_encoder_close(encoder);
     golden_texts_close(&golden);
@@ -96,7 +99,7 @@ static void configurations_match_the_originals(void **state)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char folder[64];
         snprintf(folder, sizeof folder, "tiny-bert/%s/", names[i]);
-        check_golden(golden_path(folder), folder, 1);
+        check_golden(golden_path(folder), folder, 1, TINY_DIFFERENCE);
     }
 }
 
@@ -113,7 +116,7 @@ static void minilm_matches_sentence_transformers(void **state)
 {
     (void)state;
     if (!have_model()) skip();
-    check_golden(model_path(MINILM), "", GOLDEN_STRIDE);
+    check_golden(model_path(MINILM), "", GOLDEN_STRIDE, LARGEST_DIFFERENCE);
 }
 
 /* In batches of 1, 7 and 64: the same bits as all at once. */

@@ -163,6 +163,16 @@ ferry_status ferry_catalog_open_directory(const char *path, const ferry_catalog_
 
 /* ---- writing ---- */
 
+/* "directory/name" into out; name may be a part of a longer text. */
+static ferry_status join_path(char out[MAX_PATH], const char *directory_path, const char *name,
+                              size_t name_size, ferry_error *error)
+{
+    int size = snprintf(out, MAX_PATH, "%s/%.*s", directory_path, (int)name_size, name);
+    if (size >= 0 && size < MAX_PATH) return FERRY_OK;
+    return ferry_fail(error, FERRY_LIMIT, "%s: path longer than %d bytes", directory_path,
+                      MAX_PATH);
+}
+
 static bool write_all(FILE *file, const void *data, size_t size)
 {
     return size == 0 || fwrite(data, 1, size, file) == size;
@@ -187,10 +197,7 @@ static ferry_status write_file(const char *directory_path, const char *name,
                                ferry_error *error)
 {
     char path[MAX_PATH], part[MAX_PATH + 8];
-    int size = snprintf(path, sizeof path, "%s/%s", directory_path, name);
-    if (size < 0 || (size_t)size >= sizeof path)
-        return ferry_fail(error, FERRY_LIMIT, "%s: path longer than %d bytes", directory_path,
-                          MAX_PATH);
+    FERRY_TRY(join_path(path, directory_path, name, strlen(name), error));
     snprintf(part, sizeof part, "%s.part", path);
     int reason = write_part(part, head, body, body_size);
     if (reason == 0 && rename(part, path) != 0) reason = errno;
@@ -221,9 +228,7 @@ static ferry_status begin_catalog(const char *path, ferry_error *error)
 {
     char about[MAX_PATH];
     FERRY_TRY(make_directories(path, error));
-    int size = snprintf(about, sizeof about, "%s/catalog.json", path);
-    if (size < 0 || (size_t)size >= sizeof about)
-        return ferry_fail(error, FERRY_LIMIT, "%s: path longer than %d bytes", path, MAX_PATH);
+    FERRY_TRY(join_path(about, path, "catalog.json", strlen("catalog.json"), error));
     if (remove(about) != 0 && errno != ENOENT)
         return ferry_fail(error, FERRY_IO, "%s: %s", about, strerror(errno));
     return FERRY_OK;
@@ -262,10 +267,8 @@ static ferry_status copy_files(const directory *dir, const char *to, ferry_error
         const ferry_file *file = &dir->files[i];
         const char *slash = strrchr(file->name, '/');
         if (strstr(file->name, ".safetensors") != NULL) continue;
-        int size = snprintf(path, sizeof path, "%s/%.*s", to,
-                            slash != NULL ? (int)(slash - file->name) : 0, file->name);
-        if (size < 0 || (size_t)size >= sizeof path)
-            return ferry_fail(error, FERRY_LIMIT, "%s: path longer than %d bytes", to, MAX_PATH);
+        size_t folder = slash != NULL ? (size_t)(slash - file->name) : 0;
+        FERRY_TRY(join_path(path, to, file->name, folder, error));
         FERRY_TRY(make_directories(path, error));
         FERRY_TRY(write_file(to, file->name, &none, file->data, file->size, error));
     }

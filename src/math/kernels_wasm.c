@@ -1,16 +1,7 @@
 /* The kernels for WebAssembly SIMD128; only the SIMD build contains this file. */
-#include <wasm_simd128.h>
+#include "math/kernels_wasm.h"
 
 #define VARIANT wasm
-#define WIDTH 4
-#define ROWS 2
-#define LARGEST(v) larger(larger((v)[0], (v)[1]), larger((v)[2], (v)[3]))
-#define TOTAL(v) ((v)[0] + (v)[1] + (v)[2] + (v)[3])
-
-static inline float larger(float a, float b)
-{
-    return a > b ? a : b;
-}
 
 /* Bytes widen to int16, whose products are added in pairs: two sums a column until the end. */
 #define INT8_ROWS 1

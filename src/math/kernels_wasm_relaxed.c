@@ -1,17 +1,8 @@
 /* The kernels for WebAssembly relaxed SIMD; only that build contains this file. The relaxed dot
  * product is exact because the second factor's bytes, our weights, are 1…127. */
-#include <wasm_simd128.h>
+#include "math/kernels_wasm.h"
 
 #define VARIANT wasm_relaxed
-#define WIDTH 4
-#define ROWS 2
-#define LARGEST(v) larger(larger((v)[0], (v)[1]), larger((v)[2], (v)[3]))
-#define TOTAL(v) ((v)[0] + (v)[1] + (v)[2] + (v)[3])
-
-static inline float larger(float a, float b)
-{
-    return a > b ? a : b;
-}
 
 #define INT8_ROWS 2
 #define INT8_PANELS 1

@@ -1,0 +1,17 @@
+/* What the two WebAssembly SIMD variants have in common; see kernels_vector.inc. */
+#ifndef FERRY_MATH_KERNELS_WASM_H
+#define FERRY_MATH_KERNELS_WASM_H
+
+#include <wasm_simd128.h>
+
+#define WIDTH 4
+#define ROWS 2
+#define LARGEST(v) larger(larger((v)[0], (v)[1]), larger((v)[2], (v)[3]))
+#define TOTAL(v) ((v)[0] + (v)[1] + (v)[2] + (v)[3])
+
+static inline float larger(float a, float b)
+{
+    return a > b ? a : b;
+}
+
+#endif

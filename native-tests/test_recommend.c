@@ -319,6 +319,18 @@ static void items_keep_what_they_came_with(void **state)
     ferry_catalog_close(catalog);
 }
 
+static void statuses_have_names_and_texts(void **state)
+{
+    (void)state;
+    for (int i = 0; i < FERRY_STATUS_COUNT; i++) {
+        assert_non_null(ferry_status_name((ferry_status)i));
+        assert_true(strlen(ferry_status_text((ferry_status)i)) > 1);
+    }
+    assert_string_equal(ferry_status_name(FERRY_EMPTY_HISTORY), "EMPTY_HISTORY");
+    assert_null(ferry_status_name(FERRY_STATUS_COUNT));
+    assert_null(ferry_status_text((ferry_status)-1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +341,7 @@ int main(void)
         cmocka_unit_test(a_history_file_is_one_users),
         cmocka_unit_test(wrong_files_are_named),
         cmocka_unit_test(items_keep_what_they_came_with),
+        cmocka_unit_test(statuses_have_names_and_texts),
     };
     return cmocka_run_group_tests(tests, make_small, free_small);
 }

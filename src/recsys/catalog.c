@@ -192,6 +192,23 @@ ferry_status ferry_catalog_read_items(ferry_catalog *catalog, const ferry_file *
                             refused_user, &refused_count, error);
 }
 
+ferry_status ferry_catalog_group(ferry_catalog *catalog, ferry_error *error)
+{
+    uint32_t *items = ferry_arena_array(&catalog->arena, catalog->count, sizeof *items);
+    uint32_t *within = ferry_arena_array(&catalog->arena, catalog->count, sizeof *within);
+    uint32_t *first = ferry_arena_array(&catalog->arena, catalog->domain_count + 1, sizeof *first);
+    if (items == NULL || within == NULL || first == NULL)
+        return ferry_fail_memory(error, "the domains' items");
+    for (size_t i = 0; i < catalog->count; i++) within[i] = first[catalog->items[i].domain + 1]++;
+    for (size_t d = 0; d < catalog->domain_count; d++) first[d + 1] += first[d];
+    for (size_t i = 0; i < catalog->count; i++)
+        items[first[catalog->items[i].domain] + within[i]] = (uint32_t)i;
+    catalog->domain_items = items;
+    catalog->domain_first = first;
+    catalog->within = within;
+    return FERRY_OK;
+}
+
 static bool append_part(ferry_buffer *out, const char *separator, const char *text, bool *first)
 {
     if (text[0] == '\0') return true;
@@ -218,6 +235,7 @@ ferry_status ferry_catalog_set_vectors(ferry_catalog *catalog, float *vectors, s
 {
     char *name = ferry_arena_text(&catalog->arena, model, strlen(model));
     if (name == NULL) return ferry_fail_memory(error, "the model's name");
+    FERRY_TRY(ferry_catalog_group(catalog, error));
     for (size_t i = 0; i < catalog->count; i++)
         ferry_l2_normalize(catalog->kernels, vectors + i * dimension, dimension);
     catalog->dimension = dimension;

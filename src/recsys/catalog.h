@@ -33,6 +33,12 @@ struct ferry_catalog {
     const char **domains;   /* [domain_count] of [domain_capacity], in order of appearance */
     uint32_t *domain_order; /* [domain_count] the same, sorted by name */
     size_t domain_count, domain_capacity, domain_order_capacity;
+    /* Made when the items are complete: domain d's items are domain_items[domain_first[d]] up to
+     * domain_first[d + 1], in the catalogue's order, and within[i] is item i's place among its
+     * domain's. */
+    const uint32_t *domain_items; /* [count] */
+    const uint32_t *domain_first; /* [domain_count + 1] */
+    const uint32_t *within;       /* [count] */
 
     size_t dimension;     /* 0 until there are vectors */
     const float *vectors; /* [count, dimension], unit rows; owned_vectors, or the opener's bytes */
@@ -56,6 +62,9 @@ bool ferry_catalog_entry_text(const ferry_catalog_entry *item, ferry_buffer *out
  * row unit length. */
 ferry_status ferry_catalog_set_vectors(ferry_catalog *catalog, float *vectors, size_t dimension,
                                        const char *model, ferry_error *error);
+
+/* Groups the items by domain, once there will be no more of them. */
+ferry_status ferry_catalog_group(ferry_catalog *catalog, ferry_error *error);
 
 /* ---- files ---- */
 

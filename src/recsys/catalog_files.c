@@ -151,5 +151,6 @@ ferry_status ferry_catalog_load(ferry_catalog *catalog, ferry_files files, ferry
     if (catalog->count != count)
         return ferry_fail(error, FERRY_MALFORMED, "%s has %zu items, but catalog.json says %zu",
                           items->name, catalog->count, count);
+    FERRY_TRY(ferry_catalog_group(catalog, error));
     return load_vectors(catalog, vectors, error);
 }

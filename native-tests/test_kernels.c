@@ -310,9 +310,172 @@ static void elementary_functions_are_accurate(void **state)
         exact = tanh((double)x / 8);
         assert_true(fabs((double)ferry_tanh(x / 8) - exact) <= 3.5 * unit * fabs(exact));
     }
+    for (int i = 1; i < 1000000; i++) {
+        double x = (double)i * (i % 2 ? 1e-6 : 1e3), exact = log(x);
+        assert_true(fabs(ferry_log(x) - exact) <= 3.4e-16 * fabs(exact));
+    }
+    assert_true(ferry_log(1.0) == 0.0);
     assert_true(ferry_exp(-200.0f) == 0.0f);
     assert_true(ferry_erf(50.0f) == 1.0f && ferry_erf(-50.0f) == -1.0f);
     assert_true(ferry_tanh(50.0f) == 1.0f && ferry_tanh(-50.0f) == -1.0f);
+}
+
+/* ---- training ---- */
+
+static void check_strided(size_t M, size_t K, size_t N, bool transposed, bool accumulate)
+{
+    size_t row_a = transposed ? 1 : K + 2, step_a = transposed ? M + 3 : 1;
+    size_t y_size = M * (N + 5);
+    float *a = random_floats((M + 3) * (K + 2)), *b = random_floats(K * (N + 1));
+    float *before = random_floats(y_size), *expected = copy_floats(before, y_size);
+    ferry_kernels_scalar.matmul_strided(a, row_a, step_a, b, N + 1, expected, N + 5, M, K, N,
+                                        accumulate);
+    for (size_t m = 0; m < M; m++) {
+        for (size_t n = 0; n < N; n++) { /* the scalar one against the definition, in double */
+            double sum = accumulate ? (double)before[m * (N + 5) + n] : 0;
+            for (size_t k = 0; k < K; k++)
+                sum += (double)a[m * row_a + k * step_a] * (double)b[k * (N + 1) + n];
+            assert_true(fabs(sum - (double)expected[m * (N + 5) + n]) < 2e-4);
+        }
+    }
+    for (size_t v = 1; v < variant_count; v++) {
+        float *y = copy_floats(before, y_size);
+        variants[v]->matmul_strided(a, row_a, step_a, b, N + 1, y, N + 5, M, K, N, accumulate);
+        assert_same_bits(expected, y, y_size, variants[v]->name, "matmul_strided", M, N);
+        /* in two parts of K */
+        size_t half = K / 2;
+        memcpy(y, before, y_size * sizeof *y);
+        variants[v]->matmul_strided(a, row_a, step_a, b, N + 1, y, N + 5, M, half, N, accumulate);
+        variants[v]->matmul_strided(a + half * step_a, row_a, step_a, b + half * (N + 1), N + 1, y,
+                                    N + 5, M, K - half, N, true);
+        assert_same_bits(expected, y, y_size, variants[v]->name, "matmul_strided", M, N);
+        free(y);
+    }
+    free(a), free(b), free(before), free(expected);
+}
+
+static void strided_same_bits(void **state)
+{
+    (void)state;
+    for (size_t M = 1; M <= 15; M += 2)
+        for (size_t N = 1; N <= 150; N += 1 + N / 4)
+            for (int form = 0; form < 4; form++)
+                check_strided(M, (M * 31 + N * 7) % 230, N, form & 1, form & 2);
+}
+
+static void cross_entropy_same_bits(void **state)
+{
+    (void)state;
+    for (size_t N = 1; N <= 70; N++) {
+        size_t T = 3, ldx = N + 2, count = T * ldx;
+        float *x = random_floats(count), *correction = random_floats(N);
+        uint32_t target[] = {0, (uint32_t)(N / 2), (uint32_t)(N - 1)};
+        for (size_t n = 0; n < N; n++) {
+            if (N > 3 && n % 5 == 1 && n != N / 2 && n != N - 1) x[ldx + n] = -INFINITY;
+        }
+        for (int with = 0; with < 2; with++) {
+            float *expected = copy_floats(x, count), loss[4], expected_loss[4];
+            const float *c = with ? correction : NULL;
+            ferry_kernels_scalar.softmax_cross_entropy(expected, ldx, c, target, 0.25f,
+                                                       expected_loss, T, N);
+            for (size_t v = 1; v < variant_count; v++) {
+                float *y = copy_floats(x, count);
+                variants[v]->softmax_cross_entropy(y, ldx, c, target, 0.25f, loss, T, N);
+                assert_same_bits(expected, y, count, variants[v]->name, "softmax_cross_entropy", T,
+                                 N);
+                assert_memory_equal(loss, expected_loss, T * sizeof *loss);
+                free(y);
+            }
+            for (size_t t = 0; t < T; t++) { /* against the definition, in double */
+                double sum = 0, z = 0;
+                for (size_t n = 0; n < N; n++) {
+                    z = (double)x[t * ldx + n];
+                    sum += exp(n != target[t] && c != NULL ? z - (double)c[n] : z);
+                }
+                double own = (double)x[t * ldx + target[t]];
+                assert_true(fabs(log(sum) - own - (double)expected_loss[t]) < 2e-6);
+                double gradient = (exp(own) / sum - 1) * 0.25;
+                assert_true(fabs(gradient - (double)expected[t * ldx + target[t]]) < 1e-6);
+            }
+            free(expected);
+        }
+        free(x), free(correction);
+    }
+}
+
+static void layer_norm_backward_same_bits(void **state)
+{
+    (void)state;
+    for (size_t N = 1; N <= 70; N++) {
+        size_t T = 3, count = T * N;
+        float *x = random_floats(count), *dy = random_floats(count), *weight = random_floats(N);
+        float *dx = random_floats(count), *start = random_floats(N);
+        float *dw = copy_floats(start, N), *db = copy_floats(start, N);
+        float *before = copy_floats(dx, count);
+        ferry_kernels_scalar.layer_norm_backward(x, weight, 1e-5f, dy, dx, dw, db, T, N);
+        for (size_t v = 1; v < variant_count; v++) {
+            float *y = copy_floats(before, count), *w = copy_floats(start, N);
+            float *b = copy_floats(start, N);
+            variants[v]->layer_norm_backward(x, weight, 1e-5f, dy, y, w, b, T, N);
+            assert_same_bits(dx, y, count, variants[v]->name, "layer_norm_backward", T, N);
+            assert_same_bits(dw, w, N, variants[v]->name, "layer_norm_backward dweight", T, N);
+            assert_same_bits(db, b, N, variants[v]->name, "layer_norm_backward dbias", T, N);
+            free(y), free(w), free(b);
+        }
+        free(x), free(dy), free(weight), free(dx), free(start), free(dw), free(db), free(before);
+    }
+}
+
+static void sigmoid_and_tanh_same_bits(void **state)
+{
+    (void)state;
+    for (size_t form = 0; form < 2; form++) {
+        for (size_t n = 1; n <= 20000; n = n < 40 ? n + 1 : n * 7) {
+            float *x = edge_floats(n), *expected = copy_floats(x, n);
+            (form ? ferry_kernels_scalar.hyperbolic_tangent
+                  : ferry_kernels_scalar.sigmoid)(expected, n);
+            for (size_t i = 0; i < n; i++) {
+                double exact = form ? tanh((double)x[i]) : 1 / (1 + exp(-(double)x[i]));
+                assert_true(fabs((double)expected[i] - exact) < 3e-7);
+            }
+            for (size_t v = 1; v < variant_count; v++) {
+                float *y = copy_floats(x, n);
+                (form ? variants[v]->hyperbolic_tangent : variants[v]->sigmoid)(y, n);
+                assert_same_bits(expected, y, n, variants[v]->name, "sigmoid", form, n);
+                free(y);
+            }
+            free(x), free(expected);
+        }
+    }
+}
+
+static void adamw_same_bits(void **state)
+{
+    (void)state;
+    const ferry_adamw_step step = {0.5f, 0.1f, 0.98f, 0.02f, 0.999f, 0.01f, 1.25f, 1e-8f};
+    for (size_t n = 1; n <= 70; n++) {
+        for (int with = 0; with < 2; with++) {
+            float *g = random_floats(n), *w = random_floats(n), *m = random_floats(n);
+            float *root = random_floats(n);
+            for (size_t i = 0; i < n; i++) root[i] = root[i] * root[i];
+            float *w2 = copy_floats(w, n), *m2 = copy_floats(m, n), *v2 = copy_floats(root, n);
+            ferry_kernels_scalar.adamw(&step, with ? g : NULL, w2, m2, v2, n);
+            for (size_t v = 1; v < variant_count; v++) {
+                float *w3 = copy_floats(w, n), *m3 = copy_floats(m, n), *v3 = copy_floats(root, n);
+                variants[v]->adamw(&step, with ? g : NULL, w3, m3, v3, n);
+                assert_same_bits(w2, w3, n, variants[v]->name, "adamw w", 1, n);
+                assert_same_bits(m2, m3, n, variants[v]->name, "adamw m", 1, n);
+                assert_same_bits(v2, v3, n, variants[v]->name, "adamw v", 1, n);
+                free(w3), free(m3), free(v3);
+            }
+            if (!with) { /* no gradient is a gradient of zeros */
+                memset(g, 0, n * sizeof *g);
+                ferry_kernels_scalar.adamw(&step, g, w, m, root, n);
+                assert_same_bits(w2, w, n, "scalar", "adamw without a gradient", 1, n);
+            }
+            free(g), free(w), free(m), free(root), free(w2), free(m2), free(v2);
+        }
+    }
 }
 
 static void broken_matmul(const float *x, size_t ldx, const float *panels, const float *bias,
@@ -355,6 +518,11 @@ int main(void)
         cmocka_unit_test(softmax_same_bits),
         cmocka_unit_test(gelu_same_bits),
         cmocka_unit_test(dot_rows_same_bits),
+        cmocka_unit_test(strided_same_bits),
+        cmocka_unit_test(cross_entropy_same_bits),
+        cmocka_unit_test(layer_norm_backward_same_bits),
+        cmocka_unit_test(sigmoid_and_tanh_same_bits),
+        cmocka_unit_test(adamw_same_bits),
         cmocka_unit_test(elementary_functions_are_accurate),
         cmocka_unit_test(the_self_test_sees_one_bit),
         cmocka_unit_test(unknown_kernels_are_named),

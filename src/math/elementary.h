@@ -1,7 +1,8 @@
 /*
- * exp, erf and tanh of our own: only + - * / and bit patterns, so that every build gives the same
- * bits. This is the specification; kernels_vector.inc does the same operations in the same order.
- * Coefficients: fit_elementary.py. Largest relative errors: exp 0.7, erf 3.3, tanh 3.1 * 2^-23.
+ * exp, erf, tanh and log of our own: only + - * / and bit patterns, so that every build gives the
+ * same bits. This is the specification; kernels_vector.inc does the same operations in the same
+ * order. Coefficients: fit_elementary.py. Largest relative errors: exp 0.7, erf 3.3, tanh 3.1 *
+ * 2^-23.
  */
 #ifndef FERRY_MATH_ELEMENTARY_H
 #define FERRY_MATH_ELEMENTARY_H
@@ -120,6 +121,35 @@ static inline float ferry_tanh(float x)
     q = q * t + TANH_Q1;
     q = q * t + 1.0f;
     return ferry_clamp(x * p / q, -1.0f, 1.0f);
+}
+
+static inline float ferry_sigmoid(float x)
+{
+    return 1.0f / (1.0f + ferry_exp(-x));
+}
+
+/* ln x of a positive, normal, finite x, to 1.5 units of the last place: x = 2^n m, m in
+ * sqrt(1/2)…sqrt 2, ln m = 2 artanh s, s = (m - 1) / (m + 1). In double: what needs it is rare, and
+ * cancels. */
+static inline double ferry_log(double x)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    int64_t n = (int64_t)(bits >> 52) - 1023;
+    bits = (bits & 0xFFFFFFFFFFFFFu) | (uint64_t)1023 << 52;
+    double m;
+    memcpy(&m, &bits, sizeof m);
+    if (m > 1.4142135623730951) {
+        m = m * 0.5;
+        n = n + 1;
+    }
+    double s = (m - 1.0) / (m + 1.0), t = s * s;
+    double p = 1.0 / 23;
+    for (int k = 21; k >= 3; k -= 2) p = p * t + 1.0 / k;
+    double high =
+        (double)n * 0x1.62e42fefa38p-1; /* ln 2 in two parts; the first is exact times n */
+    double low = (double)n * 0x1.ef35793c7673p-45;
+    return high + (2.0 * s + (2.0 * s * (t * p) + low));
 }
 
 /* x, of at most 127.5 in magnitude, to the nearest integer, halves to even. */

@@ -7,6 +7,17 @@
 
 enum { FERRY_PANEL = 16 /* columns of a panel, and lanes of a sum */ };
 
+/* What AdamW (as torch.optim.AdamW) needs to know in step t, counted from 1. */
+typedef struct ferry_adamw_step {
+    float gradient_scale; /* of the clipping */
+    float beta1_rest;     /* 1 - beta1 */
+    float beta2, beta2_rest;
+    float keep;         /* 1 - learning rate * weight decay */
+    float rate;         /* learning rate / (1 - beta1^t) */
+    float inverse_root; /* 1 / sqrt(1 - beta2^t) */
+    float epsilon;
+} ferry_adamw_step;
+
 typedef struct ferry_kernels {
     const char *name;
 #define FERRY_KERNEL(name, parameters) void(*name) parameters;

@@ -6,6 +6,9 @@
 #define ROWS 4
 #define LARGEST(v) largest((__m256)(v))
 #define TOTAL(v) total((__m256i)(v))
+#define SQRT(v) _mm256_sqrt_ps((__m256)(v))
+#define STRIDED_ROWS 6
+#define STRIDED_PANELS 1
 
 static inline float largest(__m256 v)
 {

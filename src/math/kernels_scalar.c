@@ -157,6 +157,95 @@ static void dot_rows(const float *rows, const float *vector, float *out, size_t 
     }
 }
 
+/* ---- training ---- */
+
+static void matmul_strided(const float *a, size_t row_a, size_t step_a, const float *b, size_t ldb,
+                           float *y, size_t ldy, size_t M, size_t K, size_t N, bool accumulate)
+{
+    for (size_t m = 0; m < M; m++) {
+        float *sum = y + m * ldy;
+        if (!accumulate) memset(sum, 0, N * sizeof *sum);
+        for (size_t k = 0; k < K; k++) {
+            float value = a[m * row_a + k * step_a];
+            for (size_t n = 0; n < N; n++) sum[n] = sum[n] + value * b[k * ldb + n];
+        }
+    }
+}
+
+static void softmax_cross_entropy(float *x, size_t ldx, const float *correction,
+                                  const uint32_t *target, float scale, float *loss, size_t T,
+                                  size_t N)
+{
+    for (size_t t = 0; t < T; t++, x += ldx) {
+        float at_target = x[target[t]];
+        if (correction != NULL) {
+            for (size_t n = 0; n < N; n++) x[n] = x[n] - correction[n];
+            x[target[t]] = at_target;
+        }
+        float largest = x[0];
+        for (size_t n = 1; n < N; n++) largest = x[n] > largest ? x[n] : largest;
+        float lane[FERRY_PANEL] = {0};
+        for (size_t n = 0; n < N; n++) {
+            x[n] = ferry_exp(x[n] - largest);
+            lane[n % FERRY_PANEL] = lane[n % FERRY_PANEL] + x[n];
+        }
+        float sum = sum_lanes(lane);
+        float factor = scale / sum;
+        for (size_t n = 0; n < N; n++) x[n] = x[n] * factor;
+        x[target[t]] = x[target[t]] - scale;
+        loss[t] = (float)(ferry_log((double)sum) + ((double)largest - (double)at_target));
+    }
+}
+
+static void layer_norm_backward(const float *x, const float *weight, float eps, const float *dy,
+                                float *dx, float *dweight, float *dbias, size_t T, size_t N)
+{
+    for (size_t t = 0; t < T; t++, x += N, dy += N, dx += N) {
+        float lane[FERRY_PANEL] = {0}, square[FERRY_PANEL] = {0};
+        for (size_t n = 0; n < N; n++) lane[n % FERRY_PANEL] = lane[n % FERRY_PANEL] + x[n];
+        float mean = sum_lanes(lane) / (float)N;
+        for (size_t n = 0; n < N; n++) {
+            dx[n] = x[n] - mean;
+            square[n % FERRY_PANEL] = square[n % FERRY_PANEL] + dx[n] * dx[n];
+        }
+        float scale = 1.0f / sqrtf(sum_lanes(square) / (float)N + eps);
+        float sum[FERRY_PANEL] = {0}, product[FERRY_PANEL] = {0};
+        for (size_t n = 0; n < N; n++) {
+            float z = dx[n] * scale, g = dy[n] * weight[n]; /* the normalised x, its gradient */
+            dx[n] = z;
+            sum[n % FERRY_PANEL] = sum[n % FERRY_PANEL] + g;
+            product[n % FERRY_PANEL] = product[n % FERRY_PANEL] + g * z;
+            dweight[n] = dweight[n] + dy[n] * z;
+            dbias[n] = dbias[n] + dy[n];
+        }
+        float mean_g = sum_lanes(sum) / (float)N, mean_gz = sum_lanes(product) / (float)N;
+        for (size_t n = 0; n < N; n++)
+            dx[n] = (dy[n] * weight[n] - mean_g - dx[n] * mean_gz) * scale;
+    }
+}
+
+static void sigmoid(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) x[i] = ferry_sigmoid(x[i]);
+}
+
+static void hyperbolic_tangent(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) x[i] = ferry_tanh(x[i]);
+}
+
+static void adamw(const ferry_adamw_step *step, const float *gradient, float *w, float *m, float *v,
+                  size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float g = gradient != NULL ? gradient[i] * step->gradient_scale : 0.0f;
+        m[i] = m[i] + (g - m[i]) * step->beta1_rest;
+        v[i] = v[i] * step->beta2 + g * g * step->beta2_rest;
+        float root = sqrtf(v[i]) * step->inverse_root + step->epsilon;
+        w[i] = w[i] * step->keep - step->rate * (m[i] / root);
+    }
+}
+
 const ferry_kernels ferry_kernels_scalar = {
     .name = "scalar",
 #define FERRY_KERNEL(kernel, parameters) .kernel = kernel,

@@ -224,16 +224,6 @@ static void layer_norm_backward(const float *x, const float *weight, float eps, 
     }
 }
 
-static void sigmoid(float *x, size_t n)
-{
-    for (size_t i = 0; i < n; i++) x[i] = ferry_sigmoid(x[i]);
-}
-
-static void hyperbolic_tangent(float *x, size_t n)
-{
-    for (size_t i = 0; i < n; i++) x[i] = ferry_tanh(x[i]);
-}
-
 static void adamw(const ferry_adamw_step *step, const float *gradient, float *w, float *m, float *v,
                   size_t n)
 {

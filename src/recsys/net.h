@@ -130,5 +130,7 @@ extern const ferry_sequence_encoder ferry_sequence_ema, ferry_sequence_mean;
 
 /* a [d] of ema.decay. */
 void ferry_ema_decay(const float *parameters, size_t d, float *a);
+/* h [d] after x [d]. */
+void ferry_ema_add(const float *a, const float *x, size_t d, float *h);
 
 #endif

@@ -51,7 +51,8 @@ extern "C" {
     X(UNSUPPORTED, "well-formed, but not something this build can do") \
     X(LIMIT, "larger than a documented limit")                         \
     X(EMPTY_HISTORY, "the history has no event to recommend from")     \
-    X(CANCELLED, "stopped by the caller")
+    X(CANCELLED, "stopped by the caller")                              \
+    X(DIVERGED, "training met a number that is not finite")
 
 typedef enum ferry_status {
 #define FERRY_STATUS_ENUM(name, text) FERRY_##name,

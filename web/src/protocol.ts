@@ -36,6 +36,7 @@ export type FerryCode =
   | 'LIMIT'
   | 'EMPTY_HISTORY'
   | 'CANCELLED'
+  | 'DIVERGED'
   | 'INTERNAL'
 
 /** Everything Ferry rejects with, except an abort, which rejects with the signal's reason. */

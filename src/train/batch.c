@@ -206,7 +206,8 @@ static void draw_candidates(ferry_batcher *batcher, size_t which, ferry_random *
             uint32_t drawn;
             do drawn = ferry_random_below(random, n);
             while (n > 1 && drawn == b->item[b->target[r]]);
-            if (fixed != NULL && fixed->negatives != NULL) drawn = fixed->negatives[r];
+            if (fixed != NULL && fixed->negatives != NULL)
+                drawn = fixed->negatives[b->item[b->target[r]]];
             b->negative[r] = place(batcher, domain, drawn);
         }
     } else if (options->objective == FERRY_OBJECTIVE_SOFTMAX && options->samples == 0) {

@@ -119,8 +119,8 @@ ferry_status ferry_trainer_restore(ferry_trainer *trainer, const void *bytes, si
                                    ferry_error *error);
 
 /* For tests and benches: the loss and every gradient of the step to come, nothing changed.
- * candidates [candidate_count] replace the softmax's own (they contain every target), negatives
- * [targets] BPR's; NULL: drawn. gradients [net->size] is overwritten. */
+ * candidates [candidate_count] replace the softmax's draws, negatives [n] BPR's, by the target;
+ * NULL: drawn. gradients [net->size] is overwritten. */
 typedef struct ferry_train_fixed {
     const uint32_t *candidates;
     size_t candidate_count;

@@ -6,9 +6,8 @@
 #define ROWS 4
 #define LARGEST(v) largest((__m256)(v))
 #define TOTAL(v) total((__m256i)(v))
+#define STRIDED_ROWS 4
 #define SQRT(v) _mm256_sqrt_ps((__m256)(v))
-#define STRIDED_ROWS 6
-#define STRIDED_PANELS 1
 
 static inline float largest(__m256 v)
 {

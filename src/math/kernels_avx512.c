@@ -6,9 +6,8 @@
 #define ROWS 8
 #define LARGEST(v) _mm512_reduce_max_ps((__m512)(v))
 #define TOTAL(v) _mm512_reduce_add_epi32((__m512i)(v))
+#define STRIDED_ROWS 16
 #define SQRT(v) _mm512_sqrt_ps((__m512)(v))
-#define STRIDED_ROWS 6
-#define STRIDED_PANELS 4
 
 /* maddubs adds pairs of u8 x s8 to int16: at most 2 * 127 * 127, so it does not saturate. */
 #define INT8_ROWS 4

@@ -6,9 +6,8 @@
 #define ROWS 8
 #define LARGEST(v) _mm512_reduce_max_ps((__m512)(v))
 #define TOTAL(v) _mm512_reduce_add_epi32((__m512i)(v))
+#define STRIDED_ROWS 16
 #define SQRT(v) _mm512_sqrt_ps((__m512)(v))
-#define STRIDED_ROWS 6
-#define STRIDED_PANELS 4
 
 #define INT8_ROWS 6
 #define INT8_PANELS 2

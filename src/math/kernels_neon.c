@@ -7,9 +7,8 @@
 #define ROWS 4 /* of 32 registers, 16 hold sums */
 #define LARGEST(v) vmaxvq_f32((float32x4_t)(v))
 #define TOTAL(v) vaddvq_s32((int32x4_t)(v))
-#define SQRT(v) vsqrtq_f32((float32x4_t)(v))
 #define STRIDED_ROWS 4
-#define STRIDED_PANELS 1
+#define SQRT(v) vsqrtq_f32((float32x4_t)(v))
 
 /* The weights, 1…127, are the same as signed bytes. */
 #define INT8_ROWS 4

@@ -173,14 +173,15 @@ static void matmul_strided(const float *a, size_t row_a, size_t step_a, const fl
 }
 
 static void softmax_cross_entropy(float *x, size_t ldx, const float *correction,
-                                  const uint32_t *target, float scale, float *loss, size_t T,
-                                  size_t N)
+                                  const uint32_t *target, float scale, float *loss, float *factor,
+                                  size_t T, size_t N)
 {
     for (size_t t = 0; t < T; t++, x += ldx) {
         float at_target = x[target[t]];
         if (correction != NULL) {
+            x[target[t]] = at_target + correction[target[t]];
+            at_target = x[target[t]] - correction[target[t]];
             for (size_t n = 0; n < N; n++) x[n] = x[n] - correction[n];
-            x[target[t]] = at_target;
         }
         float largest = x[0];
         for (size_t n = 1; n < N; n++) largest = x[n] > largest ? x[n] : largest;
@@ -190,9 +191,8 @@ static void softmax_cross_entropy(float *x, size_t ldx, const float *correction,
             lane[n % FERRY_PANEL] = lane[n % FERRY_PANEL] + x[n];
         }
         float sum = sum_lanes(lane);
-        float factor = scale / sum;
-        for (size_t n = 0; n < N; n++) x[n] = x[n] * factor;
-        x[target[t]] = x[target[t]] - scale;
+        x[target[t]] = x[target[t]] - sum;
+        factor[t] = scale / sum;
         loss[t] = (float)(ferry_log((double)sum) + ((double)largest - (double)at_target));
     }
 }

@@ -8,9 +8,8 @@
 #define ROWS 2
 #define LARGEST(v) larger(larger((v)[0], (v)[1]), larger((v)[2], (v)[3]))
 #define TOTAL(v) ((v)[0] + (v)[1] + (v)[2] + (v)[3])
-#define SQRT(v) wasm_f32x4_sqrt((v128_t)(v))
 #define STRIDED_ROWS 2
-#define STRIDED_PANELS 1
+#define SQRT(v) wasm_f32x4_sqrt((v128_t)(v))
 
 static inline float larger(float a, float b)
 {

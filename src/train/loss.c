@@ -42,15 +42,21 @@ static void softmax_rows(void *context, size_t index, size_t worker)
     size_t begin = index * PART_ROWS;
     size_t rows = block->rows - begin < PART_ROWS ? block->rows - begin : PART_ROWS;
     size_t r = block->first + begin;
-    float *logits = pass->logits + begin * ldg;
+    float *logits = pass->logits + begin * ldg, factor[PART_ROWS];
     (void)worker;
     pass->kernels->matmul(pass->h + r * d, d, pass->panels, NULL, logits, ldg, rows, d, M);
     for (size_t i = 0; i < rows && pass->options->mask_history; i++)
         mask_history(pass, batch, r + i, logits + i * ldg);
     pass->kernels->softmax_cross_entropy(logits, ldg, batch->correction, batch->target + r,
-                                         1.0f / (float)batch->R, pass->loss + r, rows, M);
+                                         1.0f / (float)batch->R, pass->loss + r, factor, rows, M);
     pass->kernels->matmul_strided(logits, ldg, 1, pass->items, d, pass->d_h + r * d, d, rows, M, d,
                                   false);
+    for (size_t i = r; i < r + rows; i++) {
+        for (size_t n = 0; n < d; n++) {
+            pass->d_h[i * d + n] = pass->d_h[i * d + n] * factor[i - r];
+            pass->h_scaled[i * d + n] = pass->h[i * d + n] * factor[i - r];
+        }
+    }
 }
 
 /* PART_ITEMS candidates: what the block's targets add to their gradients. */
@@ -61,8 +67,9 @@ static void softmax_items(void *context, size_t index, size_t worker)
     size_t d = pass->net->config.sequence.dim, M = block->batch->M, first = index * PART_ITEMS;
     size_t count = M - first < PART_ITEMS ? M - first : PART_ITEMS;
     (void)worker;
-    pass->kernels->matmul_strided(pass->logits + first, 1, pass->ldg, pass->h + block->first * d, d,
-                                  pass->d_items + first * d, d, count, block->rows, d, true);
+    pass->kernels->matmul_strided(pass->logits + first, 1, pass->ldg,
+                                  pass->h_scaled + block->first * d, d, pass->d_items + first * d,
+                                  d, count, block->rows, d, true);
 }
 
 typedef struct packing {

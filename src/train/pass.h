@@ -6,7 +6,7 @@
 
 #include "train/batch.h"
 
-enum { FERRY_LOGIT_ROWS = 64 /* targets whose logits are held at a time, a thread */ };
+enum { FERRY_LOGIT_ROWS = 32 /* targets whose logits are held at a time, a thread */ };
 
 typedef struct ferry_pass {
     const ferry_net *net;
@@ -28,6 +28,7 @@ typedef struct ferry_pass {
     float *o;        /* [R, d] output_norm's */
     float *user_low; /* [R, r] */
     float *h;        /* [R, d] user vectors, scaled */
+    float *h_scaled; /* [R, d] h times the factors of softmax_cross_entropy */
     float *logits;   /* [block_rows, ldg]; then their gradient */
     float *loss;     /* [R] */
     float *panels;   /* of the weight in use, or of the candidates */

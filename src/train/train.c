@@ -114,6 +114,9 @@ static ferry_status check_domains(const ferry_net *net, const ferry_train_domain
                 return ferry_fail(error, FERRY_INVALID_ARGUMENT,
                                   "user %zu of domain \"%s\" ends before it begins", u, name);
         }
+    }
+    for (size_t i = 0; i < domain_count; i++) {
+        const ferry_train_domain *d = &domains[i];
         for (size_t e = 0; d->user_count > 0 && e < d->start[d->user_count]; e++)
             FERRY_TRY(check_event(net, domains, domain_count, d, e, options, error));
     }

@@ -7,6 +7,7 @@
 
 #include "base/pool.h"
 #include "base/random.h"
+#include "failing.h"
 #include "math/kernels.h"
 #include "train/train.h"
 
@@ -58,20 +59,21 @@ typedef struct run {
     ferry_train_options options;
 } run;
 
-static run open_run(ferry_objective objective, ferry_sequence_kind kind)
+static ferry_status create_run(ferry_objective objective, ferry_sequence_kind kind,
+                               const ferry_allocator *allocator, run *out)
 {
     static const char *const names[] = {"a", "b"};
     static const size_t items[] = {ITEMS, OTHER};
     ferry_error error;
     run r = {.options = ferry_train_options_default()};
+    *out = r;
     ferry_net_config config = {.sequence = {kind, D, 1, 2, 48, 9},
                                .content_dim = C,
                                .behaviors = 2,
                                .time_buckets = 6,
                                .adapter_rank = 2,
                                .ids = true};
-    if (ferry_net_create(NULL, &config, names, items, 2, 5, &r.net, &error) != FERRY_OK)
-        fail_msg("%s", error.message);
+    FERRY_TRY(ferry_net_create(allocator, &config, names, items, 2, 5, &r.net, &error));
     r.domains[0] = (ferry_train_domain){.domain = 0,
                                         .content = data.content,
                                         .user_count = USERS,
@@ -93,6 +95,14 @@ static run open_run(ferry_objective objective, ferry_sequence_kind kind)
     r.options.batch_positions = 100;
     r.options.trainable = FERRY_TRAIN_BOTH;
     r.options.seed = 3;
+    *out = r;
+    return FERRY_OK;
+}
+
+static run open_run(ferry_objective objective, ferry_sequence_kind kind)
+{
+    run r;
+    assert_int_equal(create_run(objective, kind, NULL, &r), FERRY_OK);
     return r;
 }
 
@@ -399,6 +409,31 @@ static void what_cannot_be_trained_on_is_named(void **state)
     ferry_net_close(r.net);
 }
 
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    ferry_status status = FERRY_OUT_OF_MEMORY;
+    size_t left = 0;
+    for (; status != FERRY_OK && left < 1000; left++) {
+        failing counted;
+        ferry_allocator allocator = failing_allocator(&counted, left);
+        caller c = {.worse_from = 9};
+        ferry_error error;
+        run r;
+        status = create_run(FERRY_OBJECTIVE_SOFTMAX, FERRY_SEQUENCE_EMA, &allocator, &r);
+        r.options.user = &c;
+        r.options.checkpoint = on_checkpoint;
+        r.options.validate = on_validation;
+        r.options.checkpoint_every = 5;
+        if (status == FERRY_OK) status = ferry_train(r.net, r.domains, 2, &r.options, NULL, &error);
+        assert_true(status == FERRY_OK || status == FERRY_OUT_OF_MEMORY);
+        ferry_net_close(r.net);
+        assert_int_equal(counted.live, 0);
+        free(c.saved);
+    }
+    assert_true(left > 5 && left < 1000);
+}
+
 static void no_target_behavior_is_no_step(void **state)
 {
     (void)state;
@@ -426,6 +461,7 @@ int main(void)
         cmocka_unit_test(l2sp_holds_near_the_source),
         cmocka_unit_test(a_diverging_run_stops),
         cmocka_unit_test(what_cannot_be_trained_on_is_named),
+        cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(no_target_behavior_is_no_step),
     };
     return cmocka_run_group_tests(tests, make_shop, NULL);

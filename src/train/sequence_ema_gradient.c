@@ -4,13 +4,27 @@
 #include "math/linear.h"
 #include "train/sequence_gradient.h"
 
-/* dh [P, d], carried [d], da [d] */
+/* dh [P, d], carried [d], da [d], zeros [d] */
 static bool ema_scratch(const ferry_sequence_shape *shape, size_t P, size_t sequences,
                         size_t threads, size_t *out)
 {
     size_t rows;
     (void)sequences, (void)threads;
-    return ferry_size_add(P, 2, &rows) && ferry_size_multiply(rows, shape->dim, out);
+    return ferry_size_add(P, 3, &rows) && ferry_size_multiply(rows, shape->dim, out);
+}
+
+/* One event back: dh is what h does at this event, carried what it does through later ones. All
+ * [d]. */
+static void one_back(const float *restrict a, const float *restrict before, const float *restrict x,
+                     const float *restrict dy, const float *restrict dh, size_t d,
+                     float *restrict dx, float *restrict carried, float *restrict da)
+{
+    for (size_t n = 0; n < d; n++) {
+        float all = dh[n] + carried[n];
+        da[n] = da[n] + all * (before[n] - x[n]);
+        dx[n] = dy[n] + all * (1.0f - a[n]);
+        carried[n] = all * a[n];
+    }
 }
 
 static void ema_backward(const ferry_sequence_run *run, const float *x, const float *saved,
@@ -19,25 +33,17 @@ static void ema_backward(const ferry_sequence_run *run, const float *x, const fl
     size_t d = run->shape->dim, P = run->starts[run->sequences];
     size_t weight = ferry_tensor_room(d), bias = weight + ferry_tensor_room(d * d);
     const float *h = saved, *a = h + P * d;
-    float *dh = scratch, *carried = dh + P * d, *da = carried + d;
+    float *dh = scratch, *carried = dh + P * d, *da = carried + d, *none = da + d;
     ferry_linear_weight_gradient(run->kernels, run->pool, dy, h, gradients + weight,
                                  gradients + bias, P, d, d);
     ferry_linear_input_gradient(run->kernels, run->pool, dy, run->parameters + weight, dh, P, d, d,
                                 false);
-    memset(da, 0, d * sizeof *da);
+    memset(da, 0, 2 * d * sizeof *da); /* and none */
     for (size_t s = 0; s < run->sequences; s++) {
         memset(carried, 0, d * sizeof *carried);
-        for (size_t t = run->starts[s + 1]; t-- > run->starts[s];) {
-            const float *x_t = x + t * d, *g = dh + t * d;
-            bool first = t == run->starts[s];
-            const float *before = first ? NULL : h + (t - 1) * d; /* zeros before the first */
-            for (size_t n = 0; n < d; n++) {
-                float dh_t = g[n] + carried[n]; /* what h_t does at t, and later through h_{t+1} */
-                da[n] = da[n] + dh_t * ((first ? 0.0f : before[n]) - x_t[n]);
-                dx[t * d + n] = dy[t * d + n] + dh_t * (1.0f - a[n]);
-                carried[n] = dh_t * a[n];
-            }
-        }
+        for (size_t t = run->starts[s + 1]; t-- > run->starts[s];)
+            one_back(a, t == run->starts[s] ? none : h + (t - 1) * d, x + t * d, dy + t * d,
+                     dh + t * d, d, dx + t * d, carried, da);
     }
     for (size_t n = 0; n < d; n++) gradients[n] = gradients[n] + da[n] * (a[n] * (1.0f - a[n]));
 }

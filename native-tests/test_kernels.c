@@ -465,6 +465,13 @@ static void broken_matmul(const float *x, size_t ldx, const float *panels, const
     y[T * ldy - 1] = nextafterf(y[T * ldy - 1], 100.0f); /* one bit of the last number */
 }
 
+static void broken_adamw(const ferry_adamw_step *step, const float *gradient, float *w, float *m,
+                         float *v, size_t n)
+{
+    ferry_kernels_scalar.adamw(step, gradient, w, m, v, n);
+    v[n - 1] = nextafterf(v[n - 1], 100.0f);
+}
+
 static void the_self_test_sees_one_bit(void **state)
 {
     (void)state;
@@ -473,6 +480,9 @@ static void the_self_test_sees_one_bit(void **state)
         assert_int_equal(ferry_kernels_self_test(variants[v], &error), FERRY_OK);
     ferry_kernels broken = *variants[variant_count - 1];
     broken.matmul = broken_matmul;
+    assert_int_equal(ferry_kernels_self_test(&broken, &error), FERRY_UNSUPPORTED);
+    broken = *variants[variant_count - 1];
+    broken.adamw = broken_adamw;
     assert_int_equal(ferry_kernels_self_test(&broken, &error), FERRY_UNSUPPORTED);
 }
 

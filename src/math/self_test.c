@@ -20,6 +20,9 @@ typedef struct results {
     int8_t q[ROWS * INNER];
     float scale[ROWS * GROUPS];
     int32_t offset[ROWS * GROUPS];
+    float strided[ROWS * COLUMNS], logits[ROWS * COLUMNS], loss[ROWS], factor[ROWS];
+    float gradient[ROWS * INNER], d_weight[INNER], d_bias[INNER];
+    float w[INNER], first[INNER], second[INNER];
 } results;
 
 /* Deterministic numbers in -2…2; every third row of weights is at its extreme. */
@@ -54,13 +57,29 @@ static void run(const ferry_kernels *kernels, const samples *s, results *r)
     kernels->softmax(r->rows, INNER, 0.5f, ROWS, INNER);
 }
 
+static void train(const ferry_kernels *kernels, const samples *s, results *r)
+{
+    static const uint32_t target[ROWS] = {0, 3, COLUMNS - 1, 7, 7};
+    static const ferry_adamw_step step = {0.5f, 0.1f, 0.98f, 0.02f, 0.99f, 0.1f, 1.25f, 1e-8f};
+    kernels->matmul_strided(s->x, 1, ROWS, s->weight, COLUMNS, r->strided, COLUMNS, ROWS, INNER,
+                            COLUMNS, false);
+    memcpy(r->logits, r->strided, sizeof r->logits);
+    kernels->softmax_cross_entropy(r->logits, COLUMNS, s->weight, target, 0.2f, r->loss, r->factor,
+                                   ROWS, COLUMNS);
+    kernels->layer_norm_backward(s->x, s->weight, 1e-5f, s->weight, r->gradient, r->d_weight,
+                                 r->d_bias, ROWS, INNER);
+    kernels->adamw(&step, s->x, r->w, r->first, r->second, INNER);
+}
+
 ferry_status ferry_kernels_self_test(const ferry_kernels *kernels, ferry_error *error)
 {
     samples s;
     results expected, found;
     fill(&s);
     run(&ferry_kernels_scalar, &s, &expected);
+    train(&ferry_kernels_scalar, &s, &expected);
     run(kernels, &s, &found);
+    train(kernels, &s, &found);
     if (memcmp(&expected, &found, sizeof found) == 0) return FERRY_OK;
     return ferry_fail(error, FERRY_UNSUPPORTED,
                       "kernels \"%s\" do not compute here what the scalar ones do", kernels->name);

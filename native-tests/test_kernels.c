@@ -278,6 +278,60 @@ static void gelu_same_bits(void **state)
     }
 }
 
+static void gelu_backward_same_bits(void **state)
+{
+    (void)state;
+    for (size_t n = 1; n <= 20000; n = n < 40 ? n + 1 : n * 7) {
+        float *x = edge_floats(n), *dy = random_floats(n), *expected = copy_floats(dy, n);
+        ferry_kernels_scalar.gelu_backward(x, expected, n);
+        for (size_t i = 0; i < n; i++) { /* the scalar one against the definition, in double */
+            double z = (double)x[i];
+            if (!(fabs(z) < 1e6)) continue;
+            double slope = 0.5 * (1 + erf(z * 0.70710678118654752)) +
+                           z * 0.39894228040143268 * exp(-0.5 * z * z);
+            assert_true(fabs(slope * (double)dy[i] - (double)expected[i]) < 1e-6);
+        }
+        for (size_t v = 1; v < variant_count; v++) {
+            float *y = copy_floats(dy, n);
+            variants[v]->gelu_backward(x, y, n);
+            for (size_t i = 0; i < n; i++) { /* infinities times zero, as above */
+                if (isnan(y[i]) && isnan(expected[i])) y[i] = expected[i];
+            }
+            assert_same_bits(expected, y, n, variants[v]->name, "gelu_backward", 1, n);
+            free(y);
+        }
+        free(x), free(dy), free(expected);
+    }
+}
+
+static void softmax_backward_same_bits(void **state)
+{
+    (void)state;
+    for (size_t first = 1; first <= 50; first++) {
+        size_t T = 1 + first % 5, ldp = first + T + 2, count = T * ldp;
+        float *p = random_floats(count), *dp = random_floats(count);
+        float *expected = copy_floats(dp, count);
+        ferry_kernels_scalar.softmax_backward(p, expected, ldp, first, T);
+        for (size_t t = 0; t < T; t++) { /* the scalar one against the definition, in double */
+            double sum = 0;
+            for (size_t n = 0; n < first + t; n++)
+                sum += (double)p[t * ldp + n] * (double)dp[t * ldp + n];
+            for (size_t n = 0; n < ldp; n++) {
+                size_t i = t * ldp + n;
+                double exact = n < first + t ? (double)p[i] * ((double)dp[i] - sum) : (double)dp[i];
+                assert_true(fabs(exact - (double)expected[i]) < 1e-4);
+            }
+        }
+        for (size_t v = 1; v < variant_count; v++) {
+            float *y = copy_floats(dp, count);
+            variants[v]->softmax_backward(p, y, ldp, first, T);
+            assert_same_bits(expected, y, count, variants[v]->name, "softmax_backward", T, first);
+            free(y);
+        }
+        free(p), free(dp), free(expected);
+    }
+}
+
 static void dot_rows_same_bits(void **state)
 {
     (void)state;
@@ -507,6 +561,8 @@ int main(void)
         cmocka_unit_test(layer_norm_same_bits),
         cmocka_unit_test(softmax_same_bits),
         cmocka_unit_test(gelu_same_bits),
+        cmocka_unit_test(gelu_backward_same_bits),
+        cmocka_unit_test(softmax_backward_same_bits),
         cmocka_unit_test(dot_rows_same_bits),
         cmocka_unit_test(strided_same_bits),
         cmocka_unit_test(cross_entropy_same_bits),

@@ -53,6 +53,7 @@
 #define TANH_Q3 2.280124e-04f
 
 #define GELU_SQRT_HALF 0.70710678f  /* GELU(x) = x/2 (1 + erf(x / sqrt 2)) */
+#define GELU_DENSITY 0.39894228f    /* 1 / sqrt(2 pi): GELU' has x times the normal density */
 #define GELU_TANH_SCALE 0.79788456f /* sqrt(2 / pi), of the tanh form */
 #define GELU_TANH_CUBE 0.044715f
 

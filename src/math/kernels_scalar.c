@@ -88,6 +88,26 @@ static void gelu_tanh(float *x, size_t n)
     }
 }
 
+static void gelu_backward(const float *x, float *dy, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float below = 0.5f * (1.0f + ferry_erf(x[i] * GELU_SQRT_HALF));
+        float density = GELU_DENSITY * ferry_exp(-0.5f * x[i] * x[i]);
+        dy[i] = dy[i] * (below + x[i] * density);
+    }
+}
+
+static void softmax_backward(const float *p, float *dp, size_t ldp, size_t first, size_t T)
+{
+    for (size_t t = 0; t < T; t++, p += ldp, dp += ldp) {
+        float lane[FERRY_PANEL] = {0};
+        for (size_t n = 0; n < first + t; n++)
+            lane[n % FERRY_PANEL] = lane[n % FERRY_PANEL] + p[n] * dp[n];
+        float sum = sum_lanes(lane);
+        for (size_t n = 0; n < first + t; n++) dp[n] = p[n] * (dp[n] - sum);
+    }
+}
+
 static void quantize_rows(const float *x, size_t ldx, size_t T, size_t K,
                           const ferry_int8_rows *out)
 {

@@ -54,7 +54,9 @@ static void run(const ferry_kernels *kernels, const samples *s, results *r)
     kernels->layer_norm(s->x, s->weight, s->weight, s->x, 1e-12f, r->rows, ROWS, INNER);
     kernels->gelu(r->rows, INNER);
     kernels->gelu_tanh(r->rows + INNER, INNER);
+    kernels->gelu_backward(s->x, r->rows + INNER, INNER);
     kernels->softmax(r->rows, INNER, 0.5f, ROWS, INNER);
+    kernels->softmax_backward(s->x, r->rows, INNER, INNER - ROWS, ROWS);
 }
 
 static void train(const ferry_kernels *kernels, const samples *s, results *r)

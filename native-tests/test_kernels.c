@@ -304,6 +304,29 @@ static void gelu_backward_same_bits(void **state)
     }
 }
 
+static void sigmoid_and_tanh_same_bits(void **state)
+{
+    (void)state;
+    for (size_t form = 0; form < 2; form++) {
+        for (size_t n = 1; n <= 20000; n = n < 40 ? n + 1 : n * 7) {
+            float *x = edge_floats(n), *expected = copy_floats(x, n);
+            (form ? ferry_kernels_scalar.hyperbolic_tangent
+                  : ferry_kernels_scalar.sigmoid)(expected, n);
+            for (size_t i = 0; i < n; i++) {
+                double exact = form ? tanh((double)x[i]) : 1 / (1 + exp(-(double)x[i]));
+                assert_true(fabs((double)expected[i] - exact) < 3e-7);
+            }
+            for (size_t v = 1; v < variant_count; v++) {
+                float *y = copy_floats(x, n);
+                (form ? variants[v]->hyperbolic_tangent : variants[v]->sigmoid)(y, n);
+                assert_same_bits(expected, y, n, variants[v]->name, "sigmoid", form, n);
+                free(y);
+            }
+            free(x), free(expected);
+        }
+    }
+}
+
 static void softmax_backward_same_bits(void **state)
 {
     (void)state;
@@ -563,6 +586,7 @@ int main(void)
         cmocka_unit_test(gelu_same_bits),
         cmocka_unit_test(gelu_backward_same_bits),
         cmocka_unit_test(softmax_backward_same_bits),
+        cmocka_unit_test(sigmoid_and_tanh_same_bits),
         cmocka_unit_test(dot_rows_same_bits),
         cmocka_unit_test(strided_same_bits),
         cmocka_unit_test(cross_entropy_same_bits),

@@ -97,6 +97,16 @@ static void gelu_backward(const float *x, float *dy, size_t n)
     }
 }
 
+static void sigmoid(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) x[i] = ferry_sigmoid(x[i]);
+}
+
+static void hyperbolic_tangent(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) x[i] = ferry_tanh(x[i]);
+}
+
 static void softmax_backward(const float *p, float *dp, size_t ldp, size_t first, size_t T)
 {
     for (size_t t = 0; t < T; t++, p += ldp, dp += ldp) {

@@ -55,6 +55,8 @@ static void run(const ferry_kernels *kernels, const samples *s, results *r)
     kernels->gelu(r->rows, INNER);
     kernels->gelu_tanh(r->rows + INNER, INNER);
     kernels->gelu_backward(s->x, r->rows + INNER, INNER);
+    kernels->sigmoid(r->rows + 2 * INNER, INNER);
+    kernels->hyperbolic_tangent(r->rows + 3 * INNER, INNER);
     kernels->softmax(r->rows, INNER, 0.5f, ROWS, INNER);
     kernels->softmax_backward(s->x, r->rows, INNER, INNER - ROWS, ROWS);
 }

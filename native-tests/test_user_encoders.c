@@ -175,9 +175,10 @@ static void read_transformer(encoder *e, size_t heads, size_t inner, size_t dist
         }
     }
     const ferry_user_transformer *net = &e->transformer;
-    assert_true(ferry_user_transformer_saved_size(net, e->starts, e->S, &e->saved_size));
-    assert_true(ferry_user_transformer_scratch_size(net, e->starts, e->S, &e->scratch_size));
-    assert_true(ferry_user_transformer_backward_size(net, e->starts, e->S, &e->backward_size));
+    size_t longest = ferry_longest_sequence(e->starts, e->S);
+    assert_true(ferry_user_transformer_saved_size(net, e->P, longest, &e->saved_size));
+    assert_true(ferry_user_transformer_scratch_size(net, e->P, longest, 1, &e->scratch_size));
+    assert_true(ferry_user_transformer_backward_size(net, e->P, longest, 1, &e->backward_size));
     size_t panels;
     assert_true(ferry_user_transformer_panels_size(net, &panels));
     e->panels = new_floats(panels);
@@ -215,22 +216,22 @@ static void forward(const encoder *e, const ferry_kernels *kernels, bool save, f
     void *saved = save ? e->saved : NULL;
     if (e->recurrent) {
         ferry_recurrent_pack(&e->rnn, e->panels);
-        ferry_recurrent_forward(kernels, &e->rnn, e->panels, e->x, e->starts, e->S, e->masks, y,
-                                saved, e->scratch);
+        ferry_recurrent_forward(kernels, NULL, &e->rnn, e->panels, e->x, e->starts, e->S, e->masks,
+                                y, saved, e->scratch);
     } else {
         ferry_user_transformer_pack(&e->transformer, e->panels);
-        ferry_user_transformer_forward(kernels, &e->transformer, e->panels, e->x, e->starts, e->S,
-                                       e->masks, y, saved, e->scratch);
+        ferry_user_transformer_forward(kernels, NULL, &e->transformer, e->panels, e->x, e->starts,
+                                       e->S, e->masks, y, saved, e->scratch);
     }
 }
 
 static void add_gradients(const encoder *e, const ferry_kernels *kernels)
 {
     if (e->recurrent)
-        ferry_recurrent_backward(kernels, &e->rnn, &e->rnn_gradients, e->starts, e->S, e->masks,
-                                 e->dy, e->dx, e->saved, e->backward_scratch);
+        ferry_recurrent_backward(kernels, NULL, &e->rnn, &e->rnn_gradients, e->starts, e->S,
+                                 e->masks, e->dy, e->dx, e->saved, e->backward_scratch);
     else
-        ferry_user_transformer_backward(kernels, &e->transformer, &e->transformer_gradients,
+        ferry_user_transformer_backward(kernels, NULL, &e->transformer, &e->transformer_gradients,
                                         e->starts, e->S, e->masks, e->dy, e->dx, e->saved,
                                         e->backward_scratch);
 }
@@ -475,16 +476,16 @@ static void gradients_accumulate(void **state)
 static void sizes_that_overflow_are_told(void **state)
 {
     (void)state;
-    size_t bytes, starts[] = {0, SIZE_MAX / 8};
+    size_t bytes, many = SIZE_MAX / 64;
     ferry_recurrent rnn = {.kind = FERRY_GRU, .input = 64, .hidden = 64, .layers = 2};
-    assert_false(ferry_recurrent_saved_size(&rnn, SIZE_MAX / 64, 1, &bytes));
-    assert_false(ferry_recurrent_scratch_size(&rnn, SIZE_MAX / 64, 1, &bytes));
-    assert_false(ferry_recurrent_backward_size(&rnn, SIZE_MAX / 64, 1, &bytes));
+    assert_false(ferry_recurrent_saved_size(&rnn, many, 1, &bytes));
+    assert_false(ferry_recurrent_scratch_size(&rnn, many, 1, &bytes));
+    assert_false(ferry_recurrent_backward_size(&rnn, many, 1, &bytes));
     ferry_user_transformer net = {
         .dim = 64, .heads = 2, .inner = 128, .distances = 50, .layers = 1};
-    assert_false(ferry_user_transformer_saved_size(&net, starts, 1, &bytes));
-    assert_false(ferry_user_transformer_scratch_size(&net, starts, 1, &bytes));
-    assert_false(ferry_user_transformer_backward_size(&net, starts, 1, &bytes));
+    assert_false(ferry_user_transformer_saved_size(&net, many, 50, &bytes));
+    assert_false(ferry_user_transformer_scratch_size(&net, many, 50, 1, &bytes));
+    assert_false(ferry_user_transformer_backward_size(&net, many, 50, 1, &bytes));
 }
 
 int main(void)

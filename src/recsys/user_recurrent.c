@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "math/linear.h"
 #include "math/ops.h"
 #include "recsys/user_block.h"
 
@@ -68,7 +69,7 @@ typedef struct scratch_arrays {
     ferry_recurrent_saved_layer layer; /* the same */
     uint32_t *sequence;                /* [S] longest first */
     float *recurrent;                  /* [S, G * H] */
-    float *zeros;                      /* [S, H] the states before the first step */
+    float *zeros;                      /* [part, H] the states before the first step */
     size_t bytes;
     bool overflow;
 } scratch_arrays;
@@ -82,7 +83,7 @@ static scratch_arrays lay_out_scratch(const ferry_recurrent *net, size_t P, size
     scratch.layer = cut_layer(&cutter, P, K, H, G);
     scratch.sequence = ferry_cut(&cutter, S, sizeof *scratch.sequence);
     scratch.recurrent = ferry_cut_floats(&cutter, S, G * H);
-    scratch.zeros = ferry_cut_floats(&cutter, S, H);
+    scratch.zeros = ferry_cut_floats(&cutter, FERRY_RECURRENT_PART, H);
     scratch.bytes = cutter.used;
     scratch.overflow = cutter.overflow || P > UINT32_MAX - 1 || S > UINT32_MAX;
     return scratch;
@@ -164,31 +165,57 @@ static void step_cell(const ferry_kernels *kernels, const ferry_recurrent *net,
         ferry_gru_cell(kernels, cell);
 }
 
-static void run_layer(const ferry_kernels *kernels, const ferry_recurrent *net, size_t l,
-                      const float *panels, const ferry_time_order *order,
-                      const ferry_recurrent_saved_layer *layer, const scratch_arrays *scratch)
+typedef struct layer_run {
+    const ferry_kernels *kernels;
+    const ferry_recurrent *net;
+    size_t l;
+    const float *panels; /* of W_hh */
+    const ferry_time_order *order;
+    const ferry_recurrent_saved_layer *layer;
+    const scratch_arrays *scratch;
+} layer_run;
+
+/* Some sequences, by their places in the order, through time. */
+static void run_part(void *context, size_t index, size_t worker)
 {
-    size_t P = order->first[order->steps], K = ferry_recurrent_inputs(net, l), H = net->hidden;
-    size_t N = (size_t)net->kind * H, size;
-    kernels->matmul(layer->x, K, panels, net->layer[l].bias_ih, layer->gates, N, P, K, N);
-    if (ferry_panels_size(K, N, &size)) panels += size;
-    for (size_t t = 0; t < order->steps; t++) {
-        size_t at = order->first[t], before = t > 0 ? order->first[t - 1] : 0;
+    const layer_run *run = context;
+    const ferry_recurrent_saved_layer *layer = run->layer;
+    const uint32_t *first = run->order->first;
+    size_t H = run->net->hidden, N = (size_t)run->net->kind * H;
+    size_t begin = index * FERRY_RECURRENT_PART, end = begin + FERRY_RECURRENT_PART;
+    float *recurrent = run->scratch->recurrent + begin * N;
+    (void)worker;
+    for (size_t t = 0; t < run->order->steps; t++) {
+        size_t alive = first[t + 1] - first[t];
+        if (alive <= begin) break;
+        size_t at = first[t] + begin, before = t > 0 ? first[t - 1] + begin : 0;
         ferry_cell_rows cell = {
-            .rows = order->first[t + 1] - at,
+            .rows = (alive < end ? alive : end) - begin,
             .H = H,
             .gates = layer->gates + at * N,
-            .recurrent = scratch->recurrent,
-            .h_before = t > 0 ? layer->h + before * H : scratch->zeros,
-            .c_before = t > 0 ? layer->c + before * H : scratch->zeros,
+            .recurrent = recurrent,
+            .h_before = t > 0 ? layer->h + before * H : run->scratch->zeros,
+            .c_before = t > 0 ? layer->c + before * H : run->scratch->zeros,
             .h = layer->h + at * H,
             .c = layer->c + at * H,
             .extra = layer->extra + at * H,
         };
-        from_state(kernels, net, l, panels, t > 0 ? cell.h_before : NULL, scratch->recurrent,
-                   cell.rows);
-        step_cell(kernels, net, &cell);
+        from_state(run->kernels, run->net, run->l, run->panels, t > 0 ? cell.h_before : NULL,
+                   recurrent, cell.rows);
+        step_cell(run->kernels, run->net, &cell);
     }
+}
+
+static void run_layer(const ferry_kernels *kernels, ferry_pool *pool, const ferry_recurrent *net,
+                      size_t l, const float *panels, size_t S, const ferry_time_order *order,
+                      const ferry_recurrent_saved_layer *layer, const scratch_arrays *scratch)
+{
+    size_t P = order->first[order->steps], K = ferry_recurrent_inputs(net, l), size;
+    size_t N = (size_t)net->kind * net->hidden;
+    ferry_linear(kernels, pool, layer->x, panels, net->layer[l].bias_ih, layer->gates, P, K, N);
+    if (ferry_panels_size(K, N, &size)) panels += size;
+    layer_run run = {kernels, net, l, panels, order, layer, scratch};
+    ferry_pool_run(pool, (S + FERRY_RECURRENT_PART - 1) / FERRY_RECURRENT_PART, run_part, &run);
 }
 
 /* Where layer l's two matrices of panels begin. */
@@ -203,9 +230,10 @@ static const float *panels_of(const ferry_recurrent *net, const float *panels, s
     return panels;
 }
 
-void ferry_recurrent_forward(const ferry_kernels *kernels, const ferry_recurrent *net,
-                             const float *panels, const float *x, const size_t *starts, size_t S,
-                             const float *masks, float *y, void *saved_block, void *scratch_block)
+void ferry_recurrent_forward(const ferry_kernels *kernels, ferry_pool *pool,
+                             const ferry_recurrent *net, const float *panels, const float *x,
+                             const size_t *starts, size_t S, const float *masks, float *y,
+                             void *saved_block, void *scratch_block)
 {
     size_t P = starts[S], H = net->hidden;
     scratch_arrays scratch = lay_out_scratch(net, P, S, scratch_block);
@@ -213,7 +241,7 @@ void ferry_recurrent_forward(const ferry_kernels *kernels, const ferry_recurrent
     if (saved_block != NULL) saved = ferry_recurrent_lay_out(net, P, saved_block);
     ferry_time_order *order = saved_block != NULL ? &saved.order : &scratch.order;
     set_order(starts, S, scratch.sequence, order);
-    memset(scratch.zeros, 0, S * H * sizeof *scratch.zeros);
+    memset(scratch.zeros, 0, FERRY_RECURRENT_PART * H * sizeof *scratch.zeros);
 
     const float *h = NULL; /* of the layer below */
     for (size_t l = 0; l < net->layers; l++) {
@@ -228,7 +256,7 @@ void ferry_recurrent_forward(const ferry_kernels *kernels, const ferry_recurrent
             const float *mask = masks + ((l - 1) * P + order->row[r]) * H;
             for (size_t n = 0; n < H; n++) to[n] = to[n] * mask[n];
         }
-        run_layer(kernels, net, l, panels_of(net, panels, l), order, layer, &scratch);
+        run_layer(kernels, pool, net, l, panels_of(net, panels, l), S, order, layer, &scratch);
         h = layer->h;
     }
     for (size_t r = 0; r < P; r++) memcpy(y + order->row[r] * H, h + r * H, H * sizeof *y);

@@ -11,9 +11,13 @@
 #ifndef FERRY_RECSYS_USER_RECURRENT_H
 #define FERRY_RECSYS_USER_RECURRENT_H
 
+#include "base/pool.h"
 #include "math/kernels.h"
 
-enum { FERRY_RECURRENT_LAYERS = 4 };
+enum {
+    FERRY_RECURRENT_LAYERS = 4,
+    FERRY_RECURRENT_PART = 32 /* sequences that go through time together, on one thread */
+};
 
 /* The value is G. Gates lie one behind another: i, f, g, o and r, z, n. */
 typedef enum ferry_recurrent_kind { FERRY_GRU = 3, FERRY_LSTM = 4 } ferry_recurrent_kind;
@@ -42,9 +46,10 @@ void ferry_recurrent_pack(const ferry_recurrent *net, float *panels);
 
 /* x [P, K] to y [P, H]. masks [L - 1, P, H] multiplies what a layer hands to the next (dropout:
  * 0 or 1 / (1 - p)), NULL for none. Rows depend on their own sequence alone. */
-void ferry_recurrent_forward(const ferry_kernels *kernels, const ferry_recurrent *net,
-                             const float *panels, const float *x, const size_t *starts, size_t S,
-                             const float *masks, float *y, void *saved, void *scratch);
+void ferry_recurrent_forward(const ferry_kernels *kernels, ferry_pool *pool,
+                             const ferry_recurrent *net, const float *panels, const float *x,
+                             const size_t *starts, size_t S, const float *masks, float *y,
+                             void *saved, void *scratch);
 
 /*
  * One more event of one sequence: x [K] to y [H], the bits that the whole sequence gives there.

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "math/linear.h"
 #include "math/ops.h"
 #include "recsys/user_block.h"
 
@@ -55,86 +56,78 @@ size_t ferry_longest_sequence(const size_t *starts, size_t S)
     return longest;
 }
 
-/* The sum of all sequences' squares. */
-static size_t squares(const size_t *starts, size_t S, bool *overflow)
-{
-    size_t sum = 0, square;
-    for (size_t s = 0; s < S; s++) {
-        size_t length = starts[s + 1] - starts[s];
-        if (!ferry_size_multiply(length, length, &square) || !ferry_size_add(sum, square, &sum))
-            *overflow = true;
-    }
-    return sum;
-}
-
 static void cut_block(ferry_cutter *cutter, const ferry_user_transformer *net, size_t P,
-                      size_t probabilities, ferry_user_saved_block *b)
+                      ferry_user_saved_block *b)
 {
     size_t d = net->dim;
     b->x = ferry_cut_floats(cutter, P, d);
     b->normed1 = ferry_cut_floats(cutter, P, d);
     b->qkv = ferry_cut_floats(cutter, P, 3 * d);
-    b->probabilities = ferry_cut_floats(cutter, probabilities, net->heads);
     b->context = ferry_cut_floats(cutter, P, d);
     b->middle = ferry_cut_floats(cutter, P, d);
     b->normed2 = ferry_cut_floats(cutter, P, d);
     b->before = ferry_cut_floats(cutter, P, net->inner);
     b->inner = ferry_cut_floats(cutter, P, net->inner);
+    b->probabilities = NULL;
 }
 
-ferry_user_saved ferry_user_transformer_lay_out(const ferry_user_transformer *net,
-                                                const size_t *starts, size_t S, void *block)
+ferry_user_saved ferry_user_transformer_lay_out(const ferry_user_transformer *net, size_t P,
+                                                size_t longest, void *block)
 {
     ferry_user_saved saved = {0};
     ferry_cutter cutter = {.base = block};
-    size_t square = squares(starts, S, &cutter.overflow);
-    for (size_t l = 0; l < net->layers; l++)
-        cut_block(&cutter, net, starts[S], square, &saved.block[l]);
+    size_t row = 0;
+    cutter.overflow = !ferry_size_multiply(net->heads, longest, &row);
+    for (size_t l = 0; l < net->layers; l++) {
+        cut_block(&cutter, net, P, &saved.block[l]);
+        saved.block[l].probabilities = ferry_cut_floats(&cutter, P, row);
+    }
     saved.bytes = cutter.used;
     saved.overflow = cutter.overflow;
     return saved;
 }
 
-bool ferry_user_transformer_saved_size(const ferry_user_transformer *net, const size_t *starts,
-                                       size_t S, size_t *bytes)
+bool ferry_user_transformer_saved_size(const ferry_user_transformer *net, size_t P, size_t longest,
+                                       size_t *bytes)
 {
-    ferry_user_saved saved = ferry_user_transformer_lay_out(net, starts, S, NULL);
+    ferry_user_saved saved = ferry_user_transformer_lay_out(net, P, longest, NULL);
     *bytes = saved.bytes;
     return !saved.overflow;
 }
 
 typedef struct scratch_arrays {
-    ferry_user_saved_block
-        block;     /* where nothing is saved; probabilities of one block of queries */
-    float *update; /* [P, d] what a half adds to x */
-    float *keys;   /* [ceil(longest / 16), D, 16] panels of one head */
-    float *bias;   /* [H, longest] relative by distance, farthest first */
-    size_t longest;
+    ferry_user_saved_block block; /* where nothing is saved; no probabilities */
+    float *update;                /* [P, d] what a half adds to x */
+    float *bias;                  /* [H, longest] relative by distance, farthest first */
+    float *worker;                /* [threads, worker_size] */
+    size_t worker_size;           /* a worker's panels of keys, then scores [16, longest] */
+    size_t keys;                  /* floats of [ceil(longest / 16), D, 16] panels of one head */
     size_t bytes;
     bool overflow;
 } scratch_arrays;
 
-static scratch_arrays lay_out_scratch(const ferry_user_transformer *net, const size_t *starts,
-                                      size_t S, void *block)
+static scratch_arrays lay_out_scratch(const ferry_user_transformer *net, size_t P, size_t longest,
+                                      size_t threads, void *block)
 {
-    scratch_arrays scratch = {.longest = ferry_longest_sequence(starts, S)};
+    scratch_arrays scratch = {0};
     ferry_cutter cutter = {.base = block};
-    size_t keys = 0, rows = 0;
-    cutter.overflow = !ferry_panels_size(net->dim / net->heads, scratch.longest, &keys) ||
-                      !ferry_size_multiply(scratch.longest, FERRY_QUERY_BLOCK, &rows);
-    cut_block(&cutter, net, starts[S], rows, &scratch.block);
-    scratch.update = ferry_cut_floats(&cutter, starts[S], net->dim);
-    scratch.keys = ferry_cut_floats(&cutter, keys, 1);
-    scratch.bias = ferry_cut_floats(&cutter, net->heads, scratch.longest);
+    size_t scores = 0;
+    cutter.overflow = !ferry_panels_size(net->dim / net->heads, longest, &scratch.keys) ||
+                      !ferry_size_multiply(longest, FERRY_QUERY_BLOCK, &scores) ||
+                      !ferry_size_add(scratch.keys, scores, &scratch.worker_size);
+    cut_block(&cutter, net, P, &scratch.block);
+    scratch.update = ferry_cut_floats(&cutter, P, net->dim);
+    scratch.bias = ferry_cut_floats(&cutter, net->heads, longest);
+    scratch.worker = ferry_cut_floats(&cutter, threads, scratch.worker_size);
     scratch.bytes = cutter.used;
     scratch.overflow = cutter.overflow;
     return scratch;
 }
 
-bool ferry_user_transformer_scratch_size(const ferry_user_transformer *net, const size_t *starts,
-                                         size_t S, size_t *bytes)
+bool ferry_user_transformer_scratch_size(const ferry_user_transformer *net, size_t P,
+                                         size_t longest, size_t threads, size_t *bytes)
 {
-    scratch_arrays scratch = lay_out_scratch(net, starts, S, NULL);
+    scratch_arrays scratch = lay_out_scratch(net, P, longest, threads, NULL);
     *bytes = scratch.bytes;
     return !scratch.overflow;
 }
@@ -168,26 +161,45 @@ static void softmax_causal(const ferry_kernels *kernels, const float *bias, size
     }
 }
 
-/* One sequence of T rows: qkv [T, 3 d] to context [T, d]. probabilities [H, T, T] are kept, or are
- * one block of queries' [16, T]. */
-static void attend(const ferry_kernels *kernels, const ferry_user_transformer *net,
-                   const scratch_arrays *scratch, const float *qkv, float *probabilities, bool keep,
-                   float *context, size_t T)
+/* One pass of one block. */
+typedef struct block_pass {
+    const ferry_kernels *kernels;
+    ferry_pool *pool;
+    const ferry_user_transformer *net;
+    const ferry_user_block *p;
+    const float *panels; /* the block's */
+    block_panels at;
+    const size_t *starts; /* [S + 1] */
+    size_t S, P, longest;
+    const ferry_user_saved_block *b;
+    const scratch_arrays *scratch;
+} block_pass;
+
+/* One sequence: qkv to context. Probabilities [H, T, T] are kept, or are one block of queries'. */
+static void attend(void *context, size_t s, size_t worker)
 {
-    size_t d = net->dim, stride = 3 * d, D = d / net->heads;
+    const block_pass *pass = context;
+    const scratch_arrays *scratch = pass->scratch;
+    size_t d = pass->net->dim, stride = 3 * d, heads = pass->net->heads, D = d / heads;
+    size_t start = pass->starts[s], T = pass->starts[s + 1] - start;
     float scale = 1.0f / sqrtf((float)D);
-    for (size_t h = 0; h < net->heads; h++) {
-        const float *query = qkv + h * D, *key = query + d, *value = key + d;
-        const float *bias = scratch->bias + h * scratch->longest;
-        ferry_pack_panels(key, 1, stride, D, T, scratch->keys);
+    float *keys = scratch->worker + worker * scratch->worker_size, *scores = keys + scratch->keys;
+    float *kept = pass->b->probabilities;
+    if (kept != NULL) kept += start * heads * pass->longest;
+    for (size_t h = 0; h < heads; h++) {
+        const float *query = pass->b->qkv + start * stride + h * D;
+        const float *key = query + d, *value = key + d;
+        float *mixed = pass->b->context + start * d + h * D;
+        ferry_pack_panels(key, 1, stride, D, T, keys);
         for (size_t i = 0; i < T; i += FERRY_QUERY_BLOCK) {
             size_t rows = T - i < FERRY_QUERY_BLOCK ? T - i : FERRY_QUERY_BLOCK;
-            float *scores = keep ? probabilities + (h * T + i) * T : probabilities;
-            kernels->matmul(query + i * stride, stride, scratch->keys, NULL, scores, T, rows, D,
-                            i + rows);
-            softmax_causal(kernels, bias, scratch->longest, scale, scores, T, i, rows);
-            kernels->matmul_strided(scores, T, 1, value, stride, context + i * d + h * D, d, rows,
-                                    i + rows, D, false);
+            if (kept != NULL) scores = kept + (h * T + i) * T;
+            pass->kernels->matmul(query + i * stride, stride, keys, NULL, scores, T, rows, D,
+                                  i + rows);
+            softmax_causal(pass->kernels, scratch->bias + h * pass->longest, pass->longest, scale,
+                           scores, T, i, rows);
+            pass->kernels->matmul_strided(scores, T, 1, value, stride, mixed + i * d, d, rows,
+                                          i + rows, D, false);
         }
     }
 }
@@ -203,61 +215,65 @@ static void add_update(const float *x, const float *update, const float *mask, f
 }
 
 /* b->x to b->middle */
-static void first_half(const ferry_kernels *kernels, const ferry_user_transformer *net,
-                       const ferry_user_block *p, const float *panels, const block_panels *at,
-                       const size_t *starts, size_t S, const float *mask, bool keep,
-                       const ferry_user_saved_block *b, const scratch_arrays *scratch)
+static void first_half(const block_pass *pass, const float *mask)
 {
-    size_t P = starts[S], d = net->dim;
-    kernels->layer_norm(b->x, NULL, p->norm1_weight, p->norm1_bias, FERRY_USER_NORM_EPS, b->normed1,
-                        P, d);
-    kernels->matmul(b->normed1, d, panels + at->qkv, p->qkv_bias, b->qkv, 3 * d, P, d, 3 * d);
-    spread_bias(net, p->relative, scratch->longest, scratch->bias);
-    float *probabilities = b->probabilities;
-    for (size_t s = 0; s < S; s++) {
-        size_t T = starts[s + 1] - starts[s];
-        attend(kernels, net, scratch, b->qkv + starts[s] * 3 * d, probabilities, keep,
-               b->context + starts[s] * d, T);
-        if (keep) probabilities += net->heads * T * T;
-    }
-    kernels->matmul(b->context, d, panels + at->out, p->out_bias, scratch->update, d, P, d, d);
+    const ferry_user_block *p = pass->p;
+    const ferry_user_saved_block *b = pass->b;
+    const scratch_arrays *scratch = pass->scratch;
+    size_t P = pass->P, d = pass->net->dim;
+    pass->kernels->layer_norm(b->x, NULL, p->norm1_weight, p->norm1_bias, FERRY_USER_NORM_EPS,
+                              b->normed1, P, d);
+    ferry_linear(pass->kernels, pass->pool, b->normed1, pass->panels + pass->at.qkv, p->qkv_bias,
+                 b->qkv, P, d, 3 * d);
+    spread_bias(pass->net, p->relative, pass->longest, scratch->bias);
+    ferry_pool_run(pass->pool, pass->S, attend, (void *)pass);
+    ferry_linear(pass->kernels, pass->pool, b->context, pass->panels + pass->at.out, p->out_bias,
+                 scratch->update, P, d, d);
     add_update(b->x, scratch->update, mask, b->middle, P * d);
 }
 
 /* b->middle to y */
-static void second_half(const ferry_kernels *kernels, const ferry_user_transformer *net,
-                        const ferry_user_block *p, const float *panels, const block_panels *at,
-                        size_t P, const float *mask, const ferry_user_saved_block *b,
-                        const scratch_arrays *scratch, float *y)
+static void second_half(const block_pass *pass, const float *mask, float *y)
 {
-    size_t d = net->dim, F = net->inner;
-    kernels->layer_norm(b->middle, NULL, p->norm2_weight, p->norm2_bias, FERRY_USER_NORM_EPS,
-                        b->normed2, P, d);
-    kernels->matmul(b->normed2, d, panels + at->up, p->up_bias, b->before, F, P, d, F);
+    const ferry_user_block *p = pass->p;
+    const ferry_user_saved_block *b = pass->b;
+    size_t P = pass->P, d = pass->net->dim, F = pass->net->inner;
+    pass->kernels->layer_norm(b->middle, NULL, p->norm2_weight, p->norm2_bias, FERRY_USER_NORM_EPS,
+                              b->normed2, P, d);
+    ferry_linear(pass->kernels, pass->pool, b->normed2, pass->panels + pass->at.up, p->up_bias,
+                 b->before, P, d, F);
     memcpy(b->inner, b->before, P * F * sizeof *b->inner);
-    kernels->gelu(b->inner, P * F);
-    kernels->matmul(b->inner, F, panels + at->down, p->down_bias, scratch->update, d, P, F, d);
-    add_update(b->middle, scratch->update, mask, y, P * d);
+    pass->kernels->gelu(b->inner, P * F);
+    ferry_linear(pass->kernels, pass->pool, b->inner, pass->panels + pass->at.down, p->down_bias,
+                 pass->scratch->update, P, F, d);
+    add_update(b->middle, pass->scratch->update, mask, y, P * d);
 }
 
-void ferry_user_transformer_forward(const ferry_kernels *kernels, const ferry_user_transformer *net,
-                                    const float *panels, const float *x, const size_t *starts,
-                                    size_t S, const float *masks, float *y, void *saved_block,
+void ferry_user_transformer_forward(const ferry_kernels *kernels, ferry_pool *pool,
+                                    const ferry_user_transformer *net, const float *panels,
+                                    const float *x, const size_t *starts, size_t S,
+                                    const float *masks, float *y, void *saved_block,
                                     void *scratch_block)
 {
     size_t P = starts[S], d = net->dim;
-    block_panels at;
-    if (P == 0 || !block_panels_of(net, &at)) return;
-    bool keep = saved_block != NULL;
-    scratch_arrays scratch = lay_out_scratch(net, starts, S, scratch_block);
+    block_pass pass = {
+        .kernels = kernels, .pool = pool, .net = net, .starts = starts, .S = S, .P = P};
+    if (P == 0 || !block_panels_of(net, &pass.at)) return;
+    pass.longest = ferry_longest_sequence(starts, S);
+    scratch_arrays scratch =
+        lay_out_scratch(net, P, pass.longest, ferry_pool_threads(pool), scratch_block);
     ferry_user_saved saved = {0};
-    if (keep) saved = ferry_user_transformer_lay_out(net, starts, S, saved_block);
-    for (size_t l = 0; l < net->layers; l++, panels += at.size) {
-        const ferry_user_saved_block *b = keep ? &saved.block[l] : &scratch.block;
+    if (saved_block != NULL)
+        saved = ferry_user_transformer_lay_out(net, P, pass.longest, saved_block);
+    pass.scratch = &scratch;
+    for (size_t l = 0; l < net->layers; l++) {
         const float *mask1 = masks != NULL ? masks + 2 * l * P * d : NULL;
         const float *mask2 = masks != NULL ? mask1 + P * d : NULL;
-        memcpy(b->x, l == 0 ? x : y, P * d * sizeof *y);
-        first_half(kernels, net, &net->block[l], panels, &at, starts, S, mask1, keep, b, &scratch);
-        second_half(kernels, net, &net->block[l], panels, &at, P, mask2, b, &scratch, y);
+        pass.p = &net->block[l];
+        pass.panels = panels + l * pass.at.size;
+        pass.b = saved_block != NULL ? &saved.block[l] : &scratch.block;
+        memcpy(pass.b->x, l == 0 ? x : y, P * d * sizeof *y);
+        first_half(&pass, mask1);
+        second_half(&pass, mask2, y);
     }
 }

@@ -11,6 +11,7 @@
 #ifndef FERRY_RECSYS_USER_TRANSFORMER_H
 #define FERRY_RECSYS_USER_TRANSFORMER_H
 
+#include "base/pool.h"
 #include "math/kernels.h"
 
 enum {
@@ -38,22 +39,22 @@ typedef struct ferry_user_transformer {
     ferry_user_block block[FERRY_USER_LAYERS];
 } ferry_user_transformer;
 
-/* Sizes; false if they overflow. */
+/* Sizes, for P rows in sequences of at most `longest`; false if they overflow. */
 bool ferry_user_transformer_panels_size(const ferry_user_transformer *net, size_t *floats);
-bool ferry_user_transformer_saved_size(const ferry_user_transformer *net, const size_t *starts,
-                                       size_t S, size_t *bytes);
-bool ferry_user_transformer_scratch_size(const ferry_user_transformer *net, const size_t *starts,
-                                         size_t S, size_t *bytes);
+bool ferry_user_transformer_saved_size(const ferry_user_transformer *net, size_t P, size_t longest,
+                                       size_t *bytes);
+bool ferry_user_transformer_scratch_size(const ferry_user_transformer *net, size_t P,
+                                         size_t longest, size_t threads, size_t *bytes);
 
 /* The weights as panels, to be packed again after every change of them. */
 void ferry_user_transformer_pack(const ferry_user_transformer *net, float *panels);
 
 /* x [P, d] to y [P, d], which may be x. masks [L, 2, P, d] multiplies what out and what down give
  * (dropout: 0 or 1 / (1 - p)), NULL for none. A row depends on its sequence up to itself alone. */
-void ferry_user_transformer_forward(const ferry_kernels *kernels, const ferry_user_transformer *net,
-                                    const float *panels, const float *x, const size_t *starts,
-                                    size_t S, const float *masks, float *y, void *saved,
-                                    void *scratch);
+void ferry_user_transformer_forward(const ferry_kernels *kernels, ferry_pool *pool,
+                                    const ferry_user_transformer *net, const float *panels,
+                                    const float *x, const size_t *starts, size_t S,
+                                    const float *masks, float *y, void *saved, void *scratch);
 
 /* ---- shared with src/train/user_transformer_backward.c ---- */
 
@@ -61,8 +62,8 @@ typedef struct ferry_user_saved_block {
     float *x;             /* [P, d] the block's input */
     float *normed1;       /* [P, d] */
     float *qkv;           /* [P, 3 d] */
-    float *probabilities; /* a [T, T] square per sequence and head; what is above the diagonal and
-                           * outside its block of queries is not set */
+    float *probabilities; /* [P, H, longest], of which a sequence of T uses a [T, T] square a head;
+                           * what is above the diagonal and outside a block of queries is not set */
     float *context;       /* [P, d] what attention mixed */
     float *middle;        /* [P, d] between the two halves */
     float *normed2;       /* [P, d] */
@@ -77,8 +78,8 @@ typedef struct ferry_user_saved {
 } ferry_user_saved;
 
 /* Where things lie in a saved block; NULL: only the size. */
-ferry_user_saved ferry_user_transformer_lay_out(const ferry_user_transformer *net,
-                                                const size_t *starts, size_t S, void *block);
+ferry_user_saved ferry_user_transformer_lay_out(const ferry_user_transformer *net, size_t P,
+                                                size_t longest, void *block);
 
 size_t ferry_longest_sequence(const size_t *starts, size_t S);
 

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
+#include "math/linear.h"
 #include "recsys/user_block.h"
-#include "train/user_linear.h"
 
 typedef struct scratch_arrays { /* rows are time-major */
     float *d_input;             /* [P, G * H] */
@@ -12,9 +12,8 @@ typedef struct scratch_arrays { /* rows are time-major */
     float *dx;                  /* [P, K] of its input */
     float *h_before;            /* [P, H] the states the rows began with */
     float *carry;               /* [S, H] dh from the step after */
-    float *product;             /* [S, H] */
     float *dc;                  /* [S, H] */
-    float *zeros;               /* [S, H] */
+    float *zeros;               /* [part, H] */
     size_t bytes;
     bool overflow;
 } scratch_arrays;
@@ -32,9 +31,8 @@ static scratch_arrays lay_out(const ferry_recurrent *net, size_t P, size_t S, vo
     scratch.dx = ferry_cut_floats(&cutter, P, K);
     scratch.h_before = ferry_cut_floats(&cutter, P, H);
     scratch.carry = ferry_cut_floats(&cutter, S, H);
-    scratch.product = ferry_cut_floats(&cutter, S, H);
     scratch.dc = ferry_cut_floats(&cutter, S, H);
-    scratch.zeros = ferry_cut_floats(&cutter, S, H);
+    scratch.zeros = ferry_cut_floats(&cutter, FERRY_RECURRENT_PART, H);
     scratch.bytes = cutter.used;
     scratch.overflow = cutter.overflow;
     return scratch;
@@ -52,20 +50,34 @@ static void add(float *restrict to, const float *restrict from, size_t count)
     for (size_t i = 0; i < count; i++) to[i] = to[i] + from[i];
 }
 
-/* Through all steps of one layer, last first: scratch->dh to d_input and d_recurrent. */
-static void back_in_time(const ferry_kernels *kernels, const ferry_recurrent *net, size_t l,
-                         const ferry_time_order *order, const ferry_recurrent_saved_layer *layer,
-                         const scratch_arrays *scratch, size_t S)
+typedef struct layer_run {
+    const ferry_kernels *kernels;
+    const ferry_recurrent *net;
+    size_t l;
+    const ferry_time_order *order;
+    const ferry_recurrent_saved_layer *layer;
+    const scratch_arrays *scratch;
+} layer_run;
+
+/* Some sequences, by their places in the order, back in time: dh to d_input and d_recurrent. */
+static void run_part(void *context, size_t index, size_t worker)
 {
-    size_t H = net->hidden, N = (size_t)net->kind * H;
-    /* A sequence's last step has nothing after it: as steps are added, so are their zeros. */
-    memset(scratch->carry, 0, S * H * sizeof *scratch->carry);
-    memset(scratch->dc, 0, S * H * sizeof *scratch->dc);
-    for (size_t t = order->steps; t-- > 0;) {
-        size_t at = order->first[t], rows = order->first[t + 1] - at;
-        size_t before = t > 0 ? order->first[t - 1] : 0;
+    const layer_run *run = context;
+    const ferry_recurrent_saved_layer *layer = run->layer;
+    const scratch_arrays *scratch = run->scratch;
+    const uint32_t *first = run->order->first;
+    bool lstm = run->net->kind == FERRY_LSTM;
+    size_t H = run->net->hidden, N = (size_t)run->net->kind * H;
+    size_t begin = index * FERRY_RECURRENT_PART, end = begin + FERRY_RECURRENT_PART;
+    float *carry = scratch->carry + begin * H, *dc = scratch->dc + begin * H;
+    (void)worker;
+    for (size_t t = run->order->steps; t-- > 0;) {
+        size_t alive = first[t + 1] - first[t];
+        if (alive <= begin) continue;
+        size_t at = first[t] + begin, before = t > 0 ? first[t - 1] + begin : 0;
+        size_t rows = (alive < end ? alive : end) - begin;
         float *dh = scratch->dh + at * H;
-        add(dh, scratch->carry, rows * H);
+        add(dh, carry, rows * H);
         ferry_cell_gradients cell = {
             .rows = rows,
             .H = H,
@@ -76,22 +88,34 @@ static void back_in_time(const ferry_kernels *kernels, const ferry_recurrent *ne
             .dh = dh,
             .d_input = scratch->d_input + at * N,
             .d_recurrent = scratch->d_recurrent + at * N,
-            .dc = scratch->dc,
-            .dh_before = scratch->carry,
+            .dc = dc,
+            .dh_before = carry,
         };
-        if (net->kind == FERRY_LSTM)
+        if (lstm)
             ferry_lstm_cell_backward(&cell);
         else
             ferry_gru_cell_backward(&cell);
         if (t == 0) break;
-        float *product = net->kind == FERRY_LSTM ? scratch->carry : scratch->product;
-        ferry_linear_backward_input(kernels, cell.d_recurrent, net->layer[l].weight_hh, rows, H, N,
-                                    product);
-        if (net->kind == FERRY_GRU) add(scratch->carry, product, rows * H);
+        /* a GRU's carry has the direct part already */
+        run->kernels->matmul_strided(cell.d_recurrent, N, 1, run->net->layer[run->l].weight_hh, H,
+                                     carry, H, rows, N, H, !lstm);
     }
 }
 
-static void weight_gradients(const ferry_kernels *kernels, const ferry_recurrent *net, size_t l,
+static void back_in_time(const ferry_kernels *kernels, ferry_pool *pool, const ferry_recurrent *net,
+                         size_t l, const ferry_time_order *order,
+                         const ferry_recurrent_saved_layer *layer, const scratch_arrays *scratch,
+                         size_t S)
+{
+    /* A sequence's last step has nothing after it: as steps are added, so are their zeros. */
+    memset(scratch->carry, 0, S * net->hidden * sizeof *scratch->carry);
+    memset(scratch->dc, 0, S * net->hidden * sizeof *scratch->dc);
+    layer_run run = {kernels, net, l, order, layer, scratch};
+    ferry_pool_run(pool, (S + FERRY_RECURRENT_PART - 1) / FERRY_RECURRENT_PART, run_part, &run);
+}
+
+static void weight_gradients(const ferry_kernels *kernels, ferry_pool *pool,
+                             const ferry_recurrent *net, size_t l,
                              const ferry_recurrent_layer *gradient, const ferry_time_order *order,
                              const ferry_recurrent_saved_layer *layer,
                              const scratch_arrays *scratch)
@@ -104,33 +128,35 @@ static void weight_gradients(const ferry_kernels *kernels, const ferry_recurrent
         memcpy(scratch->h_before + at * H, layer->h + order->first[t - 1] * H,
                rows * H * sizeof *scratch->h_before);
     }
-    ferry_linear_backward_weight(kernels, scratch->d_input, layer->x, P, K, N, gradient->weight_ih,
-                                 gradient->bias_ih);
-    ferry_linear_backward_weight(kernels, scratch->d_recurrent, scratch->h_before, P, H, N,
-                                 gradient->weight_hh, gradient->bias_hh);
+    ferry_linear_weight_gradient(kernels, pool, scratch->d_input, layer->x, gradient->weight_ih,
+                                 gradient->bias_ih, P, K, N);
+    ferry_linear_weight_gradient(kernels, pool, scratch->d_recurrent, scratch->h_before,
+                                 gradient->weight_hh, gradient->bias_hh, P, H, N);
 }
 
-void ferry_recurrent_backward(const ferry_kernels *kernels, const ferry_recurrent *net,
-                              const ferry_recurrent *gradients, const size_t *starts, size_t S,
-                              const float *masks, const float *dy, float *dx, void *saved_block,
-                              void *scratch_block)
+void ferry_recurrent_backward(const ferry_kernels *kernels, ferry_pool *pool,
+                              const ferry_recurrent *net, const ferry_recurrent *gradients,
+                              const size_t *starts, size_t S, const float *masks, const float *dy,
+                              float *dx, const void *saved_block, void *scratch_block)
 {
     size_t P = starts[S], H = net->hidden, N = (size_t)net->kind * H;
     if (P == 0) return;
-    ferry_recurrent_saved saved = ferry_recurrent_lay_out(net, P, saved_block);
+    ferry_recurrent_saved saved =
+        ferry_recurrent_lay_out(net, P, (void *)saved_block /* to read */);
     scratch_arrays scratch = lay_out(net, P, S, scratch_block);
     ferry_time_order *order = &saved.order;
     while (order->first[order->steps] < P) order->steps++;
-    memset(scratch.zeros, 0, S * H * sizeof *scratch.zeros);
+    memset(scratch.zeros, 0, FERRY_RECURRENT_PART * H * sizeof *scratch.zeros);
     for (size_t r = 0; r < P; r++)
         memcpy(scratch.dh + r * H, dy + order->row[r] * H, H * sizeof *dy);
     for (size_t l = net->layers; l-- > 0;) {
-        back_in_time(kernels, net, l, order, &saved.layer[l], &scratch, S);
-        weight_gradients(kernels, net, l, &gradients->layer[l], order, &saved.layer[l], &scratch);
+        back_in_time(kernels, pool, net, l, order, &saved.layer[l], &scratch, S);
+        weight_gradients(kernels, pool, net, l, &gradients->layer[l], order, &saved.layer[l],
+                         &scratch);
         size_t K = ferry_recurrent_inputs(net, l);
         if (l == 0 && dx == NULL) break;
-        ferry_linear_backward_input(kernels, scratch.d_input, net->layer[l].weight_ih, P, K, N,
-                                    scratch.dx);
+        ferry_linear_input_gradient(kernels, pool, scratch.d_input, net->layer[l].weight_ih,
+                                    scratch.dx, P, K, N, false);
         for (size_t r = 0; r < P; r++) {
             const float *from = scratch.dx + r * K;
             if (l == 0) {

@@ -11,10 +11,10 @@ bool ferry_recurrent_backward_size(const ferry_recurrent *net, size_t P, size_t 
  * gradients added to those in `gradients`. saved is what the forward pass of the same starts and
  * masks left; scratch has the size told above and an alignment of 64.
  */
-void ferry_recurrent_backward(const ferry_kernels *kernels, const ferry_recurrent *net,
-                              const ferry_recurrent *gradients, const size_t *starts, size_t S,
-                              const float *masks, const float *dy, float *dx, void *saved,
-                              void *scratch);
+void ferry_recurrent_backward(const ferry_kernels *kernels, ferry_pool *pool,
+                              const ferry_recurrent *net, const ferry_recurrent *gradients,
+                              const size_t *starts, size_t S, const float *masks, const float *dy,
+                              float *dx, const void *saved, void *scratch);
 
 /* Rows of one step, for the cells in user_lstm_backward.c and user_gru_backward.c. */
 typedef struct ferry_cell_gradients {

@@ -3,9 +3,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "math/linear.h"
 #include "math/ops.h"
 #include "recsys/user_block.h"
-#include "train/user_linear.h"
 
 typedef struct scratch_arrays {
     float *d_stream;  /* [P, d] of the residual stream */
@@ -14,39 +14,41 @@ typedef struct scratch_arrays {
     float *d_context; /* [P, d] */
     float *d_qkv;     /* [P, 3 d] */
     float *d_inner;   /* [P, F] */
-    float *d_scores;  /* [longest, longest] of one sequence and head */
-    float *values;    /* [ceil(longest / 16), D, 16] panels of one head */
-    float *d_bias;    /* [H, longest] by distance, farthest first */
-    size_t longest;
+    float *d_bias; /* [P, H], of which a sequence of T uses [H, T]: by distance, farthest first */
+    float *worker; /* [threads, worker_size] */
+    size_t
+        worker_size; /* a worker's panels of values, then the scores' gradient [longest, longest] */
+    size_t values;   /* floats of [ceil(longest / 16), D, 16] panels of one head */
     size_t bytes;
     bool overflow;
 } scratch_arrays;
 
-static scratch_arrays lay_out(const ferry_user_transformer *net, const size_t *starts, size_t S,
-                              void *block)
+static scratch_arrays lay_out(const ferry_user_transformer *net, size_t P, size_t longest,
+                              size_t threads, void *block)
 {
-    scratch_arrays scratch = {.longest = ferry_longest_sequence(starts, S)};
+    scratch_arrays scratch = {0};
     ferry_cutter cutter = {.base = block};
-    size_t P = starts[S], d = net->dim, values = 0;
-    cutter.overflow = !ferry_panels_size(d / net->heads, scratch.longest, &values);
+    size_t d = net->dim, scores = 0;
+    cutter.overflow = !ferry_panels_size(d / net->heads, longest, &scratch.values) ||
+                      !ferry_size_multiply(longest, longest, &scores) ||
+                      !ferry_size_add(scratch.values, scores, &scratch.worker_size);
     scratch.d_stream = ferry_cut_floats(&cutter, P, d);
     scratch.d_update = ferry_cut_floats(&cutter, P, d);
     scratch.d_normed = ferry_cut_floats(&cutter, P, d);
     scratch.d_context = ferry_cut_floats(&cutter, P, d);
     scratch.d_qkv = ferry_cut_floats(&cutter, P, 3 * d);
     scratch.d_inner = ferry_cut_floats(&cutter, P, net->inner);
-    scratch.d_scores = ferry_cut_floats(&cutter, scratch.longest, scratch.longest);
-    scratch.values = ferry_cut_floats(&cutter, values, 1);
-    scratch.d_bias = ferry_cut_floats(&cutter, net->heads, scratch.longest);
+    scratch.d_bias = ferry_cut_floats(&cutter, P, net->heads);
+    scratch.worker = ferry_cut_floats(&cutter, threads, scratch.worker_size);
     scratch.bytes = cutter.used;
     scratch.overflow = cutter.overflow;
     return scratch;
 }
 
-bool ferry_user_transformer_backward_size(const ferry_user_transformer *net, const size_t *starts,
-                                          size_t S, size_t *bytes)
+bool ferry_user_transformer_backward_size(const ferry_user_transformer *net, size_t P,
+                                          size_t longest, size_t threads, size_t *bytes)
 {
-    scratch_arrays scratch = lay_out(net, starts, S, NULL);
+    scratch_arrays scratch = lay_out(net, P, longest, threads, NULL);
     *bytes = scratch.bytes;
     return !scratch.overflow;
 }
@@ -57,8 +59,7 @@ typedef struct head {
     const float *query, *key, *value, *d_context;
     const float *p; /* [T, T] */
     float *d_query, *d_key, *d_value;
-    float *d_bias; /* [longest] */
-    size_t longest;
+    float *d_bias; /* [T] by distance, farthest first */
 } head;
 
 /* ds [T, T], of the scaled scores, and the bias's gradient: block by block of queries, as they came
@@ -75,7 +76,7 @@ static void scores_backward(const ferry_kernels *kernels, const head *a, float *
                         i + rows);
         kernels->softmax_backward(a->p + i * T, block, T, i + 1, rows);
         for (size_t r = 0; r < rows; r++) {
-            float *row = block + r * T, *d_bias = a->d_bias + a->longest - 1 - (i + r);
+            float *row = block + r * T, *d_bias = a->d_bias + T - 1 - (i + r);
             for (size_t j = 0; j <= i + r; j++) {
                 d_bias[j] = d_bias[j] + row[j];
                 row[j] = row[j] * scale;
@@ -102,40 +103,60 @@ static void attend_backward(const ferry_kernels *kernels, const head *a, float *
     }
 }
 
-/* d_context to d_qkv, all sequences and heads. */
-static void attention_backward(const ferry_kernels *kernels, const ferry_user_transformer *net,
-                               float *d_relative, const size_t *starts, size_t S,
-                               const ferry_user_saved_block *b, const scratch_arrays *scratch)
+/* One pass of one block. */
+typedef struct block_pass {
+    const ferry_kernels *kernels;
+    ferry_pool *pool;
+    const ferry_user_transformer *net;
+    const ferry_user_block *p, *g; /* parameters, gradients */
+    const size_t *starts;          /* [S + 1] */
+    size_t S, P, longest;
+    const ferry_user_saved_block *b;
+    const scratch_arrays *scratch;
+} block_pass;
+
+/* One sequence: d_context to d_qkv and d_bias. */
+static void sequence_backward(void *context, size_t s, size_t worker)
 {
-    size_t d = net->dim, D = d / net->heads, longest = scratch->longest;
-    memset(scratch->d_bias, 0, net->heads * longest * sizeof *scratch->d_bias);
-    const float *p = b->probabilities;
-    for (size_t s = 0; s < S; s++) {
-        size_t T = starts[s + 1] - starts[s];
-        for (size_t h = 0; h < net->heads; h++, p += T * T) {
-            const float *query = b->qkv + starts[s] * 3 * d + h * D;
-            float *d_query = scratch->d_qkv + starts[s] * 3 * d + h * D;
-            head a = {.T = T,
-                      .D = D,
-                      .d = d,
-                      .query = query,
-                      .key = query + d,
-                      .value = query + 2 * d,
-                      .d_context = scratch->d_context + starts[s] * d + h * D,
-                      .p = p,
-                      .d_query = d_query,
-                      .d_key = d_query + d,
-                      .d_value = d_query + 2 * d,
-                      .d_bias = scratch->d_bias + h * longest,
-                      .longest = longest};
-            attend_backward(kernels, &a, scratch->values, scratch->d_scores);
-        }
+    const block_pass *pass = context;
+    const scratch_arrays *scratch = pass->scratch;
+    size_t d = pass->net->dim, heads = pass->net->heads, D = d / heads, start = pass->starts[s];
+    size_t T = pass->starts[s + 1] - start;
+    float *values = scratch->worker + worker * scratch->worker_size;
+    float *d_bias = scratch->d_bias + start * heads;
+    memset(d_bias, 0, T * heads * sizeof *d_bias);
+    for (size_t h = 0; h < heads; h++) {
+        const float *query = pass->b->qkv + start * 3 * d + h * D;
+        float *d_query = scratch->d_qkv + start * 3 * d + h * D;
+        head a = {.T = T,
+                  .D = D,
+                  .d = d,
+                  .query = query,
+                  .key = query + d,
+                  .value = query + 2 * d,
+                  .d_context = scratch->d_context + start * d + h * D,
+                  .p = pass->b->probabilities + start * heads * pass->longest + h * T * T,
+                  .d_query = d_query,
+                  .d_key = d_query + d,
+                  .d_value = d_query + 2 * d,
+                  .d_bias = d_bias + h * T};
+        attend_backward(pass->kernels, &a, values, values + scratch->values);
     }
-    for (size_t h = 0; h < net->heads; h++) {
-        float *own = d_relative + h * net->distances;
-        for (size_t distance = 0; distance < longest; distance++) {
-            size_t k = distance < net->distances ? distance : net->distances - 1;
-            own[k] = own[k] + scratch->d_bias[h * longest + longest - 1 - distance];
+}
+
+/* The sequences' gradients by distance, in order. */
+static void add_bias(const block_pass *pass)
+{
+    size_t heads = pass->net->heads, distances = pass->net->distances;
+    for (size_t s = 0; s < pass->S; s++) {
+        size_t start = pass->starts[s], T = pass->starts[s + 1] - start;
+        for (size_t h = 0; h < heads; h++) {
+            const float *own = pass->scratch->d_bias + start * heads + h * T;
+            float *to = pass->g->relative + h * distances;
+            for (size_t distance = 0; distance < T; distance++) {
+                size_t k = distance < distances ? distance : distances - 1;
+                to[k] = to[k] + own[T - 1 - distance];
+            }
         }
     }
 }
@@ -154,67 +175,80 @@ static void add(float *restrict to, const float *restrict from, size_t count)
 }
 
 /* d_stream behind the feed-forward half to d_stream before it. */
-static void second_half(const ferry_kernels *kernels, const ferry_user_transformer *net,
-                        const ferry_user_block *p, const ferry_user_block *g, size_t P,
-                        const float *mask, const ferry_user_saved_block *b,
-                        const scratch_arrays *scratch)
+static void second_half(const block_pass *pass, const float *mask)
 {
-    size_t d = net->dim, F = net->inner;
+    const ferry_kernels *kernels = pass->kernels;
+    const ferry_user_block *p = pass->p, *g = pass->g;
+    const ferry_user_saved_block *b = pass->b;
+    const scratch_arrays *scratch = pass->scratch;
+    size_t P = pass->P, d = pass->net->dim, F = pass->net->inner;
     apply_mask(scratch->d_stream, mask, scratch->d_update, P * d);
-    ferry_linear_backward_weight(kernels, scratch->d_update, b->inner, P, F, d, g->down_weight,
-                                 g->down_bias);
-    ferry_linear_backward_input(kernels, scratch->d_update, p->down_weight, P, F, d,
-                                scratch->d_inner);
+    ferry_linear_weight_gradient(kernels, pass->pool, scratch->d_update, b->inner, g->down_weight,
+                                 g->down_bias, P, F, d);
+    ferry_linear_input_gradient(kernels, pass->pool, scratch->d_update, p->down_weight,
+                                scratch->d_inner, P, F, d, false);
     kernels->gelu_backward(b->before, scratch->d_inner, P * F);
-    ferry_linear_backward_weight(kernels, scratch->d_inner, b->normed2, P, d, F, g->up_weight,
-                                 g->up_bias);
-    ferry_linear_backward_input(kernels, scratch->d_inner, p->up_weight, P, d, F,
-                                scratch->d_normed);
+    ferry_linear_weight_gradient(kernels, pass->pool, scratch->d_inner, b->normed2, g->up_weight,
+                                 g->up_bias, P, d, F);
+    ferry_linear_input_gradient(kernels, pass->pool, scratch->d_inner, p->up_weight,
+                                scratch->d_normed, P, d, F, false);
     kernels->layer_norm_backward(b->middle, p->norm2_weight, FERRY_USER_NORM_EPS, scratch->d_normed,
                                  scratch->d_update, g->norm2_weight, g->norm2_bias, P, d);
     add(scratch->d_stream, scratch->d_update, P * d);
 }
 
 /* The same of the attention half. */
-static void first_half(const ferry_kernels *kernels, const ferry_user_transformer *net,
-                       const ferry_user_block *p, const ferry_user_block *g, const size_t *starts,
-                       size_t S, const float *mask, const ferry_user_saved_block *b,
-                       const scratch_arrays *scratch)
+static void first_half(const block_pass *pass, const float *mask)
 {
-    size_t P = starts[S], d = net->dim;
+    const ferry_kernels *kernels = pass->kernels;
+    const ferry_user_block *p = pass->p, *g = pass->g;
+    const ferry_user_saved_block *b = pass->b;
+    const scratch_arrays *scratch = pass->scratch;
+    size_t P = pass->P, d = pass->net->dim;
     apply_mask(scratch->d_stream, mask, scratch->d_update, P * d);
-    ferry_linear_backward_weight(kernels, scratch->d_update, b->context, P, d, d, g->out_weight,
-                                 g->out_bias);
-    ferry_linear_backward_input(kernels, scratch->d_update, p->out_weight, P, d, d,
-                                scratch->d_context);
-    attention_backward(kernels, net, g->relative, starts, S, b, scratch);
-    ferry_linear_backward_weight(kernels, scratch->d_qkv, b->normed1, P, d, 3 * d, g->qkv_weight,
-                                 g->qkv_bias);
-    ferry_linear_backward_input(kernels, scratch->d_qkv, p->qkv_weight, P, d, 3 * d,
-                                scratch->d_normed);
+    ferry_linear_weight_gradient(kernels, pass->pool, scratch->d_update, b->context, g->out_weight,
+                                 g->out_bias, P, d, d);
+    ferry_linear_input_gradient(kernels, pass->pool, scratch->d_update, p->out_weight,
+                                scratch->d_context, P, d, d, false);
+    ferry_pool_run(pass->pool, pass->S, sequence_backward, (void *)pass);
+    add_bias(pass);
+    ferry_linear_weight_gradient(kernels, pass->pool, scratch->d_qkv, b->normed1, g->qkv_weight,
+                                 g->qkv_bias, P, d, 3 * d);
+    ferry_linear_input_gradient(kernels, pass->pool, scratch->d_qkv, p->qkv_weight,
+                                scratch->d_normed, P, d, 3 * d, false);
     kernels->layer_norm_backward(b->x, p->norm1_weight, FERRY_USER_NORM_EPS, scratch->d_normed,
                                  scratch->d_update, g->norm1_weight, g->norm1_bias, P, d);
     add(scratch->d_stream, scratch->d_update, P * d);
 }
 
-void ferry_user_transformer_backward(const ferry_kernels *kernels,
+void ferry_user_transformer_backward(const ferry_kernels *kernels, ferry_pool *pool,
                                      const ferry_user_transformer *net,
                                      const ferry_user_transformer *gradients, const size_t *starts,
                                      size_t S, const float *masks, const float *dy, float *dx,
-                                     void *saved_block, void *scratch_block)
+                                     const void *saved_block, void *scratch_block)
 {
-    size_t P = starts[S], d = net->dim;
+    size_t P = starts[S], d = net->dim, longest = ferry_longest_sequence(starts, S);
     if (P == 0) return;
-    ferry_user_saved saved = ferry_user_transformer_lay_out(net, starts, S, saved_block);
-    scratch_arrays scratch = lay_out(net, starts, S, scratch_block);
+    ferry_user_saved saved =
+        ferry_user_transformer_lay_out(net, P, longest, (void *)saved_block /* to read */);
+    scratch_arrays scratch = lay_out(net, P, longest, ferry_pool_threads(pool), scratch_block);
     memcpy(scratch.d_stream, dy, P * d * sizeof *dy);
     for (size_t l = net->layers; l-- > 0;) {
         const float *mask1 = masks != NULL ? masks + 2 * l * P * d : NULL;
         const float *mask2 = masks != NULL ? mask1 + P * d : NULL;
-        second_half(kernels, net, &net->block[l], &gradients->block[l], P, mask2, &saved.block[l],
-                    &scratch);
-        first_half(kernels, net, &net->block[l], &gradients->block[l], starts, S, mask1,
-                   &saved.block[l], &scratch);
+        block_pass pass = {.kernels = kernels,
+                           .pool = pool,
+                           .net = net,
+                           .p = &net->block[l],
+                           .g = &gradients->block[l],
+                           .starts = starts,
+                           .S = S,
+                           .P = P,
+                           .longest = longest,
+                           .b = &saved.block[l],
+                           .scratch = &scratch};
+        second_half(&pass, mask2);
+        first_half(&pass, mask1);
     }
     memcpy(dx, scratch.d_stream, P * d * sizeof *dx);
 }

@@ -6,8 +6,9 @@
 
 #include <math.h>
 
-#include "recsys/user_recurrent.h"
-#include "recsys/user_transformer.h"
+#include "recsys/net.h"
+#include "recsys/user_encoders.h"
+#include "train/sequence_gradient.h"
 #include "train/user_recurrent_backward.h"
 #include "train/user_transformer_backward.h"
 
@@ -293,37 +294,50 @@ static void same_as_torch(void **state)
 
 /* ---- finite differences ---- */
 
-static double loss(const encoder *e, float *y)
+typedef double loss_function(void *context);
+
+static double loss(void *context)
 {
+    encoder *e = context;
     double sum = 0;
-    forward(e, variants[variant_count - 1], false, y);
-    for (size_t i = 0; i < e->P * e->H; i++) sum += (double)y[i] * (double)e->dy[i];
+    forward(e, variants[variant_count - 1], false, e->y);
+    for (size_t i = 0; i < e->P * e->H; i++) sum += (double)e->y[i] * (double)e->dy[i];
     return sum;
 }
 
-/* Along a fixed direction of ±1: (loss(v + h) - loss(v - h)) / 2 h against gradient . direction,
- * numbers of 1 to 40. The loss, some 50, is rounded to a few 1e-6, which 2 h makes 1e-3. */
-static void check_direction(const encoder *e, const char *name, float *value, const float *gradient,
-                            size_t count)
+static double sign_of(size_t i)
 {
-    const float h = 1.0f / 256;
-    float *before = new_floats(count), *y = new_floats(e->P * e->H);
-    memcpy(before, value, count * sizeof *value);
-    double slope = 0, sides[2];
+    return (i * 2654435761u >> 7 & 1) == 0 ? 1 : -1;
+}
+
+/* (loss(v + h) - loss(v - h)) / 2 h along a fixed direction of ±1 */
+static double difference(float *value, const float *before, size_t count, double h,
+                         loss_function *function, void *context)
+{
+    double sides[2];
     for (int side = 0; side < 2; side++) {
         for (size_t i = 0; i < count; i++)
-            value[i] = before[i] + ((i * 2654435761u >> 7 & 1) == (unsigned)side ? h : -h);
-        sides[side] = loss(e, y);
+            value[i] = before[i] + (float)(side == 0 ? h * sign_of(i) : -h * sign_of(i));
+        sides[side] = function(context);
     }
-    for (size_t i = 0; i < count; i++) {
-        double g = (double)gradient[i];
-        slope += (i * 2654435761u >> 7 & 1) == 0 ? g : -g;
-    }
+    return (sides[0] - sides[1]) / (2 * h);
+}
+
+/* Against gradient . direction, numbers of 1 to 40. Two differences, so that their own error is of
+ * h^4; the loss, some 50, is rounded to a few 1e-6, which 2 h makes 1e-3. */
+static void check_slope(const char *of, const char *name, float *value, const float *gradient,
+                        size_t count, loss_function *function, void *context)
+{
+    const double h = 1.0 / 128;
+    float *before = new_floats(count);
+    memcpy(before, value, count * sizeof *value);
+    double near = difference(value, before, count, h, function, context);
+    double far = difference(value, before, count, 2 * h, function, context);
+    double found = (4 * near - far) / 3, slope = 0;
     memcpy(value, before, count * sizeof *value);
-    double found = (sides[0] - sides[1]) / (2 * (double)h);
+    for (size_t i = 0; i < count; i++) slope += (double)gradient[i] * sign_of(i);
     if (!(fabs(found - slope) <= 3e-3))
-        fail_msg("%s: %s slopes %g by its gradient, %g by differences", e->name, name, slope,
-                 found);
+        fail_msg("%s: %s slopes %g by its gradient, %g by differences", of, name, slope, found);
 }
 
 static void gradients_are_slopes(void **state)
@@ -335,10 +349,10 @@ static void gradients_are_slopes(void **state)
         read_encoder(&e, cases[i]);
         forward(&e, variants[variant_count - 1], true, e.y);
         backward(&e, variants[variant_count - 1]);
-        check_direction(&e, "x", e.x, e.dx, e.P * e.K);
+        check_slope(e.name, "x", e.x, e.dx, e.P * e.K, loss, &e);
         for (size_t p = 0; p < e.parameter_count; p++)
-            check_direction(&e, e.parameter[p].name, e.parameter[p].value, e.parameter[p].gradient,
-                            e.parameter[p].count);
+            check_slope(e.name, e.parameter[p].name, e.parameter[p].value, e.parameter[p].gradient,
+                        e.parameter[p].count, loss, &e);
     }
 }
 
@@ -473,6 +487,184 @@ static void gradients_accumulate(void **state)
     }
 }
 
+/* ---- as the net's sequence encoders ---- */
+
+enum { NET_DIM = 8, NET_ROWS = 24 };
+
+typedef struct net_run {
+    ferry_net *net;
+    ferry_sequence_run run;
+    const ferry_sequence_encoder *encoder;
+    float *x, *y, *dy, *dx, *saved, *gradients, *scratch;
+    size_t tensors, size; /* the encoder's tensors, and the floats they take */
+} net_run;
+
+static const size_t net_starts[] = {0, 7, 8, 8, 17, NET_ROWS};
+enum { NET_SEQUENCES = sizeof net_starts / sizeof *net_starts - 1 };
+
+/* A net whose weights are drawn, packed rows, and memory full of NaNs for its encoder. */
+static void open_net(net_run *r, ferry_sequence_kind kind, size_t layers, float dropout,
+                     ferry_pool *pool)
+{
+    ferry_error error;
+    ferry_net_config config = ferry_net_config_default();
+    config.sequence = (ferry_sequence_shape){kind, NET_DIM, layers, 2, 12, 9};
+    const char *domain = "one";
+    size_t items = 3, saved, scratch;
+    *r = (net_run){.dx = new_floats(NET_ROWS * NET_DIM), .y = new_floats(NET_ROWS * NET_DIM)};
+    if (ferry_net_create(NULL, &config, &domain, &items, 1, 7, &r->net, &error) != FERRY_OK)
+        fail_msg("%s", error.message);
+    for (size_t i = 0; i < r->net->tensor_count; i++) {
+        const ferry_net_tensor *tensor = &r->net->tensor[i];
+        if (strncmp(tensor->name, "lstm.", 5) != 0 && strncmp(tensor->name, "gru.", 4) != 0 &&
+            strncmp(tensor->name, "transformer.", 12) != 0)
+            continue;
+        r->tensors++;
+        r->size = tensor->offset + ferry_tensor_room(tensor->count) - r->net->sequence;
+        for (size_t k = 0; k < tensor->count; k++) /* relative begins at 0: give it values */
+            r->net->parameters[tensor->offset + k] += 0.1f * (float)((k * 7 + i) % 11) - 0.5f;
+    }
+    r->encoder = ferry_sequence_encoder_of(kind);
+    const ferry_sequence_shape *shape = &r->net->config.sequence;
+    size_t threads = ferry_pool_threads(pool);
+    assert_true(r->encoder->saved(shape, NET_ROWS, NET_SEQUENCES, threads, &saved));
+    assert_true(ferry_sequence_gradient_of(kind)->scratch(shape, NET_ROWS, NET_SEQUENCES, threads,
+                                                          &scratch));
+    r->saved = block_of(saved * sizeof *r->saved);
+    r->scratch = block_of(scratch * sizeof *r->scratch);
+    r->gradients = new_floats(r->size);
+    r->x = new_floats(NET_ROWS * NET_DIM);
+    r->dy = new_floats(NET_ROWS * NET_DIM);
+    for (size_t i = 0; i < NET_ROWS * NET_DIM; i++) {
+        r->x[i] = (float)(i * 37 % 101) / 50 - 1;
+        r->dy[i] = (float)(i * 53 % 89) / 44 - 1;
+    }
+    r->run = (ferry_sequence_run){.kernels = variants[variant_count - 1],
+                                  .pool = pool,
+                                  .shape = shape,
+                                  .parameters = r->net->parameters + r->net->sequence,
+                                  .starts = net_starts,
+                                  .sequences = NET_SEQUENCES,
+                                  .dropout = dropout,
+                                  .dropout_key = 99};
+}
+
+static double net_loss(void *context)
+{
+    net_run *r = context;
+    double sum = 0;
+    r->encoder->forward(&r->run, r->x, r->y, r->saved);
+    for (size_t i = 0; i < NET_ROWS * NET_DIM; i++) sum += (double)r->y[i] * (double)r->dy[i];
+    return sum;
+}
+
+static const ferry_sequence_kind kinds[] = {FERRY_SEQUENCE_LSTM, FERRY_SEQUENCE_GRU,
+                                            FERRY_SEQUENCE_TRANSFORMER};
+
+/* With dropout: the masks are drawn alike in every pass of one key, and backward takes the same. */
+static void the_nets_encoders_have_their_gradients(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        for (size_t layers = 1; layers <= 2; layers++) {
+            net_run r;
+            open_net(&r, kinds[i], layers, layers == 1 ? 0.0f : 0.25f, NULL);
+            assert_int_equal(r.tensors, layers * (kinds[i] == FERRY_SEQUENCE_TRANSFORMER ? 13 : 4) +
+                                            (kinds[i] == FERRY_SEQUENCE_TRANSFORMER ? 0 : 2));
+            net_loss(&r);
+            ferry_sequence_gradient_of(kinds[i])->backward(&r.run, r.x, r.saved, r.dy, r.dx,
+                                                           r.gradients, r.scratch);
+            check_slope("net", "x", r.x, r.dx, NET_ROWS * NET_DIM, net_loss, &r);
+            for (size_t t = 0; t < r.net->tensor_count; t++) {
+                const ferry_net_tensor *tensor = &r.net->tensor[t];
+                if (tensor->offset < r.net->sequence || tensor->offset >= r.net->sequence + r.size)
+                    continue;
+                check_slope("net", tensor->name, r.net->parameters + tensor->offset,
+                            r.gradients + tensor->offset - r.net->sequence, tensor->count, net_loss,
+                            &r);
+            }
+            ferry_net_close(r.net);
+        }
+    }
+}
+
+static void threads_and_memory_change_no_bit(void **state)
+{
+    ferry_error error;
+    ferry_pool *pool;
+    (void)state;
+    assert_int_equal(ferry_pool_create(NULL, 3, &pool, &error), FERRY_OK);
+    for (size_t i = 0; i < 3; i++) {
+        net_run one, many;
+        open_net(&one, kinds[i], 2, 0.5f, NULL);
+        open_net(&many, kinds[i], 2, 0.5f, pool);
+        net_loss(&one), net_loss(&many);
+        const ferry_sequence_gradient *gradient = ferry_sequence_gradient_of(kinds[i]);
+        gradient->backward(&one.run, one.x, one.saved, one.dy, one.dx, one.gradients, one.scratch);
+        gradient->backward(&many.run, many.x, many.saved, many.dy, many.dx, many.gradients,
+                           many.scratch);
+        assert_memory_equal(one.y, many.y, NET_ROWS * NET_DIM * sizeof(float));
+        assert_memory_equal(one.dx, many.dx, NET_ROWS * NET_DIM * sizeof(float));
+        assert_memory_equal(one.gradients, many.gradients, one.size * sizeof(float));
+        float first = one.y[NET_DIM];
+        one.run.dropout_key++; /* other masks */
+        net_loss(&one);
+        assert_true(one.y[NET_DIM] != first);
+        ferry_net_close(one.net), ferry_net_close(many.net);
+    }
+    ferry_pool_close(pool);
+}
+
+static void the_nets_steps_have_the_bits_of_the_whole(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        net_run r;
+        size_t ready, memory, scratch;
+        open_net(&r, kinds[i], 2, 0.0f, NULL);
+        net_loss(&r);
+        assert_true(ferry_user_step_sizes(r.run.shape, &ready, &memory, &scratch));
+        float *panels = new_floats(ready), *h = new_floats(memory), *work = new_floats(scratch);
+        ferry_user_step_ready(r.run.shape, r.run.parameters, panels);
+        for (size_t s = 0; s < NET_SEQUENCES; s++) {
+            memset(h, 0, memory * sizeof *h);
+            for (size_t t = net_starts[s]; t < net_starts[s + 1]; t++) {
+                float y[NET_DIM];
+                ferry_user_step(variants[0], r.run.shape, r.run.parameters, panels, h,
+                                r.x + t * NET_DIM, y, work);
+                assert_memory_equal(y, r.y + t * NET_DIM, sizeof y);
+            }
+        }
+        ferry_net_close(r.net);
+    }
+}
+
+static void shapes_that_cannot_be_are_named(void **state)
+{
+    static const struct {
+        ferry_sequence_shape shape;
+        const char *message;
+    } wrong[] = {
+        {{FERRY_SEQUENCE_GRU, 8, 5, 0, 0, 9}, "gru has 5 layers, expected 1 to 4"},
+        {{FERRY_SEQUENCE_LSTM, 8, 0, 0, 0, 9}, "lstm has 0 layers, expected 1 to 4"},
+        {{FERRY_SEQUENCE_TRANSFORMER, 8, 1, 3, 8, 9}, "transformer has 3 heads"},
+        {{FERRY_SEQUENCE_TRANSFORMER, 8, 1, 0, 8, 9}, "transformer has 0 heads"},
+        {{FERRY_SEQUENCE_TRANSFORMER, 8, 1, 2, 0, 9}, "feed_forward 0"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        ferry_error error;
+        ferry_net *net;
+        ferry_net_config config = ferry_net_config_default();
+        const char *domain = "one";
+        size_t items = 3;
+        config.sequence = wrong[i].shape;
+        assert_int_equal(ferry_net_create(NULL, &config, &domain, &items, 1, 7, &net, &error),
+                         FERRY_INVALID_ARGUMENT);
+        if (strstr(error.message, wrong[i].message) == NULL) fail_msg("%s", error.message);
+    }
+}
+
 static void sizes_that_overflow_are_told(void **state)
 {
     (void)state;
@@ -498,6 +690,10 @@ int main(void)
         cmocka_unit_test(rows_depend_on_their_past_alone),
         cmocka_unit_test(event_by_event_has_the_bits_of_the_whole),
         cmocka_unit_test(gradients_accumulate),
+        cmocka_unit_test(the_nets_encoders_have_their_gradients),
+        cmocka_unit_test(threads_and_memory_change_no_bit),
+        cmocka_unit_test(the_nets_steps_have_the_bits_of_the_whole),
+        cmocka_unit_test(shapes_that_cannot_be_are_named),
         cmocka_unit_test(sizes_that_overflow_are_told),
     };
     return cmocka_run_group_tests(tests, open_golden, close_golden);

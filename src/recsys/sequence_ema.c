@@ -7,6 +7,7 @@
 #include "math/linear.h"
 #include "math/ops.h"
 #include "recsys/net.h"
+#include "recsys/user_encoders.h"
 
 static ferry_status ema_tensors(const ferry_sequence_shape *shape, ferry_add_tensor add,
                                 void *layout, ferry_error *error)
@@ -100,7 +101,12 @@ const ferry_sequence_encoder ferry_sequence_mean = {mean_tensors, mean_saved, me
 
 const ferry_sequence_encoder *ferry_sequence_encoder_of(ferry_sequence_kind kind)
 {
-    return kind == FERRY_SEQUENCE_EMA    ? &ferry_sequence_ema
-           : kind == FERRY_SEQUENCE_MEAN ? &ferry_sequence_mean
-                                         : NULL;
+    switch (kind) {
+    case FERRY_SEQUENCE_EMA: return &ferry_sequence_ema;
+    case FERRY_SEQUENCE_MEAN: return &ferry_sequence_mean;
+    case FERRY_SEQUENCE_LSTM: return &ferry_sequence_lstm;
+    case FERRY_SEQUENCE_GRU: return &ferry_sequence_gru;
+    case FERRY_SEQUENCE_TRANSFORMER: return &ferry_sequence_transformer;
+    }
+    return NULL;
 }

@@ -3,6 +3,7 @@
 
 #include "math/linear.h"
 #include "train/sequence_gradient.h"
+#include "train/user_encoders_gradient.h"
 
 /* dh [P, d], carried [d], da [d], zeros [d] */
 static bool ema_scratch(const ferry_sequence_shape *shape, size_t P, size_t sequences,
@@ -79,7 +80,12 @@ const ferry_sequence_gradient ferry_sequence_mean_gradient = {mean_scratch, mean
 
 const ferry_sequence_gradient *ferry_sequence_gradient_of(ferry_sequence_kind kind)
 {
-    return kind == FERRY_SEQUENCE_EMA    ? &ferry_sequence_ema_gradient
-           : kind == FERRY_SEQUENCE_MEAN ? &ferry_sequence_mean_gradient
-                                         : NULL;
+    switch (kind) {
+    case FERRY_SEQUENCE_EMA: return &ferry_sequence_ema_gradient;
+    case FERRY_SEQUENCE_MEAN: return &ferry_sequence_mean_gradient;
+    case FERRY_SEQUENCE_LSTM: return &ferry_sequence_lstm_gradient;
+    case FERRY_SEQUENCE_GRU: return &ferry_sequence_gru_gradient;
+    case FERRY_SEQUENCE_TRANSFORMER: return &ferry_sequence_transformer_gradient;
+    }
+    return NULL;
 }

@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "recsys/dropout.h"
 #include "recsys/net.h"
 #include "recsys/user_encoders.h"
 #include "train/sequence_gradient.h"
@@ -489,7 +490,7 @@ static void gradients_accumulate(void **state)
 
 /* ---- as the net's sequence encoders ---- */
 
-enum { NET_DIM = 8, NET_ROWS = 24 };
+enum { NET_DIM = 8, NET_ROWS = 24, MANY = 300 /* sequences: several parts of everything */ };
 
 typedef struct net_run {
     ferry_net *net;
@@ -503,15 +504,16 @@ static const size_t net_starts[] = {0, 7, 8, 8, 17, NET_ROWS};
 enum { NET_SEQUENCES = sizeof net_starts / sizeof *net_starts - 1 };
 
 /* A net whose weights are drawn, packed rows, and memory full of NaNs for its encoder. */
-static void open_net(net_run *r, ferry_sequence_kind kind, size_t layers, float dropout,
-                     ferry_pool *pool)
+static void open_net_of(net_run *r, ferry_sequence_kind kind, size_t layers, float dropout,
+                        ferry_pool *pool, const size_t *starts, size_t S)
 {
+    size_t P = starts[S];
     ferry_error error;
     ferry_net_config config = ferry_net_config_default();
     config.sequence = (ferry_sequence_shape){kind, NET_DIM, layers, 2, 12, 9};
     const char *domain = "one";
     size_t items = 3, saved, scratch;
-    *r = (net_run){.dx = new_floats(NET_ROWS * NET_DIM), .y = new_floats(NET_ROWS * NET_DIM)};
+    *r = (net_run){.dx = new_floats(P * NET_DIM), .y = new_floats(P * NET_DIM)};
     if (ferry_net_create(NULL, &config, &domain, &items, 1, 7, &r->net, &error) != FERRY_OK)
         fail_msg("%s", error.message);
     for (size_t i = 0; i < r->net->tensor_count; i++) {
@@ -527,15 +529,14 @@ static void open_net(net_run *r, ferry_sequence_kind kind, size_t layers, float 
     r->encoder = ferry_sequence_encoder_of(kind);
     const ferry_sequence_shape *shape = &r->net->config.sequence;
     size_t threads = ferry_pool_threads(pool);
-    assert_true(r->encoder->saved(shape, NET_ROWS, NET_SEQUENCES, threads, &saved));
-    assert_true(ferry_sequence_gradient_of(kind)->scratch(shape, NET_ROWS, NET_SEQUENCES, threads,
-                                                          &scratch));
+    assert_true(r->encoder->saved(shape, P, S, threads, &saved));
+    assert_true(ferry_sequence_gradient_of(kind)->scratch(shape, P, S, threads, &scratch));
     r->saved = block_of(saved * sizeof *r->saved);
     r->scratch = block_of(scratch * sizeof *r->scratch);
     r->gradients = new_floats(r->size);
-    r->x = new_floats(NET_ROWS * NET_DIM);
-    r->dy = new_floats(NET_ROWS * NET_DIM);
-    for (size_t i = 0; i < NET_ROWS * NET_DIM; i++) {
+    r->x = new_floats(P * NET_DIM);
+    r->dy = new_floats(P * NET_DIM);
+    for (size_t i = 0; i < P * NET_DIM; i++) {
         r->x[i] = (float)(i * 37 % 101) / 50 - 1;
         r->dy[i] = (float)(i * 53 % 89) / 44 - 1;
     }
@@ -543,10 +544,16 @@ static void open_net(net_run *r, ferry_sequence_kind kind, size_t layers, float 
                                   .pool = pool,
                                   .shape = shape,
                                   .parameters = r->net->parameters + r->net->sequence,
-                                  .starts = net_starts,
-                                  .sequences = NET_SEQUENCES,
+                                  .starts = starts,
+                                  .sequences = S,
                                   .dropout = dropout,
                                   .dropout_key = 99};
+}
+
+static void open_net(net_run *r, ferry_sequence_kind kind, size_t layers, float dropout,
+                     ferry_pool *pool)
+{
+    open_net_of(r, kind, layers, dropout, pool, net_starts, NET_SEQUENCES);
 }
 
 static double net_loss(void *context)
@@ -554,7 +561,8 @@ static double net_loss(void *context)
     net_run *r = context;
     double sum = 0;
     r->encoder->forward(&r->run, r->x, r->y, r->saved);
-    for (size_t i = 0; i < NET_ROWS * NET_DIM; i++) sum += (double)r->y[i] * (double)r->dy[i];
+    for (size_t i = 0; i < r->run.starts[r->run.sequences] * NET_DIM; i++)
+        sum += (double)r->y[i] * (double)r->dy[i];
     return sum;
 }
 
@@ -588,23 +596,32 @@ static void the_nets_encoders_have_their_gradients(void **state)
     }
 }
 
+static void many_sequences(size_t *starts, size_t *P)
+{
+    starts[0] = 0;
+    for (size_t s = 0; s < MANY; s++) starts[s + 1] = starts[s] + s * 7 % 10;
+    *P = starts[MANY];
+}
+
 static void threads_and_memory_change_no_bit(void **state)
 {
     ferry_error error;
     ferry_pool *pool;
+    size_t starts[MANY + 1], P;
     (void)state;
+    many_sequences(starts, &P);
     assert_int_equal(ferry_pool_create(NULL, 3, &pool, &error), FERRY_OK);
     for (size_t i = 0; i < 3; i++) {
         net_run one, many;
-        open_net(&one, kinds[i], 2, 0.5f, NULL);
-        open_net(&many, kinds[i], 2, 0.5f, pool);
+        open_net_of(&one, kinds[i], 2, 0.5f, NULL, starts, MANY);
+        open_net_of(&many, kinds[i], 2, 0.5f, pool, starts, MANY);
         net_loss(&one), net_loss(&many);
         const ferry_sequence_gradient *gradient = ferry_sequence_gradient_of(kinds[i]);
         gradient->backward(&one.run, one.x, one.saved, one.dy, one.dx, one.gradients, one.scratch);
         gradient->backward(&many.run, many.x, many.saved, many.dy, many.dx, many.gradients,
                            many.scratch);
-        assert_memory_equal(one.y, many.y, NET_ROWS * NET_DIM * sizeof(float));
-        assert_memory_equal(one.dx, many.dx, NET_ROWS * NET_DIM * sizeof(float));
+        assert_memory_equal(one.y, many.y, P * NET_DIM * sizeof(float));
+        assert_memory_equal(one.dx, many.dx, P * NET_DIM * sizeof(float));
         assert_memory_equal(one.gradients, many.gradients, one.size * sizeof(float));
         float first = one.y[NET_DIM];
         one.run.dropout_key++; /* other masks */
@@ -613,6 +630,53 @@ static void threads_and_memory_change_no_bit(void **state)
         ferry_net_close(one.net), ferry_net_close(many.net);
     }
     ferry_pool_close(pool);
+}
+
+static void in_parts_as_each_alone(void **state)
+{
+    size_t starts[MANY + 1], P;
+    (void)state;
+    many_sequences(starts, &P);
+    for (size_t i = 0; i < 3; i++) {
+        const ferry_sequence_gradient *gradient = ferry_sequence_gradient_of(kinds[i]);
+        net_run all_rows;
+        open_net_of(&all_rows, kinds[i], 2, 0.0f, NULL, starts, MANY);
+        net_loss(&all_rows);
+        gradient->backward(&all_rows.run, all_rows.x, all_rows.saved, all_rows.dy, all_rows.dx,
+                           all_rows.gradients, all_rows.scratch);
+        net_run one = all_rows; /* with a block of gradients of its own, that grows by each */
+        one.gradients = new_floats(one.size);
+        one.y = new_floats(P * NET_DIM), one.dx = new_floats(P * NET_DIM);
+        one.run.sequences = 1;
+        for (size_t s = 0; s < MANY; s++) {
+            size_t own[] = {0, starts[s + 1] - starts[s]}, at = starts[s] * NET_DIM;
+            one.run.starts = own;
+            one.encoder->forward(&one.run, one.x + at, one.y + at, one.saved);
+            gradient->backward(&one.run, one.x + at, one.saved, one.dy + at, one.dx + at,
+                               one.gradients, one.scratch);
+        }
+        assert_memory_equal(one.y, all_rows.y, P * NET_DIM * sizeof *one.y);
+        assert_memory_equal(one.dx, all_rows.dx, P * NET_DIM * sizeof *one.dx);
+        for (size_t k = 0; k < one.size; k++) /* another order of sums */
+            assert_true(fabsf(one.gradients[k] - all_rows.gradients[k]) <=
+                        1e-3f + 1e-5f * fabsf(one.gradients[k]));
+        ferry_net_close(all_rows.net);
+    }
+    /* and the masks, which are drawn in parts, as if in one */
+    net_run r;
+    open_net_of(&r, FERRY_SEQUENCE_TRANSFORMER, 2, 0.25f, NULL, starts, MANY);
+    net_loss(&r);
+    ferry_user_transformer_kept kept = ferry_user_transformer_keep(r.run.shape, P, 9, 1, r.saved);
+    float *masks = new_floats(P * NET_DIM);
+    for (size_t place = 0; place < 4; place++) {
+        size_t dropped = 0;
+        for (size_t k = 0; k < P * NET_DIM; k++) masks[k] = 1.0f;
+        ferry_dropout(masks, 0.25f, ferry_dropout_key(99, place), 0, P * NET_DIM, masks);
+        assert_memory_equal(kept.masks + place * P * NET_DIM, masks, P * NET_DIM * sizeof *masks);
+        for (size_t k = 0; k < P * NET_DIM; k++) dropped += masks[k] == 0.0f;
+        assert_true(fabs((double)dropped / (double)(P * NET_DIM) - 0.25) < 0.02);
+    }
+    ferry_net_close(r.net);
 }
 
 static void the_nets_steps_have_the_bits_of_the_whole(void **state)
@@ -692,6 +756,7 @@ int main(void)
         cmocka_unit_test(gradients_accumulate),
         cmocka_unit_test(the_nets_encoders_have_their_gradients),
         cmocka_unit_test(threads_and_memory_change_no_bit),
+        cmocka_unit_test(in_parts_as_each_alone),
         cmocka_unit_test(the_nets_steps_have_the_bits_of_the_whole),
         cmocka_unit_test(shapes_that_cannot_be_are_named),
         cmocka_unit_test(sizes_that_overflow_are_told),

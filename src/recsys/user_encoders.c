@@ -238,16 +238,34 @@ static bool transformer_saved(const ferry_sequence_shape *shape, size_t P, size_
 
 /* ---- forward ---- */
 
+typedef struct mask_run {
+    const ferry_sequence_run *run;
+    float *masks;
+    size_t count, parts; /* numbers of a place, and into how many parts they go */
+} mask_run;
+
+enum { MASK_PART = 8192 /* numbers; a multiple of ferry_dropout's 4 */ };
+
+static void mask_part(void *context, size_t index, size_t worker)
+{
+    const mask_run *m = context;
+    size_t place = index / m->parts, first = index % m->parts * MASK_PART;
+    size_t count = m->count - first < MASK_PART ? m->count - first : MASK_PART;
+    float *masks = m->masks + place * m->count + first;
+    (void)worker;
+    for (size_t k = 0; k < count; k++) masks[k] = 1.0f;
+    ferry_dropout(masks, m->run->dropout, ferry_dropout_key(m->run->dropout_key, place), first,
+                  count, masks);
+}
+
 /* Masks for so many places of [P, d] each, or NULL where nothing is dropped. */
 static const float *draw_masks(const ferry_sequence_run *run, size_t places, float *masks)
 {
-    size_t count = run->starts[run->sequences] * run->shape->dim;
+    mask_run m = {run, masks, run->starts[run->sequences] * run->shape->dim, 0};
     if (run->dropout <= 0.0f) return NULL;
-    for (size_t i = 0; i < places; i++, masks += count) {
-        for (size_t k = 0; k < count; k++) masks[k] = 1.0f;
-        ferry_dropout(masks, run->dropout, ferry_dropout_key(run->dropout_key, i), 0, count, masks);
-    }
-    return masks - places * count;
+    m.parts = (m.count + MASK_PART - 1) / MASK_PART;
+    ferry_pool_run(run->pool, places * m.parts, mask_part, &m);
+    return masks;
 }
 
 void ferry_user_drop_output(const ferry_sequence_run *run, float *h, size_t count)

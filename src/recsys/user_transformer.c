@@ -204,6 +204,49 @@ static void attend(void *context, size_t s, size_t worker)
     }
 }
 
+/* Rows of a part of what goes row by row. */
+enum { PART = 64 };
+
+static size_t parts_of(size_t P)
+{
+    return (P + PART - 1) / PART;
+}
+
+static size_t rows_of(size_t index, size_t P)
+{
+    return P - index * PART < PART ? P - index * PART : PART;
+}
+
+static void norm1_part(void *context, size_t index, size_t worker)
+{
+    const block_pass *pass = context;
+    size_t d = pass->net->dim, first = index * PART * d;
+    (void)worker;
+    pass->kernels->layer_norm(pass->b->x + first, NULL, pass->p->norm1_weight, pass->p->norm1_bias,
+                              FERRY_USER_NORM_EPS, pass->b->normed1 + first,
+                              rows_of(index, pass->P), d);
+}
+
+static void norm2_part(void *context, size_t index, size_t worker)
+{
+    const block_pass *pass = context;
+    size_t d = pass->net->dim, first = index * PART * d;
+    (void)worker;
+    pass->kernels->layer_norm(pass->b->middle + first, NULL, pass->p->norm2_weight,
+                              pass->p->norm2_bias, FERRY_USER_NORM_EPS, pass->b->normed2 + first,
+                              rows_of(index, pass->P), d);
+}
+
+static void gelu_part(void *context, size_t index, size_t worker)
+{
+    const block_pass *pass = context;
+    size_t F = pass->net->inner, count = rows_of(index, pass->P) * F;
+    float *inner = pass->b->inner + index * PART * F;
+    (void)worker;
+    memcpy(inner, pass->b->before + index * PART * F, count * sizeof *inner);
+    pass->kernels->gelu(inner, count);
+}
+
 /* y = x + mask * update, [count]; y may be x; mask NULL: all 1. */
 static void add_update(const float *x, const float *update, const float *mask, float *y,
                        size_t count)
@@ -221,8 +264,7 @@ static void first_half(const block_pass *pass, const float *mask)
     const ferry_user_saved_block *b = pass->b;
     const scratch_arrays *scratch = pass->scratch;
     size_t P = pass->P, d = pass->net->dim;
-    pass->kernels->layer_norm(b->x, NULL, p->norm1_weight, p->norm1_bias, FERRY_USER_NORM_EPS,
-                              b->normed1, P, d);
+    ferry_pool_run(pass->pool, parts_of(P), norm1_part, (void *)pass);
     ferry_linear(pass->kernels, pass->pool, b->normed1, pass->panels + pass->at.qkv, p->qkv_bias,
                  b->qkv, P, d, 3 * d);
     spread_bias(pass->net, p->relative, pass->longest, scratch->bias);
@@ -238,12 +280,10 @@ static void second_half(const block_pass *pass, const float *mask, float *y)
     const ferry_user_block *p = pass->p;
     const ferry_user_saved_block *b = pass->b;
     size_t P = pass->P, d = pass->net->dim, F = pass->net->inner;
-    pass->kernels->layer_norm(b->middle, NULL, p->norm2_weight, p->norm2_bias, FERRY_USER_NORM_EPS,
-                              b->normed2, P, d);
+    ferry_pool_run(pass->pool, parts_of(P), norm2_part, (void *)pass);
     ferry_linear(pass->kernels, pass->pool, b->normed2, pass->panels + pass->at.up, p->up_bias,
                  b->before, P, d, F);
-    memcpy(b->inner, b->before, P * F * sizeof *b->inner);
-    pass->kernels->gelu(b->inner, P * F);
+    ferry_pool_run(pass->pool, parts_of(P), gelu_part, (void *)pass);
     ferry_linear(pass->kernels, pass->pool, b->inner, pass->panels + pass->at.down, p->down_bias,
                  pass->scratch->update, P, F, d);
     add_update(b->middle, pass->scratch->update, mask, y, P * d);

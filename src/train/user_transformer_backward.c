@@ -174,6 +174,17 @@ static void add(float *restrict to, const float *restrict from, size_t count)
     for (size_t i = 0; i < count; i++) to[i] = to[i] + from[i];
 }
 
+enum { GELU_PART = 8192 /* numbers */ };
+
+static void gelu_part(void *context, size_t index, size_t worker)
+{
+    const block_pass *pass = context;
+    size_t first = index * GELU_PART, rest = pass->P * pass->net->inner - first;
+    (void)worker;
+    pass->kernels->gelu_backward(pass->b->before + first, pass->scratch->d_inner + first,
+                                 rest < GELU_PART ? rest : GELU_PART);
+}
+
 /* d_stream behind the feed-forward half to d_stream before it. */
 static void second_half(const block_pass *pass, const float *mask)
 {
@@ -187,7 +198,7 @@ static void second_half(const block_pass *pass, const float *mask)
                                  g->down_bias, P, F, d);
     ferry_linear_input_gradient(kernels, pass->pool, scratch->d_update, p->down_weight,
                                 scratch->d_inner, P, F, d, false);
-    kernels->gelu_backward(b->before, scratch->d_inner, P * F);
+    ferry_pool_run(pass->pool, (P * F + GELU_PART - 1) / GELU_PART, gelu_part, (void *)pass);
     ferry_linear_weight_gradient(kernels, pass->pool, scratch->d_inner, b->normed2, g->up_weight,
                                  g->up_bias, P, d, F);
     ferry_linear_input_gradient(kernels, pass->pool, scratch->d_inner, p->up_weight,

@@ -65,7 +65,7 @@ static void sweep(const char *name, ferry_status (*work)(void *, ferry_error *),
 static ferry_status encode_texts(void *user, ferry_error *error)
 {
     const char *path = user;
-    ferry_encoder_options options = {.size = sizeof options, .allocator = &failing};
+    ferry_encoder_options options = {.size = sizeof options, .allocator = &failing, .threads = 2};
     ferry_encoder *encoder;
     FERRY_TRY(ferry_encoder_open_directory(path, &options, &encoder, error));
     ferry_text texts[] = {{"wooden spoon", 12}, {"", 0}};

@@ -11,16 +11,22 @@ static const double LEAST_COSINE = 0.99999, LARGEST_DIFFERENCE = 1e-4;
 /* The tiny models' own: GELU's two forms are 1e-4 apart in them, and would pass for each other. */
 static const double TINY_DIFFERENCE = 1e-5;
 
-static ferry_encoder *open_precision(const char *path, const char *kernels,
-                                     ferry_precision precision)
+static ferry_encoder *open_threads(const char *path, const char *kernels, ferry_precision precision,
+                                   size_t threads)
 {
     ferry_error error;
     ferry_encoder *encoder;
     ferry_encoder_options options = {
-        .size = sizeof options, .kernels = kernels, .precision = precision};
+        .size = sizeof options, .kernels = kernels, .precision = precision, .threads = threads};
     if (ferry_encoder_open_directory(path, &options, &encoder, &error) != FERRY_OK)
         fail_msg("%s", error.message);
     return encoder;
+}
+
+static ferry_encoder *open_precision(const char *path, const char *kernels,
+                                     ferry_precision precision)
+{
+    return open_threads(path, kernels, precision, 1);
 }
 
 static ferry_encoder *open_encoder(const char *path, const char *kernels)
@@ -119,22 +125,47 @@ static void minilm_matches_sentence_transformers(void **state)
     check_golden(model_path(MINILM), "", GOLDEN_STRIDE, LARGEST_DIFFERENCE);
 }
 
-/* In batches of 1, 7 and 64: the same bits as all at once. */
-static void check_batches(ferry_encoder *encoder, const golden_texts *golden, const float *all)
+static uint64_t hash_in_batches(ferry_encoder *encoder, const golden_texts *golden, size_t batch)
 {
-    static const size_t batches[] = {1, 7, 64};
-    size_t N = golden->dimension;
-    for (size_t b = 0; b < 3; b++) {
-        for (size_t i = 0; i < golden->count; i += batches[b]) {
-            size_t rest = golden->count - i, count = rest < batches[b] ? rest : batches[b];
-            float *some = encode(encoder, golden->text + i, count);
-            assert_memory_equal(some, all + i * N, count * N * sizeof *some);
-            free(some);
-        }
+    size_t N = golden->dimension, size = golden->count * N * sizeof(float);
+    float *all = malloc(size);
+    assert_non_null(all);
+    for (size_t i = 0; i < golden->count; i += batch) {
+        size_t rest = golden->count - i, count = rest < batch ? rest : batch;
+        float *some = encode(encoder, golden->text + i, count);
+        memcpy(all + i * N, some, count * N * sizeof *some);
+        free(some);
     }
+    uint64_t hash = fnv1a(all, size);
+    free(all);
+    return hash;
 }
 
-/* The same bits from every kernel variant, alone, in any batch, and as recorded in `hash_file`. */
+/* With 1, 2 and 4 threads, in batches of 1, 7 and 64 and all at once: each with each, or, where
+ * that would take minutes, each once. */
+static uint64_t check_threads(const char *kernels, ferry_precision precision,
+                              const golden_texts *golden, bool each_with_each)
+{
+    static const size_t threads[] = {1, 2, 4}, batches[] = {1, 7, 64};
+    uint64_t expected = 0;
+    for (size_t t = 0; t < 3; t++) {
+        ferry_encoder *encoder = open_threads(model_path(MINILM), kernels, precision, threads[t]);
+        if (t == 0) expected = hash_in_batches(encoder, golden, golden->count);
+        for (size_t b = 0; b < 3; b++) {
+            if (!each_with_each && b != t) continue;
+            uint64_t hash = hash_in_batches(encoder, golden, batches[b]);
+            if (hash != expected)
+                fail_msg("%s, %zu threads, batches of %zu: %016llx", kernels, threads[t],
+                         batches[b], (unsigned long long)hash);
+        }
+        ferry_encoder_close(encoder);
+    }
+    print_message("%s: %016llx\n", kernels, (unsigned long long)expected);
+    return expected;
+}
+
+/* The same bits from every kernel variant, with any number of threads, alone, in any batch, and as
+ * recorded in `hash_file`. */
 static void check_same_bits(ferry_precision precision, const char *hash_file)
 {
     golden_texts golden;
@@ -147,16 +178,10 @@ static void check_same_bits(ferry_precision precision, const char *hash_file)
     const ferry_kernels *variants[8];
     size_t variant_count = ferry_kernels_available(variants, 8);
     for (size_t v = 0; v < variant_count; v++) {
-        ferry_encoder *encoder = open_precision(model_path(MINILM), variants[v]->name, precision);
-        float *all = encode(encoder, golden.text, golden.count);
-        uint64_t hash = fnv1a(all, golden.count * golden.dimension * sizeof *all);
-        print_message("%s: %016llx\n", variants[v]->name, (unsigned long long)hash);
+        uint64_t hash =
+            check_threads(variants[v]->name, precision, &golden, v == variant_count - 1);
         if (GOLDEN_STRIDE > 1 && v == 0) expected = hash; /* then only against each other */
         assert_int_equal(hash, expected);
-        /* the slower variants give the same, so one is enough */
-        if (v == variant_count - 1) check_batches(encoder, &golden, all);
-        free(all);
-        ferry_encoder_close(encoder);
     }
     golden_texts_close(&golden);
 }

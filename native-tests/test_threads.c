@@ -76,6 +76,50 @@ static void handles_do_not_share_state(void **state)
     small_catalog_free(&small);
 }
 
+/* ---- one encoder, several threads ---- */
+
+enum { TEXTS = 40, DIMENSION_MOST = 64 };
+
+/* Short texts and long ones, one alone and all together: what one thread gives. */
+static void an_encoder_gives_the_same_with_any_threads(void **state)
+{
+    (void)state;
+    static char letters[600];
+    static float expected[TEXTS * DIMENSION_MOST], found[TEXTS * DIMENSION_MOST];
+    ferry_text texts[TEXTS];
+    for (size_t i = 0; i < sizeof letters; i++) letters[i] = i % 4 == 3 ? ' ' : (char)('a' + i % 7);
+    for (size_t i = 0; i < TEXTS; i++) texts[i] = (ferry_text){letters, i * i % sizeof letters};
+    for (ferry_precision p = FERRY_PRECISION_F32; p <= FERRY_PRECISION_INT8; p++) {
+        for (size_t threads = 1; threads <= 5; threads++) {
+            ferry_encoder_options options = {
+                .size = sizeof options, .precision = p, .threads = threads};
+            ferry_encoder *encoder;
+            assert_int_equal(ferry_encoder_open_directory(golden_path("tiny-bert/gelu-mean"),
+                                                          &options, &encoder, NULL),
+                             FERRY_OK);
+            size_t N = ferry_encoder_dimension(encoder);
+            assert_true(N <= DIMENSION_MOST);
+            float *out = threads == 1 ? expected : found;
+            assert_int_equal(ferry_encoder_encode(encoder, texts, TEXTS, out, NULL, NULL, NULL),
+                             FERRY_OK);
+            assert_memory_equal(out, expected, TEXTS * N * sizeof *out);
+            for (size_t i = 0; i < TEXTS; i++) {
+                assert_int_equal(
+                    ferry_encoder_encode(encoder, texts + i, 1, found, NULL, NULL, NULL), FERRY_OK);
+                assert_memory_equal(found, expected + i * N, N * sizeof *found);
+            }
+            ferry_encoder_close(encoder);
+        }
+    }
+    ferry_encoder_options many = {.size = sizeof many, .threads = FERRY_POOL_MOST + 1};
+    ferry_encoder *refused;
+    ferry_error error;
+    assert_int_equal(
+        ferry_encoder_open_directory(golden_path("tiny-bert/gelu-mean"), &many, &refused, &error),
+        FERRY_LIMIT);
+    assert_null(refused);
+}
+
 /* ---- the pool ---- */
 
 enum { MOST_PARTS = 1000 };
@@ -181,6 +225,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(handles_do_not_share_state),
+        cmocka_unit_test(an_encoder_gives_the_same_with_any_threads),
         cmocka_unit_test(the_pool_does_every_part_once),
         cmocka_unit_test(the_pool_fails_clearly),
         cmocka_unit_test(too_many_threads_are_an_error),

@@ -131,11 +131,17 @@ typedef enum ferry_precision {
         FERRY_PRECISION_COUNT
 } ferry_precision;
 
+/*
+ * threads is how many encode, the caller's included: 0 and 1 are one, LIMIT above 256 or where the
+ * system starts no more. The bits are the same with any number. Each takes a quarter of the memory
+ * that encoding takes, some 2 MB. They sleep between calls.
+ */
 typedef struct ferry_encoder_options {
     size_t size;                      /* sizeof(ferry_encoder_options) */
     const ferry_allocator *allocator; /* NULL: malloc */
     const char *kernels;              /* see ferry_kernels_name */
     ferry_precision precision;
+    size_t threads;                   /* see below */
 } ferry_encoder_options;
 
 /*

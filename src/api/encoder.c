@@ -21,7 +21,7 @@ ferry_status ferry_encoder_open(const ferry_file *files, size_t file_count,
     ferry_arena_init(&encoder->arena, allocator);
     ferry_status status =
         ferry_text_encoder_open((ferry_files){files, file_count}, kernels, chosen.precision,
-                                &encoder->arena, &encoder->text, error);
+                                chosen.threads, &encoder->arena, &encoder->text, error);
     if (status != FERRY_OK) {
         ferry_encoder_close(encoder);
         return status;

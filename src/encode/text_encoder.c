@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "math/ops.h"
 
-/* Tokens of short texts that share a pass: enough to keep the matrix products busy, few enough
+/* Tokens of short texts that share a pass, for each thread: enough to keep all busy, few enough
  * that the activations stay in the cache. */
 enum { ROWS_PER_PASS = 256 };
 
@@ -98,7 +98,7 @@ static ferry_status open_tokenizer(ferry_files files, ferry_text_encoder *out, f
 }
 
 ferry_status ferry_text_encoder_open(ferry_files files, const ferry_kernels *kernels,
-                                     ferry_precision precision, ferry_arena *arena,
+                                     ferry_precision precision, size_t threads, ferry_arena *arena,
                                      ferry_text_encoder *out, ferry_error *error)
 {
     *out = (ferry_text_encoder){0};
@@ -106,8 +106,10 @@ ferry_status ferry_text_encoder_open(ferry_files files, const ferry_kernels *ker
     FERRY_TRY(ferry_text_config_read(files, &config, error));
     const ferry_file *weights = ferry_files_find(files, "model.safetensors");
     if (weights == NULL) return ferry_fail(error, FERRY_NOT_FOUND, "model.safetensors is missing");
-    size_t rows = config.max_tokens > ROWS_PER_PASS ? config.max_tokens : ROWS_PER_PASS;
-    FERRY_TRY(ferry_transformer_load(weights, &config, kernels, precision, rows, arena,
+    FERRY_TRY(ferry_pool_create(&arena->allocator, threads, &out->pool, error));
+    size_t rows = ROWS_PER_PASS * ferry_pool_threads(out->pool);
+    if (rows < config.max_tokens) rows = config.max_tokens;
+    FERRY_TRY(ferry_transformer_load(weights, &config, kernels, precision, rows, out->pool, arena,
                                      &out->transformer, error));
     out->ids = ferry_arena_array(arena, rows + config.max_tokens, sizeof *out->ids);
     out->starts = ferry_arena_array(arena, rows + 1, sizeof *out->starts);
@@ -120,4 +122,6 @@ void ferry_text_encoder_close(ferry_text_encoder *encoder)
 {
     ferry_tokenizer_close(encoder->tokenizer);
     encoder->tokenizer = NULL;
+    ferry_pool_close(encoder->pool);
+    encoder->pool = NULL;
 }

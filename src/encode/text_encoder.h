@@ -7,14 +7,16 @@
 
 typedef struct ferry_text_encoder {
     ferry_tokenizer *tokenizer;
+    ferry_pool *pool; /* NULL: one thread */
     ferry_transformer transformer;
     int32_t *ids;   /* [workspace.rows + max_tokens] of the texts in one pass, and one more text */
     size_t *starts; /* [workspace.rows + 1] where each text begins in ids */
 } ferry_text_encoder;
 
-/* Borrows model.safetensors; the rest is in the arena, but the tokenizer, which close frees. */
+/* Borrows model.safetensors; the rest is in the arena, but the tokenizer and the threads, which
+ * close frees, also after open has failed. */
 ferry_status ferry_text_encoder_open(ferry_files files, const ferry_kernels *kernels,
-                                     ferry_precision precision, ferry_arena *arena,
+                                     ferry_precision precision, size_t threads, ferry_arena *arena,
                                      ferry_text_encoder *out, ferry_error *error);
 void ferry_text_encoder_close(ferry_text_encoder *encoder);
 

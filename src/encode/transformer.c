@@ -5,19 +5,66 @@
 
 #include "math/ops.h"
 
-/* ---- forward ---- */
+enum { LEAST_ROWS = 24 /* of a block that is worth a thread of its own */ };
 
-static void linear(const ferry_transformer *m, const ferry_linear *layer, const float *x, float *y,
-                   size_t T)
+/* ---- linear layers ---- */
+
+static void activate(const ferry_transformer *m, float *x, size_t count)
 {
-    if (layer->panels != NULL) {
-        m->kernels->matmul(x, layer->K, layer->panels, layer->bias, y, layer->N, T, layer->K,
-                           layer->N);
-    } else {
-        m->kernels->quantize_rows(x, layer->K, T, layer->K, &m->workspace.int8);
-        m->kernels->matmul_int8(&m->workspace.int8, &layer->int8, layer->bias, y, layer->N, T);
+    switch (m->config.activation) {
+    case FERRY_ACTIVATION_GELU: m->kernels->gelu(x, count); break;
+    case FERRY_ACTIVATION_GELU_TANH: m->kernels->gelu_tanh(x, count); break;
+    case FERRY_ACTIVATION_RELU: ferry_relu(x, count); break;
     }
 }
+
+/* y = layer(x), activated or not; parts are ranges of columns. */
+typedef struct product {
+    const ferry_transformer *m;
+    const ferry_linear *layer;
+    const float *x; /* [T, K] */
+    const ferry_int8_rows *int8;
+    float *y; /* [T, N] */
+    size_t T;
+    size_t columns; /* of a part: a multiple of 16 */
+    bool activated;
+} product;
+
+static void multiply_columns(void *context, size_t index, size_t worker)
+{
+    const product *p = context;
+    const ferry_linear *layer = p->layer;
+    size_t K = layer->K, N = layer->N, first = index * p->columns;
+    size_t count = N - first < p->columns ? N - first : p->columns;
+    float *y = p->y + first;
+    (void)worker;
+    if (layer->panels != NULL) {
+        p->m->kernels->matmul(p->x, K, layer->panels + first * K, layer->bias + first, y, N, p->T,
+                              K, count);
+    } else {
+        ferry_int8_panels w = {K, count, layer->int8.weights + first * ferry_int8_padded(K),
+                               layer->int8.scale + first * ferry_int8_groups(K)};
+        p->m->kernels->matmul_int8(p->int8, &w, layer->bias + first, y, N, p->T);
+    }
+    if (!p->activated) return;
+    for (size_t t = 0; t < p->T; t++) activate(p->m, y + t * N, count);
+}
+
+/* At most FERRY_BLOCK_ROWS rows, by one thread (pool NULL) or each thread some of the columns. */
+static void linear(const ferry_transformer *m, ferry_pool *pool, const ferry_scratch *scratch,
+                   const ferry_linear *layer, bool activated, const float *x, float *y, size_t T)
+{
+    product p = {m, layer, x, &scratch->int8, y, T, layer->N, activated};
+    size_t threads = ferry_pool_threads(pool), parts = 1;
+    if (layer->panels == NULL) m->kernels->quantize_rows(x, layer->K, T, layer->K, &scratch->int8);
+    if (threads > 1) { /* two parts a thread, of whole pairs of panels */
+        p.columns = (layer->N / (2 * threads) / (2 * FERRY_PANEL) + 1) * 2 * FERRY_PANEL;
+        parts = (layer->N + p.columns - 1) / p.columns;
+    }
+    ferry_pool_run(pool, parts, multiply_columns, &p);
+}
+
+/* ---- rows ---- */
 
 /* One token's row [hidden] into x. */
 static void embed_word(const ferry_embedding *words, int32_t id, size_t hidden, float *x)
@@ -31,72 +78,137 @@ static void embed_word(const ferry_embedding *words, int32_t id, size_t hidden, 
         x[n] = (float)words->int8[row * hidden + n] * words->scale[row];
 }
 
-/* x[t] = norm(word[id] + token_type[0] + position[t]), positions counted from each text's start */
-static void embed(const ferry_transformer *m, const int32_t *ids, const size_t *starts,
-                  size_t texts)
+/* What the parts of a pass share. */
+typedef struct pass {
+    const ferry_transformer *m;
+    const int32_t *ids;
+    const size_t *starts;
+    size_t texts, T;
+    size_t layer;
+    size_t rows;      /* of a block */
+    size_t heads;     /* of a part of attention */
+    ferry_pool *pool; /* over which a block's columns are spread, or NULL */
+} pass;
+
+/* x[t] = norm(word[id] + token_type[0] + position[t]), positions counted from each text's start;
+ * rows [first, first + count) */
+static void embed(const pass *p, size_t first, size_t count)
 {
-    size_t hidden = m->config.hidden;
-    for (size_t i = 0; i < texts; i++) {
-        for (size_t t = starts[i]; t < starts[i + 1]; t++) {
-            const float *position = m->position_embeddings + (t - starts[i]) * hidden;
-            float *x = m->workspace.x + t * hidden;
-            embed_word(&m->word_embeddings, ids[t], hidden, x);
-            for (size_t n = 0; n < hidden; n++)
-                x[n] = x[n] + m->token_type_embeddings[n] + position[n];
-        }
+    const ferry_transformer *m = p->m;
+    size_t hidden = m->config.hidden, text = 0;
+    for (size_t t = first; t < first + count; t++) {
+        while (p->starts[text + 1] <= t) text++;
+        const float *position = m->position_embeddings + (t - p->starts[text]) * hidden;
+        float *x = m->workspace.x + t * hidden;
+        embed_word(&m->word_embeddings, p->ids[t], hidden, x);
+        for (size_t n = 0; n < hidden; n++) x[n] = x[n] + m->token_type_embeddings[n] + position[n];
     }
-    m->kernels->layer_norm(m->workspace.x, NULL, m->embedding_norm.weight, m->embedding_norm.bias,
-                           m->config.eps, m->workspace.x, starts[texts], hidden);
+    float *x = m->workspace.x + first * hidden;
+    m->kernels->layer_norm(x, NULL, m->embedding_norm.weight, m->embedding_norm.bias, m->config.eps,
+                           x, count, hidden);
 }
 
-/* context[t] = softmax(q k' / sqrt(D)) v for one text of T tokens, head by head */
-static void attend(const ferry_transformer *m, const float *query_key_value, float *context,
-                   size_t T)
+/* x = norm(x + update) */
+static void add_and_norm(const ferry_transformer *m, const ferry_norm *norm, const float *update,
+                         float *x, size_t T)
 {
-    const ferry_workspace *w = &m->workspace;
+    m->kernels->layer_norm(update, x, norm->weight, norm->bias, m->config.eps, x, T,
+                           m->config.hidden);
+}
+
+/* All that happens to a block of rows between two attentions: the rest of layer - 1, or the
+ * embedding before the first, and the queries, keys and values of `layer`, if there is one. */
+static void run_block(void *context, size_t index, size_t worker)
+{
+    const pass *p = context;
+    const ferry_transformer *m = p->m;
+    const ferry_scratch *s = &m->workspace.scratch[worker];
+    size_t hidden = m->config.hidden, first = index * p->rows;
+    size_t T = p->T - first < p->rows ? p->T - first : p->rows;
+    float *x = m->workspace.x + first * hidden;
+    if (p->layer == 0) {
+        embed(p, first, T);
+    } else {
+        const ferry_block *b = &m->block[p->layer - 1];
+        linear(m, p->pool, s, &b->attention_output, false, m->workspace.context + first * hidden,
+               s->update, T);
+        add_and_norm(m, &b->attention_norm, s->update, x, T);
+        linear(m, p->pool, s, &b->intermediate, true, x, s->intermediate, T);
+        linear(m, p->pool, s, &b->output, false, s->intermediate, s->update, T);
+        add_and_norm(m, &b->output_norm, s->update, x, T);
+    }
+    if (p->layer < m->config.layers)
+        linear(m, p->pool, s, &m->block[p->layer].query_key_value, false, x,
+               m->workspace.query_key_value + first * 3 * hidden, T);
+}
+
+/* Blocks by all threads; or, where there are too few rows for that, one block after the other with
+ * its columns spread over the threads. */
+static void run_blocks(pass *p)
+{
+    size_t threads = ferry_pool_threads(p->m->pool);
+    size_t blocks = (p->T + FERRY_BLOCK_ROWS - 1) / FERRY_BLOCK_ROWS;
+    size_t even = (blocks + threads - 1) / threads * threads; /* as many for each thread */
+    bool spread = threads > 1 && p->T / even < LEAST_ROWS;
+    if (!spread) blocks = even;
+    p->rows = (p->T + blocks - 1) / blocks;
+    p->pool = spread ? p->m->pool : NULL;
+    blocks = (p->T + p->rows - 1) / p->rows;
+    if (!spread)
+        ferry_pool_run(p->m->pool, blocks, run_block, p);
+    else
+        for (size_t i = 0; i < blocks; i++) run_block(p, i, 0);
+}
+
+/* ---- attention ---- */
+
+/* context[t] = softmax(q k' / sqrt(D)) v for one head of one text of T tokens */
+static void attend(const ferry_transformer *m, const ferry_scratch *s, const float *query,
+                   float *context, size_t T)
+{
     size_t hidden = m->config.hidden, stride = 3 * hidden;
     size_t D = hidden / m->config.heads;
     float scale = 1.0f / sqrtf((float)D);
-    for (size_t head = 0; head < m->config.heads; head++) {
-        const float *query = query_key_value + head * D; /* [T, D] rows `stride` apart */
-        const float *key = query + hidden;
-        const float *value = key + hidden;
-        ferry_pack_panels(key, 1, stride, D, T, w->keys);
-        m->kernels->matmul(query, stride, w->keys, NULL, w->scores, T, T, D, T);
-        m->kernels->softmax(w->scores, T, scale, T, T);
-        ferry_pack_panels(value, stride, 1, T, D, w->values);
-        m->kernels->matmul(w->scores, T, w->values, NULL, context + head * D, hidden, T, T, D);
+    const float *key = query + hidden; /* [T, D] rows `stride` apart, as query */
+    ferry_pack_panels(key, 1, stride, D, T, s->keys);
+    ferry_pack_panels(key + hidden, stride, 1, T, D, s->values);
+    for (size_t t = 0; t < T; t += FERRY_BLOCK_ROWS) {
+        size_t rows = T - t < FERRY_BLOCK_ROWS ? T - t : FERRY_BLOCK_ROWS;
+        m->kernels->matmul(query + t * stride, stride, s->keys, NULL, s->scores, T, rows, D, T);
+        m->kernels->softmax(s->scores, T, scale, rows, T);
+        m->kernels->matmul(s->scores, T, s->values, NULL, context + t * hidden, hidden, rows, T, D);
     }
 }
 
-static void activate(const ferry_transformer *m, float *x, size_t count)
+static void attend_part(void *context, size_t index, size_t worker)
 {
-    switch (m->config.activation) {
-    case FERRY_ACTIVATION_GELU: m->kernels->gelu(x, count); break;
-    case FERRY_ACTIVATION_GELU_TANH: m->kernels->gelu_tanh(x, count); break;
-    case FERRY_ACTIVATION_RELU: ferry_relu(x, count); break;
-    }
+    const pass *p = context;
+    const ferry_workspace *w = &p->m->workspace;
+    size_t hidden = p->m->config.hidden, D = hidden / p->m->config.heads;
+    size_t parts = p->m->config.heads / p->heads; /* of a text */
+    size_t start = p->starts[index / parts], T = p->starts[index / parts + 1] - start;
+    size_t first = index % parts * p->heads;
+    for (size_t head = first; head < first + p->heads; head++)
+        attend(p->m, &w->scratch[worker], w->query_key_value + start * 3 * hidden + head * D,
+               w->context + start * hidden + head * D, T);
+}
+
+/* A text is a part; where there are few of them, each of its heads is one. */
+static void run_attention(pass *p)
+{
+    const ferry_transformer *m = p->m;
+    p->heads = p->texts < 8 * ferry_pool_threads(m->pool) ? 1 : m->config.heads;
+    ferry_pool_run(m->pool, p->texts * (m->config.heads / p->heads), attend_part, p);
 }
 
 void ferry_transformer_forward(ferry_transformer *m, const int32_t *ids, const size_t *starts,
                                size_t texts)
 {
-    const ferry_workspace *w = &m->workspace;
-    size_t T = starts[texts], hidden = m->config.hidden;
-    embed(m, ids, starts, texts);
-    for (size_t l = 0; l < m->config.layers; l++) {
-        const ferry_block *b = &m->block[l];
-        linear(m, &b->query_key_value, w->x, w->query_key_value, T);
-        for (size_t i = 0; i < texts; i++)
-            attend(m, w->query_key_value + starts[i] * 3 * hidden, w->context + starts[i] * hidden,
-                   starts[i + 1] - starts[i]);
-        linear(m, &b->attention_output, w->context, w->update, T);
-        m->kernels->layer_norm(w->update, w->x, b->attention_norm.weight, b->attention_norm.bias,
-                               m->config.eps, w->x, T, hidden);
-        linear(m, &b->intermediate, w->x, w->intermediate, T);
-        activate(m, w->intermediate, T * m->config.intermediate);
-        linear(m, &b->output, w->intermediate, w->update, T);
-        m->kernels->layer_norm(w->update, w->x, b->output_norm.weight, b->output_norm.bias,
-                               m->config.eps, w->x, T, hidden);
+    pass p = {.m = m, .ids = ids, .starts = starts, .texts = texts, .T = starts[texts]};
+    if (p.T == 0) return;
+    for (;; p.layer++) {
+        run_blocks(&p);
+        if (p.layer == m->config.layers) return;
+        run_attention(&p);
     }
 }

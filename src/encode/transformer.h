@@ -3,6 +3,7 @@
 #define FERRY_ENCODE_TRANSFORMER_H
 
 #include "base/memory.h"
+#include "base/pool.h"
 #include "encode/text_config.h"
 #include "input/safetensors.h"
 #include "math/kernels.h"
@@ -33,23 +34,34 @@ typedef struct ferry_block {
     ferry_norm output_norm;
 } ferry_block;
 
+/* Rows that a thread takes through a layer at a time: enough to keep the matrix products busy, few
+ * enough that what lies between the products stays in the second-level cache. */
+enum { FERRY_BLOCK_ROWS = 48 };
+
+/* What one thread needs while it works on a block of rows, or on the attention of one text. */
+typedef struct ferry_scratch {
+    float *update;       /* [FERRY_BLOCK_ROWS, hidden] what a sublayer adds to x */
+    float *intermediate; /* [FERRY_BLOCK_ROWS, intermediate] */
+    ferry_int8_rows
+        int8;      /* [FERRY_BLOCK_ROWS, the widest K] a linear layer's input; NULLs in f32 */
+    float *scores; /* [FERRY_BLOCK_ROWS, max_tokens] of one head */
+    float *keys;   /* [ceil(max_tokens / 16), D, 16] panels of one head's keys */
+    float *values; /* [ceil(D / 16), max_tokens, 16] panels of its values */
+} ferry_scratch;
+
 /* Activations of one pass; rows is the most tokens a pass takes. */
 typedef struct ferry_workspace {
     size_t rows;
     float *x;               /* [rows, hidden] the residual stream, and the result */
     float *query_key_value; /* [rows, 3 * hidden] */
     float *context;         /* [rows, hidden] what attention mixed */
-    float *update;          /* [rows, hidden] what a sublayer adds to x */
-    float *intermediate;    /* [rows, intermediate] */
-    float *scores;          /* [max_tokens, max_tokens] of one text and head */
-    float *keys;            /* [ceil(max_tokens / 16), D, 16] panels of one head's keys */
-    float *values;          /* [ceil(D / 16), max_tokens, 16] panels of its values */
-    ferry_int8_rows int8;   /* [rows, the widest K] a linear layer's input; NULLs in float models */
+    ferry_scratch *scratch; /* [threads of the pool] */
 } ferry_workspace;
 
 typedef struct ferry_transformer {
     ferry_text_config config;
     const ferry_kernels *kernels;
+    ferry_pool *pool;                   /* borrowed; NULL: one thread */
     ferry_precision precision;          /* F32 or INT8 */
     ferry_embedding word_embeddings;    /* [V, hidden] */
     const float *position_embeddings;   /* [positions, hidden] */
@@ -63,18 +75,19 @@ typedef struct ferry_transformer {
  * Weights by their names in transformers' BertModel, with or without the prefix "bert.", or those
  * of a file written by ferry_transformer_quantize. Embeddings and biases stay views into the file
  * where it holds aligned F32 (or I8); matrices are packed into the arena. rows >= config.max_tokens
- * sizes the workspace.
+ * sizes the workspace. Borrows the pool, which may be NULL.
  */
 ferry_status ferry_transformer_load(const ferry_file *weights, const ferry_text_config *config,
                                     const ferry_kernels *kernels, ferry_precision precision,
-                                    size_t rows, ferry_arena *arena, ferry_transformer *out,
-                                    ferry_error *error);
+                                    size_t rows, ferry_pool *pool, ferry_arena *arena,
+                                    ferry_transformer *out, ferry_error *error);
 
 /*
  * Encodes several texts lying one behind another, without padding: text i has the tokens
  * ids[starts[i]] … ids[starts[i + 1] - 1]; starts [texts + 1], starts[texts] <= rows, every text
  * has 1…max_tokens tokens, every id is below V. The last hidden states are then in workspace.x
- * [starts[texts], hidden]. Rows depend only on their own text, so packing changes no bit.
+ * [starts[texts], hidden]. Rows depend only on their own text, and every number is summed by one
+ * thread in a fixed order, so neither packing nor the number of threads changes a bit.
  */
 void ferry_transformer_forward(ferry_transformer *transformer, const int32_t *ids,
                                const size_t *starts, size_t texts);

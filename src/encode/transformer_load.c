@@ -288,48 +288,54 @@ static ferry_status load_weights(loader *load, ferry_transformer *out)
     return FERRY_OK;
 }
 
-static bool make_int8_rows(const ferry_text_config *c, size_t rows, ferry_arena *arena,
-                           ferry_int8_rows *out)
+static bool make_int8_rows(const ferry_text_config *c, ferry_arena *arena, ferry_int8_rows *out)
 {
     size_t widest = c->intermediate > c->hidden ? c->intermediate : c->hidden;
     size_t groups = ferry_int8_groups(widest);
-    out->q = ferry_arena_array(arena, rows, ferry_int8_padded(widest));
-    out->scale = ferry_arena_array(arena, rows, groups * sizeof *out->scale);
-    out->offset = ferry_arena_array(arena, rows, groups * sizeof *out->offset);
+    out->q = ferry_arena_array(arena, FERRY_BLOCK_ROWS, ferry_int8_padded(widest));
+    out->scale = ferry_arena_array(arena, FERRY_BLOCK_ROWS, groups * sizeof *out->scale);
+    out->offset = ferry_arena_array(arena, FERRY_BLOCK_ROWS, groups * sizeof *out->offset);
     return out->q != NULL && out->scale != NULL && out->offset != NULL;
+}
+
+static bool make_scratch(const ferry_transformer *m, ferry_arena *arena, ferry_scratch *out)
+{
+    const ferry_text_config *c = &m->config;
+    size_t D = c->hidden / c->heads, keys, values;
+    out->update = ferry_arena_array(arena, FERRY_BLOCK_ROWS, c->hidden * sizeof(float));
+    out->intermediate = ferry_arena_array(arena, FERRY_BLOCK_ROWS, c->intermediate * sizeof(float));
+    out->scores = ferry_arena_array(arena, FERRY_BLOCK_ROWS, c->max_tokens * sizeof(float));
+    if (ferry_panels_size(D, c->max_tokens, &keys))
+        out->keys = ferry_arena_array(arena, keys, sizeof(float));
+    if (ferry_panels_size(c->max_tokens, D, &values))
+        out->values = ferry_arena_array(arena, values, sizeof(float));
+    return out->update != NULL && out->intermediate != NULL && out->scores != NULL &&
+           out->keys != NULL && out->values != NULL &&
+           (m->precision != FERRY_PRECISION_INT8 || make_int8_rows(c, arena, &out->int8));
 }
 
 static ferry_status make_workspace(ferry_transformer *m, size_t rows, ferry_arena *arena,
                                    ferry_error *error)
 {
-    const ferry_text_config *c = &m->config;
+    size_t hidden = m->config.hidden, threads = ferry_pool_threads(m->pool);
     ferry_workspace *w = &m->workspace;
-    size_t D = c->hidden / c->heads, keys, values;
     w->rows = rows;
-    w->x = ferry_arena_array(arena, rows, c->hidden * sizeof(float));
-    w->query_key_value = ferry_arena_array(arena, rows, 3 * c->hidden * sizeof(float));
-    w->context = ferry_arena_array(arena, rows, c->hidden * sizeof(float));
-    w->update = ferry_arena_array(arena, rows, c->hidden * sizeof(float));
-    w->intermediate = ferry_arena_array(arena, rows, c->intermediate * sizeof(float));
-    w->scores = ferry_arena_array(arena, c->max_tokens, c->max_tokens * sizeof(float));
-    if (ferry_panels_size(D, c->max_tokens, &keys))
-        w->keys = ferry_arena_array(arena, keys, sizeof(float));
-    if (ferry_panels_size(c->max_tokens, D, &values))
-        w->values = ferry_arena_array(arena, values, sizeof(float));
-    bool int8 = m->precision != FERRY_PRECISION_INT8 || make_int8_rows(c, rows, arena, &w->int8);
-    if (!int8 || w->x == NULL || w->query_key_value == NULL || w->context == NULL ||
-        w->update == NULL || w->intermediate == NULL || w->scores == NULL || w->keys == NULL ||
-        w->values == NULL)
-        return ferry_fail_memory(error, "the encoder's activations");
-    return FERRY_OK;
+    w->x = ferry_arena_array(arena, rows, hidden * sizeof(float));
+    w->query_key_value = ferry_arena_array(arena, rows, 3 * hidden * sizeof(float));
+    w->context = ferry_arena_array(arena, rows, hidden * sizeof(float));
+    w->scratch = ferry_arena_array(arena, threads, sizeof *w->scratch);
+    bool made =
+        w->x != NULL && w->query_key_value != NULL && w->context != NULL && w->scratch != NULL;
+    for (size_t i = 0; made && i < threads; i++) made = make_scratch(m, arena, &w->scratch[i]);
+    return made ? FERRY_OK : ferry_fail_memory(error, "the encoder's activations");
 }
 
 ferry_status ferry_transformer_load(const ferry_file *weights, const ferry_text_config *config,
                                     const ferry_kernels *kernels, ferry_precision precision,
-                                    size_t rows, ferry_arena *arena, ferry_transformer *out,
-                                    ferry_error *error)
+                                    size_t rows, ferry_pool *pool, ferry_arena *arena,
+                                    ferry_transformer *out, ferry_error *error)
 {
-    *out = (ferry_transformer){.config = *config, .kernels = kernels};
+    *out = (ferry_transformer){.config = *config, .kernels = kernels, .pool = pool};
     loader load = {
         .file = weights, .arena = arena, .config = config, .precision = precision, .error = error};
     ferry_arena_init(&load.scratch, arena->allocator);

@@ -7,6 +7,10 @@
 #define LARGEST(v) largest((__m256)(v))
 #define TOTAL(v) total((__m256i)(v))
 #define STRIDED_ROWS 4
+#define MAXIMUM(a, b) (vector) _mm256_max_ps((__m256)(a), (__m256)(b))
+#define MINIMUM(a, b) (vector) _mm256_min_ps((__m256)(a), (__m256)(b))
+#define ZERO_WHERE_LESS(x, y, v) \
+    (vector) _mm256_andnot_ps(_mm256_cmp_ps((__m256)(x), (__m256)(y), _CMP_LT_OQ), (__m256)(v))
 #define SQRT(v) _mm256_sqrt_ps((__m256)(v))
 
 static inline float largest(__m256 v)

@@ -7,6 +7,15 @@
 #define LARGEST(v) _mm512_reduce_max_ps((__m512)(v))
 #define TOTAL(v) _mm512_reduce_add_epi32((__m512i)(v))
 #define STRIDED_ROWS 16
+#define MAXIMUM(a, b) (vector) _mm512_max_ps((__m512)(a), (__m512)(b))
+#define MINIMUM(a, b) (vector) _mm512_min_ps((__m512)(a), (__m512)(b))
+#define ZERO_WHERE_LESS(x, y, v)                                                            \
+    (vector) _mm512_maskz_mov_ps(_mm512_cmp_ps_mask((__m512)(x), (__m512)(y), _CMP_NLT_UQ), \
+                                 (__m512)(v))
+#define MASKED
+#define FIRST(count) (__mmask16)((1u << (count)) - 1)
+#define LOAD_SOME(from, count) (vector) _mm512_maskz_loadu_ps(FIRST(count), from)
+#define STORE_SOME(to, v, count) _mm512_mask_storeu_ps(to, FIRST(count), (__m512)(v))
 #define SQRT(v) _mm512_sqrt_ps((__m512)(v))
 
 /* maddubs adds pairs of u8 x s8 to int16: at most 2 * 127 * 127, so it does not saturate. */

@@ -2,7 +2,7 @@
  * Ferry as a contestant: reads commands, one a line, answers with one line; see peers.py, whose
  * contestants speak the same language. Times are nanoseconds around the call alone.
  *
- *   encode MODEL_DIR [KERNELS [PRECISION [THREADS]]]
+ *   encode MODEL_DIR [KERNELS [PRECISION [THREADS [NUMERICS]]]]
  *
  *   texts N                            the next N lines are the texts
  *   run FIRST COUNT WARM REPEAT        encodes texts FIRST…, WARM times untimed, REPEAT times timed
@@ -147,12 +147,13 @@ static ferry_precision precision_named(const char *name)
 
 int main(int argc, char **argv)
 {
-    if (argc < 2) die("usage: encode MODEL_DIR [KERNELS [PRECISION [THREADS]]]");
+    if (argc < 2) die("usage: encode MODEL_DIR [KERNELS [PRECISION [THREADS [NUMERICS]]]]");
     const char *kernels = argc > 2 ? argv[2] : "auto";
     const char *precision = argc > 3 ? argv[3] : "auto";
     ferry_encoder_options options = {.size = sizeof options, .kernels = kernels};
     options.precision = precision_named(precision);
     options.threads = argc > 4 ? strtoul(argv[4], NULL, 10) : 1;
+    if (argc > 5 && !strcmp(argv[5], "fast")) options.numerics = FERRY_NUMERICS_FAST;
     ferry_encoder *encoder;
     ferry_error error;
     const char *name;

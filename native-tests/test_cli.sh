@@ -132,6 +132,26 @@ expect 1 "quantised to int8" "$ferry" encode --model "$work/int8" --precision f3
 expect 1 "int8 already" "$ferry" quantize --model "$work/int8" --out "$work/again"
 expect 2 "expected auto, f32 or int8" "$ferry" encode --model "$model" --precision half --text x
 
+# ---- threads, numerics ----
+expect 2 "--threads 0: expected a whole number from 1" "$ferry" encode --model "$model" --threads 0 --text x
+expect 2 "--threads two: expected a whole number from 1" $catalog --threads two --items x --out y
+expect 1 "expected at most 256" "$ferry" encode --model "$model" --threads 1000 --text x
+expect 2 "expected exact or fast" "$ferry" encode --model "$model" --numerics quick --text x
+expect 1 "fast numerics are for precision f32" "$ferry" encode --model "$model" --precision int8 --numerics fast --text x
+expect 1 'no fused multiply-add here with kernels "scalar"' $catalog --kernels scalar --numerics fast --items "$work/items.jsonl" --out "$work/two"
+for threads in 1 2 3; do
+    expect 0 "6 items in 4 domains" $catalog --threads $threads --items "$work/items.jsonl" "$work/music.item" \
+        "$work/books.csv" --out "$work/shop$threads"
+    expect 0 "" cmp "$work/shop/vectors.safetensors" "$work/shop$threads/vectors.safetensors"
+    "$ferry" encode --model "$model" --threads $threads --text "a spoon" --text "a fork" >"$work/threads$threads"
+    expect 0 "" cmp "$work/threads1" "$work/threads$threads"
+done
+if "$ferry" encode --model "$model" --numerics fast --text "a spoon" >"$work/fast" 2>"$work/err"; then
+    expect 0 '{"id":"0","embedding":[' cat "$work/fast"
+else
+    expect 0 "no fused multiply-add here" cat "$work/err"
+fi
+
 # every variant prints the same bytes
 for kernels in scalar avx2 avx512 avx512vnni; do
     "$ferry" encode --model "$model" --kernels $kernels --text "a spoon" >"$work/$kernels" \

@@ -200,6 +200,51 @@ static void int8_minilm_gives_the_same_bits(void **state)
     check_same_bits(FERRY_PRECISION_INT8, "text.int8.hash");
 }
 
+/* ---- fast ---- */
+
+/* As near to the original as the exact numerics, and not the same: it is fused indeed. */
+static void check_fast(const char *path, const char *folder, double allowed)
+{
+    golden_texts golden;
+    golden_texts_open(folder, &golden);
+    golden_texts_thin(&golden, GOLDEN_STRIDE);
+    size_t N = golden.dimension;
+    ferry_error error;
+    ferry_encoder *encoder, *exact = open_encoder(path, NULL);
+    ferry_encoder_options options = {
+        .size = sizeof options, .numerics = FERRY_NUMERICS_FAST, .threads = 2};
+    if (ferry_encoder_open_directory(path, &options, &encoder, &error) != FERRY_OK) {
+        assert_int_equal(error.status, FERRY_UNSUPPORTED);
+        print_message("skipped: %s\n", error.message);
+        skip();
+    }
+    float *found = encode(encoder, golden.text, golden.count);
+    float *expected = encode(exact, golden.text, golden.count);
+    check_parity("fast numerics", &golden, found, allowed);
+    assert_memory_not_equal(found, expected, golden.count * N * sizeof *found);
+    options.precision = FERRY_PRECISION_INT8;
+    ferry_encoder *refused;
+    assert_int_equal(ferry_encoder_open_directory(path, &options, &refused, &error),
+                     FERRY_UNSUPPORTED);
+    options.precision = FERRY_PRECISION_F32;
+    options.kernels = "scalar";
+    assert_int_equal(ferry_encoder_open_directory(path, &options, &refused, &error),
+                     FERRY_UNSUPPORTED);
+    assert_non_null(strstr(error.message, "scalar"));
+    free(found), free(expected);
+    ferry_encoder_close(encoder);
+    ferry_encoder_close(exact);
+    golden_texts_close(&golden);
+}
+
+static void fast_is_near_the_original(void **state)
+{
+    (void)state;
+    check_fast(golden_path("tiny-bert/gelu-mean"), "tiny-bert/gelu-mean/", TINY_DIFFERENCE);
+    if (!have_model()) skip();
+    check_fast(model_path(MINILM), "", LARGEST_DIFFERENCE);
+}
+
 /* ---- int8 ---- */
 
 /* Removes a quantised copy of a model. */
@@ -317,6 +362,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(configurations_match_the_originals),
         cmocka_unit_test(cancelling_leaves_the_encoder_usable),
+        cmocka_unit_test(fast_is_near_the_original),
         cmocka_unit_test(minilm_matches_sentence_transformers),
         cmocka_unit_test(minilm_gives_the_same_bits),
         cmocka_unit_test(int8_is_near_the_original),

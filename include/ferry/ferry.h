@@ -131,17 +131,32 @@ typedef enum ferry_precision {
         FERRY_PRECISION_COUNT
 } ferry_precision;
 
+/* What may differ from machine to machine: X(name, text). */
+#define FERRY_NUMERICS_LIST(X)                                \
+    X(EXACT, "exact") /* nothing: the same bits everywhere */ \
+    X(FAST, "fast")   /* f32 with fused multiply-add: last digits differ */
+
+typedef enum ferry_numerics {
+#define FERRY_NUMERICS_ENUM(name, text) FERRY_NUMERICS_##name,
+    FERRY_NUMERICS_LIST(FERRY_NUMERICS_ENUM)
+#undef FERRY_NUMERICS_ENUM
+        FERRY_NUMERICS_COUNT
+} ferry_numerics;
+
 /*
  * threads is how many encode, the caller's included: 0 and 1 are one, LIMIT above 256 or where the
- * system starts no more. The bits are the same with any number. Each takes a quarter of the memory
- * that encoding takes, some 2 MB. They sleep between calls.
+ * system starts no more. The bits are the same with any number. They sleep between calls; for each,
+ * all-MiniLM-L6-v2 takes 2.5 MB.
+ * numerics FAST is UNSUPPORTED where the machine or the build has no fused multiply-add (wasm), and
+ * with precision INT8, whose products are exact anyway.
  */
 typedef struct ferry_encoder_options {
     size_t size;                      /* sizeof(ferry_encoder_options) */
     const ferry_allocator *allocator; /* NULL: malloc */
     const char *kernels;              /* see ferry_kernels_name */
     ferry_precision precision;
-    size_t threads;                   /* see below */
+    size_t threads;
+    ferry_numerics numerics;
 } ferry_encoder_options;
 
 /*

@@ -3,6 +3,14 @@
 #include "base/error.h"
 #include "base/options.h"
 
+static ferry_status choose_kernels(const ferry_encoder_options *options, const ferry_kernels **out,
+                                   ferry_error *error)
+{
+    return options->numerics == FERRY_NUMERICS_FAST
+               ? ferry_kernels_choose_fast(options->kernels, out, error)
+               : ferry_kernels_choose(options->kernels, out, error);
+}
+
 ferry_status ferry_encoder_open(const ferry_file *files, size_t file_count,
                                 const ferry_encoder_options *options, ferry_encoder **out,
                                 ferry_error *error)
@@ -11,7 +19,10 @@ ferry_status ferry_encoder_open(const ferry_file *files, size_t file_count,
     ferry_encoder_options chosen = {0};
     const ferry_kernels *kernels;
     FERRY_TRY(ferry_options_read(options, "ferry_encoder_options", &chosen, sizeof chosen, error));
-    FERRY_TRY(ferry_kernels_choose(chosen.kernels, &kernels, error));
+    if (chosen.numerics < FERRY_NUMERICS_EXACT || chosen.numerics >= FERRY_NUMERICS_COUNT)
+        return ferry_fail(error, FERRY_INVALID_ARGUMENT, "numerics %d is none of ferry_numerics",
+                          (int)chosen.numerics);
+    FERRY_TRY(choose_kernels(&chosen, &kernels, error));
     if (chosen.precision < FERRY_PRECISION_AUTO || chosen.precision >= FERRY_PRECISION_COUNT)
         return ferry_fail(error, FERRY_INVALID_ARGUMENT, "precision %d is none of ferry_precision",
                           (int)chosen.precision);
@@ -22,6 +33,10 @@ ferry_status ferry_encoder_open(const ferry_file *files, size_t file_count,
     ferry_status status =
         ferry_text_encoder_open((ferry_files){files, file_count}, kernels, chosen.precision,
                                 chosen.threads, &encoder->arena, &encoder->text, error);
+    if (status == FERRY_OK && chosen.numerics == FERRY_NUMERICS_FAST &&
+        ferry_encoder_precision(encoder) == FERRY_PRECISION_INT8)
+        status = ferry_fail(error, FERRY_UNSUPPORTED,
+                            "fast numerics are for precision f32: int8 is exact, and faster");
     if (status != FERRY_OK) {
         ferry_encoder_close(encoder);
         return status;

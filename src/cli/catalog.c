@@ -17,16 +17,14 @@ static const char help[] =
     "                    audio; others are kept\n"
     "  --text-model DIR  a Hugging Face directory of a text encoder\n"
     "  --out DIR         made if it is not there\n"
-    "  --strict          a row that cannot be read is an error; else it is reported and left out\n"
-    "  --precision P     auto (as the model's file has it), f32, int8\n"
-    "  --kernels NAME    auto, or one of those `ferry --version` lists: same result\n"
-    "  -q, --quiet       no progress, no report of rows left out\n"
+    "  --strict          a row that cannot be read is an error; else it is reported and left "
+    "out\n" CLI_COMPUTE_HELP "  -q, --quiet       no progress, no report of rows left out\n"
     "  -h, --help\n";
 
 typedef struct catalog_options {
     cli_list items;
-    const char *text_model, *out, *kernels;
-    ferry_precision precision;
+    const char *text_model, *out;
+    cli_compute compute;
     cli_report report;
 } catalog_options;
 
@@ -84,10 +82,9 @@ static int run(catalog_options *options)
     ferry_error error = {0};
     ferry_catalog *catalog = NULL;
     ferry_encoder *encoder = NULL;
-    ferry_encoder_options encoder_options = {.size = sizeof encoder_options,
-                                             .kernels = options->kernels,
-                                             .precision = options->precision};
-    ferry_catalog_options catalog_open = {.size = sizeof catalog_open, .kernels = options->kernels};
+    ferry_encoder_options encoder_options = cli_encoder_options(&options->compute);
+    ferry_catalog_options catalog_open = {.size = sizeof catalog_open,
+                                          .kernels = options->compute.kernels};
     ferry_status status =
         ferry_encoder_open_directory(options->text_model, &encoder_options, &encoder, &error);
     if (status == FERRY_OK) status = ferry_catalog_create(&catalog_open, &catalog, &error);
@@ -104,7 +101,7 @@ static int parse(int argc, char **argv, catalog_options *options)
                                           {"items", required_argument, NULL, 'i'},
                                           {"text-model", required_argument, NULL, 't'},
                                           {"out", required_argument, NULL, 'o'},
-                                          {"precision", required_argument, NULL, 'p'},
+                                          CLI_COMPUTE_OPTIONS,
                                           {"strict", no_argument, NULL, 's'},
                                           {0}};
     for (int c; (c = getopt_long(argc, argv, "hq", known, NULL)) != -1;) {
@@ -112,14 +109,12 @@ static int parse(int argc, char **argv, catalog_options *options)
         case 'i': options->items.values[options->items.count++] = optarg; break;
         case 't': options->text_model = optarg; break;
         case 'o': options->out = optarg; break;
-        case 'p':
-            if (!cli_parse_precision("catalog", optarg, &options->precision)) return EXIT_USAGE;
-            break;
         case 's': options->report.strict = true; break;
-        case 'K': options->kernels = optarg; break;
+        case 'K': options->compute.kernels = optarg; break;
         case 'q': options->report.quiet = true; break;
         case 'h': fputs(help, stdout); return EXIT_OK;
-        default: return cli_help_hint("catalog"); /* getopt has said what is wrong */
+        default:
+            if (!cli_parse_compute("catalog", c, optarg, &options->compute)) return EXIT_USAGE;
         }
     }
     while (optind < argc) options->items.values[options->items.count++] = argv[optind++];

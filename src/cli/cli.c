@@ -63,7 +63,7 @@ bool cli_parse_count(const char *subcommand, const char *option, const char *tex
     return true;
 }
 
-bool cli_parse_precision(const char *subcommand, const char *text, ferry_precision *out)
+static bool parse_precision(const char *subcommand, const char *text, ferry_precision *out)
 {
 #define MATCH(name, word)              \
     if (strcmp(text, word) == 0) {     \
@@ -74,6 +74,44 @@ bool cli_parse_precision(const char *subcommand, const char *text, ferry_precisi
 #undef MATCH
     cli_usage(subcommand, "--precision %s: expected auto, f32 or int8", text);
     return false;
+}
+
+static bool parse_numerics(const char *subcommand, const char *text, ferry_numerics *out)
+{
+#define MATCH(name, word)             \
+    if (strcmp(text, word) == 0) {    \
+        *out = FERRY_NUMERICS_##name; \
+        return true;                  \
+    }
+    FERRY_NUMERICS_LIST(MATCH)
+#undef MATCH
+    cli_usage(subcommand, "--numerics %s: expected exact or fast", text);
+    return false;
+}
+
+bool cli_parse_compute(const char *subcommand, int option, const char *text, cli_compute *out)
+{
+    switch (option) {
+    case CLI_PRECISION: return parse_precision(subcommand, text, &out->precision);
+    case CLI_NUMERICS: return parse_numerics(subcommand, text, &out->numerics);
+    case CLI_THREADS: return cli_parse_count(subcommand, "--threads", text, &out->threads);
+    default:
+        cli_help_hint(subcommand); /* getopt has said what is wrong */
+        return false;
+    }
+}
+
+ferry_encoder_options cli_encoder_options(const cli_compute *compute)
+{
+    ferry_encoder_options options = {.size = sizeof options,
+                                     .kernels = compute->kernels,
+                                     .precision = compute->precision,
+                                     .numerics = compute->numerics,
+                                     .threads = compute->threads};
+    if (options.threads > 0) return options;
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    options.threads = online < 1 ? 1 : online > 64 ? 64 : (size_t)online;
+    return options;
 }
 
 int cli_fail(const char *subcommand, ferry_status status, const ferry_error *error)

@@ -33,6 +33,33 @@ void cli_list_free(cli_list *list);
     {"help", no_argument, NULL, 'h'}, {"quiet", no_argument, NULL, 'q'}, \
         {"kernels", required_argument, NULL, 'K'}
 
+/* What a subcommand that encodes takes besides: how it is to compute. */
+typedef struct cli_compute {
+    const char *kernels;
+    ferry_precision precision;
+    ferry_numerics numerics;
+    size_t threads; /* 0: one for each processor that is online */
+} cli_compute;
+
+enum { CLI_PRECISION = 256, CLI_THREADS, CLI_NUMERICS };
+#define CLI_COMPUTE_OPTIONS                                \
+    {"precision", required_argument, NULL, CLI_PRECISION}, \
+        {"threads", required_argument, NULL, CLI_THREADS}, \
+    {                                                      \
+        "numerics", required_argument, NULL, CLI_NUMERICS  \
+    }
+#define CLI_COMPUTE_HELP                                                                           \
+    "  --precision P     auto (as the model's file has it), f32, int8\n"                           \
+    "  --threads N       how many compute; else as many as there are processors: same result\n"    \
+    "  --kernels NAME    auto, or one of those `ferry --version` lists: same result\n"             \
+    "  --numerics N      exact; or fast: f32 with fused multiply-add, where the machine has it.\n" \
+    "                    Its results are as good, but differ in the last digits\n"
+
+/* Takes an option of CLI_COMPUTE_OPTIONS; false prints a usage message. */
+bool cli_parse_compute(const char *subcommand, int option, const char *text, cli_compute *out);
+
+ferry_encoder_options cli_encoder_options(const cli_compute *compute);
+
 /* Prints to stderr "ferry SUBCOMMAND: message" and how to get help; returns EXIT_USAGE. */
 __attribute__((format(printf, 2, 3))) int cli_usage(const char *subcommand, const char *format,
                                                     ...);
@@ -45,9 +72,6 @@ const char *cli_plural(size_t count);
 
 /* A whole number from 1; false prints a usage message. */
 bool cli_parse_count(const char *subcommand, const char *option, const char *text, size_t *out);
-
-/* A name of FERRY_PRECISION_LIST; false prints a usage message. */
-bool cli_parse_precision(const char *subcommand, const char *text, ferry_precision *out);
 
 /* ---- errors ---- */
 

@@ -14,21 +14,20 @@ static const char help[] =
     "Encodes texts; without --text, JSONL on stdin: {\"id\",\"text\"} a line. An id that is "
     "missing is\n"
     "the text's number, from 0. Invalid UTF-8 in --text reads as U+FFFD.\n\n"
-    "  --model DIR     a Hugging Face directory of a text encoder\n"
-    "  --text TEXT     may be given several times\n"
-    "  --out FILE      one tensor \"embeddings\", F32 [texts, dimension], in the order of the "
+    "  --model DIR       a Hugging Face directory of a text encoder\n"
+    "  --text TEXT       may be given several times\n"
+    "  --out FILE        one tensor \"embeddings\", F32 [texts, dimension], in the order of the "
     "texts\n"
-    "  --json          {\"id\",\"embedding\":[…]} a line on stdout; the default\n"
-    "  --precision P   auto (as the model's file has it), f32, int8\n"
-    "  --kernels NAME  auto, or one of those `ferry --version` lists: same result\n"
-    "  --strict        a line that cannot be read is an error; else it is reported and left out\n"
-    "  -q, --quiet     no progress, no report of lines left out\n"
+    "  --json            {\"id\",\"embedding\":[…]} a line on stdout; the "
+    "default\n" CLI_COMPUTE_HELP
+    "  --strict          a line that cannot be read is an error; else it is reported and left out\n"
+    "  -q, --quiet       no progress, no report of lines left out\n"
     "  -h, --help\n";
 
 typedef struct encode_options {
-    const char *model, *out, *kernels;
+    const char *model, *out;
     cli_list texts;
-    ferry_precision precision;
+    cli_compute compute;
     bool json;
     cli_report report;
 } encode_options;
@@ -170,8 +169,7 @@ static int run(encode_options *options)
 {
     ferry_error error = {0};
     ferry_encoder *encoder = NULL;
-    ferry_encoder_options open = {
-        .size = sizeof open, .kernels = options->kernels, .precision = options->precision};
+    ferry_encoder_options open = cli_encoder_options(&options->compute);
     text_list list = {0};
     ferry_arena_init(&list.arena, ferry_allocator_or_default(NULL));
     ferry_status status = ferry_encoder_open_directory(options->model, &open, &encoder, &error);
@@ -197,7 +195,7 @@ static int parse(int argc, char **argv, encode_options *options)
                                           {"text", required_argument, NULL, 't'},
                                           {"out", required_argument, NULL, 'o'},
                                           {"json", no_argument, NULL, 'j'},
-                                          {"precision", required_argument, NULL, 'p'},
+                                          CLI_COMPUTE_OPTIONS,
                                           {"strict", no_argument, NULL, 's'},
                                           {0}};
     for (int c; (c = getopt_long(argc, argv, "hq", known, NULL)) != -1;) {
@@ -206,14 +204,12 @@ static int parse(int argc, char **argv, encode_options *options)
         case 't': options->texts.values[options->texts.count++] = optarg; break;
         case 'o': options->out = optarg; break;
         case 'j': options->json = true; break;
-        case 'p':
-            if (!cli_parse_precision("encode", optarg, &options->precision)) return EXIT_USAGE;
-            break;
         case 's': options->report.strict = true; break;
-        case 'K': options->kernels = optarg; break;
+        case 'K': options->compute.kernels = optarg; break;
         case 'q': options->report.quiet = true; break;
         case 'h': fputs(help, stdout); return EXIT_OK;
-        default: return cli_help_hint("encode"); /* getopt has said what is wrong */
+        default:
+            if (!cli_parse_compute("encode", c, optarg, &options->compute)) return EXIT_USAGE;
         }
     }
     if (optind < argc) return cli_usage("encode", "unexpected word \"%s\"", argv[optind]);

@@ -50,7 +50,7 @@ static void multiply_columns(void *context, size_t index, size_t worker)
     for (size_t t = 0; t < p->T; t++) activate(p->m, y + t * N, count);
 }
 
-/* At most FERRY_BLOCK_ROWS rows, by one thread (pool NULL) or each thread some of the columns. */
+/* At most a block of rows, by one thread (pool NULL) or each thread some of the columns. */
 static void linear(const ferry_transformer *m, ferry_pool *pool, const ferry_scratch *scratch,
                    const ferry_linear *layer, bool activated, const float *x, float *y, size_t T)
 {
@@ -146,12 +146,13 @@ static void run_block(void *context, size_t index, size_t worker)
  * its columns spread over the threads. */
 static void run_blocks(pass *p)
 {
-    size_t threads = ferry_pool_threads(p->m->pool);
-    size_t blocks = (p->T + FERRY_BLOCK_ROWS - 1) / FERRY_BLOCK_ROWS;
+    size_t threads = ferry_pool_threads(p->m->pool), block = p->m->workspace.block;
+    size_t blocks = (p->T + block - 1) / block;
     size_t even = (blocks + threads - 1) / threads * threads; /* as many for each thread */
     bool spread = threads > 1 && p->T / even < LEAST_ROWS;
     if (!spread) blocks = even;
     p->rows = (p->T + blocks - 1) / blocks;
+    p->rows += -p->rows % 8; /* whole tiles */
     p->pool = spread ? p->m->pool : NULL;
     blocks = (p->T + p->rows - 1) / p->rows;
     if (!spread)
@@ -172,8 +173,8 @@ static void attend(const ferry_transformer *m, const ferry_scratch *s, const flo
     const float *key = query + hidden; /* [T, D] rows `stride` apart, as query */
     ferry_pack_panels(key, 1, stride, D, T, s->keys);
     ferry_pack_panels(key + hidden, stride, 1, T, D, s->values);
-    for (size_t t = 0; t < T; t += FERRY_BLOCK_ROWS) {
-        size_t rows = T - t < FERRY_BLOCK_ROWS ? T - t : FERRY_BLOCK_ROWS;
+    for (size_t t = 0; t < T; t += FERRY_QUERY_ROWS) {
+        size_t rows = T - t < FERRY_QUERY_ROWS ? T - t : FERRY_QUERY_ROWS;
         m->kernels->matmul(query + t * stride, stride, s->keys, NULL, s->scores, T, rows, D, T);
         m->kernels->softmax(s->scores, T, scale, rows, T);
         m->kernels->matmul(s->scores, T, s->values, NULL, context + t * hidden, hidden, rows, T, D);

@@ -34,24 +34,25 @@ typedef struct ferry_block {
     ferry_norm output_norm;
 } ferry_block;
 
-/* Rows that a thread takes through a layer at a time: enough to keep the matrix products busy, few
- * enough that what lies between the products stays in the second-level cache. */
-enum { FERRY_BLOCK_ROWS = 48 };
+/* Rows that a thread takes through a layer at a time. Few, so that what lies between the products
+ * stays in the second-level cache; f32 weights are four times as large as int8 ones, and want to be
+ * read for more rows at once. Measured: SPEED.md. */
+enum { FERRY_BLOCK_ROWS_INT8 = 48, FERRY_BLOCK_ROWS_F32 = 128, FERRY_QUERY_ROWS = 48 };
 
 /* What one thread needs while it works on a block of rows, or on the attention of one text. */
 typedef struct ferry_scratch {
-    float *update;       /* [FERRY_BLOCK_ROWS, hidden] what a sublayer adds to x */
-    float *intermediate; /* [FERRY_BLOCK_ROWS, intermediate] */
-    ferry_int8_rows
-        int8;      /* [FERRY_BLOCK_ROWS, the widest K] a linear layer's input; NULLs in f32 */
-    float *scores; /* [FERRY_BLOCK_ROWS, max_tokens] of one head */
-    float *keys;   /* [ceil(max_tokens / 16), D, 16] panels of one head's keys */
-    float *values; /* [ceil(D / 16), max_tokens, 16] panels of its values */
+    float *update;        /* [block, hidden] what a sublayer adds to x */
+    float *intermediate;  /* [block, intermediate] */
+    ferry_int8_rows int8; /* [block, the widest K] a linear layer's input; NULLs in f32 */
+    float *scores;        /* [FERRY_QUERY_ROWS, max_tokens] of one head */
+    float *keys;          /* [ceil(max_tokens / 16), D, 16] panels of one head's keys */
+    float *values;        /* [ceil(D / 16), max_tokens, 16] panels of its values */
 } ferry_scratch;
 
 /* Activations of one pass; rows is the most tokens a pass takes. */
 typedef struct ferry_workspace {
     size_t rows;
+    size_t block;           /* FERRY_BLOCK_ROWS_… of the precision */
     float *x;               /* [rows, hidden] the residual stream, and the result */
     float *query_key_value; /* [rows, 3 * hidden] */
     float *context;         /* [rows, hidden] what attention mixed */

@@ -292,9 +292,9 @@ static bool make_int8_rows(const ferry_text_config *c, ferry_arena *arena, ferry
 {
     size_t widest = c->intermediate > c->hidden ? c->intermediate : c->hidden;
     size_t groups = ferry_int8_groups(widest);
-    out->q = ferry_arena_array(arena, FERRY_BLOCK_ROWS, ferry_int8_padded(widest));
-    out->scale = ferry_arena_array(arena, FERRY_BLOCK_ROWS, groups * sizeof *out->scale);
-    out->offset = ferry_arena_array(arena, FERRY_BLOCK_ROWS, groups * sizeof *out->offset);
+    out->q = ferry_arena_array(arena, FERRY_BLOCK_ROWS_INT8, ferry_int8_padded(widest));
+    out->scale = ferry_arena_array(arena, FERRY_BLOCK_ROWS_INT8, groups * sizeof *out->scale);
+    out->offset = ferry_arena_array(arena, FERRY_BLOCK_ROWS_INT8, groups * sizeof *out->offset);
     return out->q != NULL && out->scale != NULL && out->offset != NULL;
 }
 
@@ -302,9 +302,10 @@ static bool make_scratch(const ferry_transformer *m, ferry_arena *arena, ferry_s
 {
     const ferry_text_config *c = &m->config;
     size_t D = c->hidden / c->heads, keys, values;
-    out->update = ferry_arena_array(arena, FERRY_BLOCK_ROWS, c->hidden * sizeof(float));
-    out->intermediate = ferry_arena_array(arena, FERRY_BLOCK_ROWS, c->intermediate * sizeof(float));
-    out->scores = ferry_arena_array(arena, FERRY_BLOCK_ROWS, c->max_tokens * sizeof(float));
+    out->update = ferry_arena_array(arena, m->workspace.block, c->hidden * sizeof(float));
+    out->intermediate =
+        ferry_arena_array(arena, m->workspace.block, c->intermediate * sizeof(float));
+    out->scores = ferry_arena_array(arena, FERRY_QUERY_ROWS, c->max_tokens * sizeof(float));
     if (ferry_panels_size(D, c->max_tokens, &keys))
         out->keys = ferry_arena_array(arena, keys, sizeof(float));
     if (ferry_panels_size(c->max_tokens, D, &values))
@@ -320,6 +321,7 @@ static ferry_status make_workspace(ferry_transformer *m, size_t rows, ferry_aren
     size_t hidden = m->config.hidden, threads = ferry_pool_threads(m->pool);
     ferry_workspace *w = &m->workspace;
     w->rows = rows;
+    w->block = m->precision == FERRY_PRECISION_INT8 ? FERRY_BLOCK_ROWS_INT8 : FERRY_BLOCK_ROWS_F32;
     w->x = ferry_arena_array(arena, rows, hidden * sizeof(float));
     w->query_key_value = ferry_arena_array(arena, rows, 3 * hidden * sizeof(float));
     w->context = ferry_arena_array(arena, rows, hidden * sizeof(float));

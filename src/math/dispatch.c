@@ -54,6 +54,27 @@ ferry_status ferry_kernels_choose(const char *wanted, const ferry_kernels **out,
                       wanted, names);
 }
 
+/* Whether a fast variant is the one of `wanted`. */
+static bool is_fast_of(const char *name, const char *wanted)
+{
+    size_t size = strlen(wanted);
+    return strncmp(name, wanted, size) == 0 && strcmp(name + size, "_fast") == 0;
+}
+
+ferry_status ferry_kernels_choose_fast(const char *wanted, const ferry_kernels **out,
+                                       ferry_error *error)
+{
+    bool any = wanted == NULL || strcmp(wanted, "auto") == 0;
+    *out = NULL;
+#define FERRY_KERNEL_FAST_VARIANT(variant, condition) \
+    if ((any || is_fast_of(#variant, wanted)) && (condition)) *out = &ferry_kernels_##variant;
+#include "math/kernels.def"
+    if (*out != NULL) return FERRY_OK;
+    return ferry_fail(error, FERRY_UNSUPPORTED,
+                      "fast numerics: no fused multiply-add here with kernels \"%s\"",
+                      any ? "auto" : wanted);
+}
+
 ferry_status ferry_kernels_name(const char *wanted, const char **out, ferry_error *error)
 {
     const ferry_kernels *kernels;

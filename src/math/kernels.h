@@ -24,6 +24,8 @@ typedef struct ferry_kernels {
 #include "math/kernels.def"
 } ferry_kernels;
 
+#define FERRY_KERNEL_FAST_VARIANT(variant, condition) \
+    extern const ferry_kernels ferry_kernels_##variant;
 #define FERRY_KERNEL_VARIANT(variant, condition) extern const ferry_kernels ferry_kernels_##variant;
 #include "math/kernels.def"
 
@@ -33,6 +35,10 @@ size_t ferry_kernels_available(const ferry_kernels **out, size_t capacity);
 /* NULL or "auto": the best one. UNSUPPORTED names what was asked for and what there is. */
 ferry_status ferry_kernels_choose(const char *wanted, const ferry_kernels **out,
                                   ferry_error *error);
+
+/* The same among the fast variants, where "avx2" is avx2_fast; UNSUPPORTED where there is none. */
+ferry_status ferry_kernels_choose_fast(const char *wanted, const ferry_kernels **out,
+                                       ferry_error *error);
 
 /* Some 40 kFLOP against the scalar kernels, bit for bit; UNSUPPORTED if a bit differs. */
 ferry_status ferry_kernels_self_test(const ferry_kernels *kernels, ferry_error *error);

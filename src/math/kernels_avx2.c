@@ -1,7 +1,9 @@
 /* The kernels for AVX2. The flags that allow it are set for this file alone. */
 #include <immintrin.h>
 
+#ifndef VARIANT
 #define VARIANT avx2
+#endif
 #define WIDTH 8
 #define ROWS 4
 #define LARGEST(v) largest((__m256)(v))

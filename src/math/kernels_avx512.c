@@ -1,7 +1,9 @@
 /* The kernels for AVX-512 F and BW. The flags that allow it are set for this file alone. */
 #include <immintrin.h>
 
+#ifndef VARIANT
 #define VARIANT avx512
+#endif
 #define WIDTH 16
 #define ROWS 8
 #define LARGEST(v) _mm512_reduce_max_ps((__m512)(v))

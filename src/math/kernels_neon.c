@@ -2,7 +2,9 @@
  */
 #include <arm_neon.h>
 
+#ifndef VARIANT
 #define VARIANT neon
+#endif
 #define WIDTH 4
 #define ROWS 4 /* of 32 registers, 16 hold sums */
 #define LARGEST(v) vmaxvq_f32((float32x4_t)(v))

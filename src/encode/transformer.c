@@ -172,12 +172,13 @@ static void attend(const ferry_transformer *m, const ferry_scratch *s, const flo
     float scale = 1.0f / sqrtf((float)D);
     const float *key = query + hidden; /* [T, D] rows `stride` apart, as query */
     ferry_pack_panels(key, 1, stride, D, T, s->keys);
-    ferry_pack_panels(key + hidden, stride, 1, T, D, s->values);
+    const float *value = key + hidden;
     for (size_t t = 0; t < T; t += FERRY_QUERY_ROWS) {
         size_t rows = T - t < FERRY_QUERY_ROWS ? T - t : FERRY_QUERY_ROWS;
         m->kernels->matmul(query + t * stride, stride, s->keys, NULL, s->scores, T, rows, D, T);
         m->kernels->softmax(s->scores, T, scale, rows, T);
-        m->kernels->matmul(s->scores, T, s->values, NULL, context + t * hidden, hidden, rows, T, D);
+        m->kernels->matmul_strided(s->scores, T, 1, value, stride, context + t * hidden, hidden,
+                                   rows, T, D, false);
     }
 }
 

@@ -46,7 +46,6 @@ typedef struct ferry_scratch {
     ferry_int8_rows int8; /* [block, the widest K] a linear layer's input; NULLs in f32 */
     float *scores;        /* [FERRY_QUERY_ROWS, max_tokens] of one head */
     float *keys;          /* [ceil(max_tokens / 16), D, 16] panels of one head's keys */
-    float *values;        /* [ceil(D / 16), max_tokens, 16] panels of its values */
 } ferry_scratch;
 
 /* Activations of one pass; rows is the most tokens a pass takes. */

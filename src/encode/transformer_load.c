@@ -301,17 +301,15 @@ static bool make_int8_rows(const ferry_text_config *c, ferry_arena *arena, ferry
 static bool make_scratch(const ferry_transformer *m, ferry_arena *arena, ferry_scratch *out)
 {
     const ferry_text_config *c = &m->config;
-    size_t D = c->hidden / c->heads, keys, values;
+    size_t D = c->hidden / c->heads, keys;
     out->update = ferry_arena_array(arena, m->workspace.block, c->hidden * sizeof(float));
     out->intermediate =
         ferry_arena_array(arena, m->workspace.block, c->intermediate * sizeof(float));
     out->scores = ferry_arena_array(arena, FERRY_QUERY_ROWS, c->max_tokens * sizeof(float));
     if (ferry_panels_size(D, c->max_tokens, &keys))
         out->keys = ferry_arena_array(arena, keys, sizeof(float));
-    if (ferry_panels_size(c->max_tokens, D, &values))
-        out->values = ferry_arena_array(arena, values, sizeof(float));
     return out->update != NULL && out->intermediate != NULL && out->scores != NULL &&
-           out->keys != NULL && out->values != NULL &&
+           out->keys != NULL &&
            (m->precision != FERRY_PRECISION_INT8 || make_int8_rows(c, arena, &out->int8));
 }
 

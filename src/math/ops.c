@@ -16,7 +16,11 @@ void ferry_pack_panels(const float *matrix, size_t stride_k, size_t stride_n, si
                        float *panels)
 {
     for (size_t n = 0; n < N; n += FERRY_PANEL) {
-        for (size_t k = 0; k < K; k++) {
+        const float *from = matrix + n * stride_n;
+        for (size_t k = 0; k < K && n + FERRY_PANEL <= N; k++, panels += FERRY_PANEL) {
+            for (size_t j = 0; j < FERRY_PANEL; j++) panels[j] = from[k * stride_k + j * stride_n];
+        }
+        for (size_t k = 0; k < K && n + FERRY_PANEL > N; k++) { /* the last, narrower one */
             for (size_t j = 0; j < FERRY_PANEL; j++)
                 *panels++ = n + j < N ? matrix[k * stride_k + (n + j) * stride_n] : 0.0f;
         }

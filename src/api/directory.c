@@ -9,24 +9,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api/directory.h"
 #include "api/handles.h"
 #include "base/error.h"
 #include "encode/quantize.h"
 
 /* ---- a mapped directory ---- */
 
-enum { MAX_PATH = 4096, MAX_DEPTH = 2 /* "1_Pooling/config.json" */, MAX_FILES = 256 };
+enum { MAX_PATH = 4096, MAX_DEPTH = 2 /* "1_Pooling/config.json" */ };
 
-typedef struct directory {
-    ferry_allocator allocator;
-    ferry_arena arena; /* names */
-    ferry_file files[MAX_FILES];
-    size_t count;
-} directory;
-
-static void close_directory(void *user)
+void ferry_directory_close(void *user)
 {
-    directory *dir = user;
+    ferry_directory *dir = user;
     for (size_t i = 0; i < dir->count; i++) {
         /* munmap wants a plain pointer; the bytes are ours */
         if (dir->files[i].size > 0)
@@ -50,11 +44,12 @@ static bool is_wanted(const char *name)
 }
 
 /* Maps path as the file `name` of the directory. */
-static ferry_status map_file(directory *dir, const char *path, const char *name, ferry_error *error)
+static ferry_status map_file(ferry_directory *dir, const char *path, const char *name,
+                             ferry_error *error)
 {
-    if (dir->count == MAX_FILES)
+    if (dir->count == FERRY_DIRECTORY_MAX_FILES)
         return ferry_fail(error, FERRY_LIMIT, "%s: more than %d files in the directory", path,
-                          MAX_FILES);
+                          FERRY_DIRECTORY_MAX_FILES);
     int file = open(path, O_RDONLY | O_CLOEXEC);
     struct stat about;
     if (file < 0 || fstat(file, &about) != 0) {
@@ -76,7 +71,7 @@ static ferry_status map_file(directory *dir, const char *path, const char *name,
 }
 
 /* Maps the wanted files of the folder `root`/`below`, and of those in it. */
-static ferry_status map_folder(directory *dir, const char *root, const char *below, int depth,
+static ferry_status map_folder(ferry_directory *dir, const char *root, const char *below, int depth,
                                ferry_error *error)
 {
     char path[MAX_PATH], name[MAX_PATH];
@@ -103,26 +98,25 @@ static ferry_status map_folder(directory *dir, const char *root, const char *bel
     return status;
 }
 
-static ferry_status open_directory(const char *path, const ferry_allocator *allocator,
-                                   directory **out, ferry_error *error)
+ferry_status ferry_directory_open(const char *path, const ferry_allocator *allocator,
+                                  ferry_directory **out, ferry_error *error)
 {
     *out = NULL;
     ferry_allocator chosen = ferry_allocator_or_default(allocator);
-    directory *dir = ferry_allocate(&chosen, 1, sizeof *dir);
+    ferry_directory *dir = ferry_allocate(&chosen, 1, sizeof *dir);
     if (dir == NULL) return ferry_fail_memory(error, path);
     dir->allocator = chosen;
     ferry_arena_init(&dir->arena, chosen);
     ferry_status status = map_folder(dir, path, "", 1, error);
     if (status != FERRY_OK) {
-        close_directory(dir);
+        ferry_directory_close(dir);
         return status;
     }
     *out = dir;
     return FERRY_OK;
 }
 
-/* Puts the directory's path before a message about one of its files. */
-static ferry_status in_directory(ferry_status status, const char *path, ferry_error *error)
+ferry_status ferry_in_directory(ferry_status status, const char *path, ferry_error *error)
 {
     if (status == FERRY_OK || status == FERRY_OUT_OF_MEMORY || error == NULL) return status;
     ferry_error inner = *error;
@@ -132,15 +126,15 @@ static ferry_status in_directory(ferry_status status, const char *path, ferry_er
 ferry_status ferry_encoder_open_directory(const char *path, const ferry_encoder_options *options,
                                           ferry_encoder **out, ferry_error *error)
 {
-    directory *dir;
+    ferry_directory *dir;
     *out = NULL;
-    FERRY_TRY(open_directory(path, options != NULL ? options->allocator : NULL, &dir, error));
+    FERRY_TRY(ferry_directory_open(path, options != NULL ? options->allocator : NULL, &dir, error));
     ferry_status status = ferry_encoder_open(dir->files, dir->count, options, out, error);
     if (status != FERRY_OK) {
-        close_directory(dir);
-        return in_directory(status, path, error);
+        ferry_directory_close(dir);
+        return ferry_in_directory(status, path, error);
     }
-    (*out)->release = close_directory;
+    (*out)->release = ferry_directory_close;
     (*out)->owner = dir;
     return FERRY_OK;
 }
@@ -148,15 +142,15 @@ ferry_status ferry_encoder_open_directory(const char *path, const ferry_encoder_
 ferry_status ferry_catalog_open_directory(const char *path, const ferry_catalog_options *options,
                                           ferry_catalog **out, ferry_error *error)
 {
-    directory *dir;
+    ferry_directory *dir;
     *out = NULL;
-    FERRY_TRY(open_directory(path, options != NULL ? options->allocator : NULL, &dir, error));
+    FERRY_TRY(ferry_directory_open(path, options != NULL ? options->allocator : NULL, &dir, error));
     ferry_status status = ferry_catalog_open(dir->files, dir->count, options, out, error);
     if (status != FERRY_OK) {
-        close_directory(dir);
-        return in_directory(status, path, error);
+        ferry_directory_close(dir);
+        return ferry_in_directory(status, path, error);
     }
-    (*out)->release = close_directory;
+    (*out)->release = ferry_directory_close;
     (*out)->owner = dir;
     return FERRY_OK;
 }
@@ -191,10 +185,9 @@ static int write_part(const char *part, const ferry_buffer *head, const void *bo
     return reason;
 }
 
-/* The file appears whole or not at all: written beside its place, then renamed. */
-static ferry_status write_file(const char *directory_path, const char *name,
-                               const ferry_buffer *head, const void *body, size_t body_size,
-                               ferry_error *error)
+ferry_status ferry_directory_write(const char *directory_path, const char *name,
+                                   const ferry_buffer *head, const void *body, size_t body_size,
+                                   ferry_error *error)
 {
     char path[MAX_PATH], part[MAX_PATH + 8];
     FERRY_TRY(join_path(path, directory_path, name, strlen(name), error));
@@ -222,15 +215,13 @@ static ferry_status make_directories(const char *path, ferry_error *error)
     return FERRY_OK;
 }
 
-/* A directory without catalog.json is not opened: gone first and written last, it keeps a save that
- * was cut short from passing for a catalogue. */
-static ferry_status begin_catalog(const char *path, ferry_error *error)
+ferry_status ferry_directory_begin(const char *path, const char *about, ferry_error *error)
 {
-    char about[MAX_PATH];
+    char file[MAX_PATH];
     FERRY_TRY(make_directories(path, error));
-    FERRY_TRY(join_path(about, path, "catalog.json", strlen("catalog.json"), error));
-    if (remove(about) != 0 && errno != ENOENT)
-        return ferry_fail(error, FERRY_IO, "%s: %s", about, strerror(errno));
+    FERRY_TRY(join_path(file, path, about, strlen(about), error));
+    if (remove(file) != 0 && errno != ENOENT)
+        return ferry_fail(error, FERRY_IO, "%s: %s", file, strerror(errno));
     return FERRY_OK;
 }
 
@@ -240,25 +231,27 @@ ferry_status ferry_catalog_save_directory(const ferry_catalog *catalog, const ch
     if (catalog->dimension == 0)
         return ferry_fail(error, FERRY_INVALID_ARGUMENT,
                           "the catalogue has no vectors yet: encode it first");
-    FERRY_TRY(begin_catalog(path, error));
+    FERRY_TRY(ferry_directory_begin(path, "catalog.json", error));
     ferry_buffer head;
     ferry_buffer_init(&head, catalog->allocator);
     ferry_status status = ferry_catalog_write_items(catalog, &head, error);
-    if (status == FERRY_OK) status = write_file(path, "items.jsonl", &head, NULL, 0, error);
+    if (status == FERRY_OK)
+        status = ferry_directory_write(path, "items.jsonl", &head, NULL, 0, error);
     head.size = 0;
     if (status == FERRY_OK) status = ferry_catalog_write_vectors_header(catalog, &head, error);
     if (status == FERRY_OK)
-        status = write_file(path, "vectors.safetensors", &head, catalog->vectors,
-                            catalog->count * catalog->dimension * sizeof(float), error);
+        status = ferry_directory_write(path, "vectors.safetensors", &head, catalog->vectors,
+                                       catalog->count * catalog->dimension * sizeof(float), error);
     head.size = 0;
     if (status == FERRY_OK) status = ferry_catalog_write_json(catalog, &head, error);
-    if (status == FERRY_OK) status = write_file(path, "catalog.json", &head, "\n", 1, error);
+    if (status == FERRY_OK)
+        status = ferry_directory_write(path, "catalog.json", &head, "\n", 1, error);
     ferry_buffer_free(&head);
     return status;
 }
 
 /* The JSON and vocabulary files of a model as they are, below `to`. */
-static ferry_status copy_files(const directory *dir, const char *to, ferry_error *error)
+static ferry_status copy_files(const ferry_directory *dir, const char *to, ferry_error *error)
 {
     char path[MAX_PATH];
     ferry_buffer none;
@@ -270,24 +263,25 @@ static ferry_status copy_files(const directory *dir, const char *to, ferry_error
         size_t folder = slash != NULL ? (size_t)(slash - file->name) : 0;
         FERRY_TRY(join_path(path, to, file->name, folder, error));
         FERRY_TRY(make_directories(path, error));
-        FERRY_TRY(write_file(to, file->name, &none, file->data, file->size, error));
+        FERRY_TRY(ferry_directory_write(to, file->name, &none, file->data, file->size, error));
     }
     return FERRY_OK;
 }
 
 ferry_status ferry_encoder_quantize_directory(const char *from, const char *to, ferry_error *error)
 {
-    directory *dir;
+    ferry_directory *dir;
     ferry_buffer weights;
-    FERRY_TRY(open_directory(from, NULL, &dir, error));
+    FERRY_TRY(ferry_directory_open(from, NULL, &dir, error));
     ferry_buffer_init(&weights, dir->allocator);
     ferry_status status = ferry_transformer_quantize((ferry_files){dir->files, dir->count},
                                                      &dir->allocator, &weights, error);
-    status = in_directory(status, from, error);
+    status = ferry_in_directory(status, from, error);
     if (status == FERRY_OK) status = make_directories(to, error);
     if (status == FERRY_OK) status = copy_files(dir, to, error);
-    if (status == FERRY_OK) status = write_file(to, "model.safetensors", &weights, NULL, 0, error);
+    if (status == FERRY_OK)
+        status = ferry_directory_write(to, "model.safetensors", &weights, NULL, 0, error);
     ferry_buffer_free(&weights);
-    close_directory(dir);
+    ferry_directory_close(dir);
     return status;
 }

@@ -12,7 +12,6 @@
  * elements cannot be used: X(name, bits). */
 #define OTHER_DTYPES(X) \
     X(BOOL, 8)          \
-    X(U8, 8)            \
     X(F4, 4)            \
     X(F6_E2M3, 6)       \
     X(F6_E3M2, 6)       \
@@ -21,11 +20,9 @@
     X(F8_E8M0, 8)       \
     X(I16, 16)          \
     X(U16, 16)          \
-    X(I32, 32)          \
     X(U32, 32)          \
     X(F64, 64)          \
     X(C64, 64)          \
-    X(I64, 64)          \
     X(U64, 64)
 
 typedef struct dtype_row {
@@ -408,7 +405,7 @@ ferry_status ferry_tensor_as_f32(const ferry_tensor *tensor, ferry_arena *arena,
 {
     *out = NULL;
     char name[FERRY_EXCERPT_SIZE], dtype[FERRY_EXCERPT_SIZE];
-    if (tensor->dtype == FERRY_I8 || tensor->dtype == FERRY_DTYPE_OTHER)
+    if (tensor->dtype != FERRY_F32 && tensor->dtype != FERRY_F16 && tensor->dtype != FERRY_BF16)
         return ferry_fail(error, FERRY_UNSUPPORTED,
                           "%s: tensor \"%s\" is %s, expected F32, F16 or BF16", tensor->file,
                           ferry_excerpt(tensor->name, strlen(tensor->name), name),
@@ -430,5 +427,33 @@ ferry_status ferry_tensor_as_f32(const ferry_tensor *tensor, ferry_arena *arena,
         memcpy(&values[i], &bits, sizeof bits);
     }
     *out = values;
+    return FERRY_OK;
+}
+
+ferry_status ferry_tensor_column(const ferry_tensor *tensor, ferry_dtype dtype, size_t count,
+                                 ferry_arena *arena, void *out, ferry_error *error)
+{
+    const dtype_row *row = &dtypes[dtype]; /* the list's dtypes come first, in its order */
+    size_t width = row->bits / 8;
+    char name[FERRY_EXCERPT_SIZE], found[FERRY_EXCERPT_SIZE];
+    if (tensor->dtype != dtype || tensor->rank != 1 || tensor->count != count)
+        return ferry_fail(error, FERRY_MALFORMED,
+                          "%s: tensor \"%s\" is %s with %zu dimensions and %zu elements, expected "
+                          "%s [%zu]",
+                          tensor->file, ferry_excerpt(tensor->name, strlen(tensor->name), name),
+                          ferry_excerpt(tensor->dtype_name, strlen(tensor->dtype_name), found),
+                          tensor->rank, tensor->count, row->name, count);
+    unsigned char *values = ferry_arena_array(arena, count, width);
+    if (values == NULL) return ferry_fail_memory(error, "a column");
+    if (count > 0) memcpy(values, tensor->data, count * width);
+    for (size_t i = 0; !is_little_endian() && i < count; i++) {
+        unsigned char *value = values + i * width;
+        for (size_t b = 0; b < width / 2; b++) {
+            unsigned char kept = value[b];
+            value[b] = value[width - 1 - b];
+            value[width - 1 - b] = kept;
+        }
+    }
+    memcpy(out, &values, sizeof values); /* out is a pointer to some pointer */
     return FERRY_OK;
 }

@@ -13,12 +13,15 @@ enum {
     FERRY_SAFETENSORS_MAX_HEADER = 100000000, /* bytes; the reference implementation's limit */
 };
 
-/* What Ferry computes with: X(name, width in bytes). The name is the one in the file. */
+/* What Ferry reads and writes: X(name, width in bytes). The name is the one in the file. */
 #define FERRY_DTYPE_LIST(X) \
     X(F32, 4)               \
     X(F16, 2)               \
     X(BF16, 2)              \
-    X(I8, 1)
+    X(I8, 1)                \
+    X(U8, 1)                \
+    X(I32, 4)               \
+    X(I64, 8)
 
 typedef enum ferry_dtype {
 #define FERRY_DTYPE_ENUM(name, width) FERRY_##name,
@@ -30,7 +33,7 @@ typedef enum ferry_dtype {
 typedef struct ferry_tensor {
     const char *name;
     ferry_dtype dtype;
-    const char *dtype_name; /* as in the file, e.g. "I64" for FERRY_DTYPE_OTHER */
+    const char *dtype_name; /* as in the file, e.g. "F64" for FERRY_DTYPE_OTHER */
     size_t rank;            /* 0 is one number */
     size_t shape[FERRY_MAX_RANK];
     size_t count;     /* elements: the product of the shape */
@@ -65,10 +68,17 @@ const ferry_tensor *ferry_safetensors_find(const ferry_safetensors *tensors, con
 /*
  * The elements as floats, [count]: a view of the file if it holds aligned F32 on a little-endian
  * host, otherwise converted into the arena. F16 and BF16 convert exactly, NaN payloads included.
- * UNSUPPORTED for I8, which means nothing without its scales, and for other dtypes.
+ * UNSUPPORTED for integers (I8 means nothing without its scales) and for other dtypes.
  */
 ferry_status ferry_tensor_as_f32(const ferry_tensor *tensor, ferry_arena *arena, const float **out,
                                  ferry_error *error);
+
+/*
+ * A column of a table: the elements of a tensor that is to be [count] of that dtype, copied into
+ * the arena in the host's byte order. MALFORMED if it has another dtype or shape.
+ */
+ferry_status ferry_tensor_column(const ferry_tensor *tensor, ferry_dtype dtype, size_t count,
+                                 ferry_arena *arena, void *out, ferry_error *error);
 
 /*
  * Appends header length and header, padded so that the data begins on a multiple of 8. Of each

@@ -1,0 +1,37 @@
+/* Directories on disk, for what is opened from one or saved to one. Native only. */
+#ifndef FERRY_API_DIRECTORY_H
+#define FERRY_API_DIRECTORY_H
+
+#include "base/memory.h"
+#include "ferry/ferry.h"
+
+enum { FERRY_DIRECTORY_MAX_FILES = 256 };
+
+/* A directory's JSON, vocabulary and safetensors files, mapped read-only. */
+typedef struct ferry_directory {
+    ferry_allocator allocator;
+    ferry_arena arena; /* names */
+    ferry_file files[FERRY_DIRECTORY_MAX_FILES];
+    size_t count;
+} ferry_directory;
+
+ferry_status ferry_directory_open(const char *path, const ferry_allocator *allocator,
+                                  ferry_directory **out, ferry_error *error);
+/* Takes a ferry_directory; void, so that it can be a handle's release. */
+void ferry_directory_close(void *directory);
+
+/* Puts the directory's path before a message about one of its files; returns status. */
+ferry_status ferry_in_directory(ferry_status status, const char *path, ferry_error *error);
+
+/*
+ * Begins to save: makes the directory and removes its file `about`, without which it is not opened.
+ * Gone first and written last, it keeps a save that was cut short from passing for a whole one.
+ */
+ferry_status ferry_directory_begin(const char *path, const char *about, ferry_error *error);
+
+/* head and body [body_size] as the file of that name. It appears whole or not at all: written
+ * beside its place, then renamed. */
+ferry_status ferry_directory_write(const char *path, const char *name, const ferry_buffer *head,
+                                   const void *body, size_t body_size, ferry_error *error);
+
+#endif

@@ -83,15 +83,11 @@ static inline ferry_status table_log_item(void *user, const ferry_item_row *item
 static inline ferry_status table_log_event(void *user, const ferry_event_row *event,
                                            ferry_error *error)
 {
-    static const char *const names[] = {
-#define TABLE_LOG_NAME(name, text, weight) text,
-        FERRY_BEHAVIOR_LIST(TABLE_LOG_NAME)};
-#undef TABLE_LOG_NAME
     (void)error;
     table_log *log = user;
     log->rows++;
     table_log_add(log, "%s/%s/%s %s %g %lld\n", event->user, event->item, event->domain,
-                  names[event->behavior], event->value, (long long)event->timestamp);
+                  event->behavior_name, event->value, (long long)event->timestamp);
     return FERRY_OK;
 }
 

@@ -92,7 +92,7 @@ recommend="$ferry recommend --catalog $work/shop --history $work/history.jsonl"
 expect 0 "history.jsonl:2: left out" $recommend
 expect 0 "unheard of" $recommend
 expect 0 "history.jsonl:4: left out" $recommend
-expect 0 "stare" $recommend
+expect 0 "rating 6, expected 1" $recommend
 expect 0 '"excluded":{"seen":2,"disliked":0,"duplicate":0,"filtered":0}' $recommend --json
 expect 0 "4 of the 500 asked for: there are no more" $recommend -k 500
 expect 0 "A steel fork" $recommend --domain home

@@ -68,10 +68,10 @@ static void refused_events(void **state)
         "\na,,nan,\na,,x,\na,view,x,\na,view,,soon\na,view,,1e30\na,view,137,\n",
         "e.csv:2: no item (looked for item item_id product_id parent_asin asin movie_id book_id "
         "isbn sku)\n"
-        "e.csv:3: unknown behavior \"cart\", known are \"purchase\" \"view\" \"rating\"\n"
+        "/a/ cart 0 0\n"
         "e.csv:4: a rating without a value\n"
-        "e.csv:5: a rating of 5.5, expected 1 to 5\n"
-        "e.csv:6: a rating of 0.9, expected 1 to 5\n"
+        "/a/ rating 5.5 0\n"
+        "/a/ rating 0.9 0\n"
         "e.csv:7: the value is \"nan\", expected a finite number\n"
         "e.csv:8: the value is \"x\", expected a finite number\n"
         "e.csv:9: the value is \"x\", expected a finite number\n"
@@ -81,14 +81,50 @@ static void refused_events(void **state)
         "(2024-05-31T23:59:58Z)\n"
         "/a/ view 137 0\n");
     reads("e.jsonl",
-          "{\"item\":{}}\n{\"item\":\"a\",\"behavior\":1}\n{\"item\":\"a\",\"value\":[5]}\n"
+          "{\"item\":{}}\n{\"item\":\"a\",\"behavior\":1.5}\n{\"item\":\"a\",\"value\":[5]}\n"
           "{\"item\":\"a\",\"timestamp\":true}\n{\"item\":\"a\",\"user\":1.5}\n",
           "e.jsonl:1: \"item\" is {}, expected text or a whole number in plain digits\n"
-          "e.jsonl:2: behavior is 1, expected one of \"purchase\" \"view\" \"rating\"\n"
+          "e.jsonl:2: \"behavior\" is 1.5, expected text or a whole number in plain digits\n"
           "e.jsonl:3: the value is \"[5]\", expected a finite number\n"
           "e.jsonl:4: the timestamp is \"true\", expected seconds since 1970 or a date "
           "(2024-05-31T23:59:58Z)\n"
           "e.jsonl:5: \"user\" is 1.5, expected text or a whole number in plain digits\n");
+}
+
+static void behaviors_of_any_name(void **state)
+{
+    (void)state;
+    char text[512], expected[512], name[66];
+    memset(name, 'x', 65);
+    name[65] = '\0';
+    snprintf(text, sizeof text, "item,behavior\na, Add To Cart \na,3\na,%.64s\na,%s\na,PURCHASE\n",
+             name, name);
+    snprintf(expected, sizeof expected,
+             "/a/ add to cart 0 0\n/a/ 3 0 0\n/a/ %.64s 0 0\n"
+             "e.csv:5: behavior \"%s\" has 65 bytes, expected 1 to 64\n/a/ purchase 0 0\n",
+             name, name);
+    reads("e.csv", text, expected);
+    reads("e.jsonl", "{\"item\":\"a\",\"behavior\":2,\"value\":0}\n", "/a/ 2 0 0\n");
+}
+
+static ferry_status log_position(void *user, const ferry_event_row *event, ferry_error *unused)
+{
+    (void)unused;
+    table_log_add(user, "%g ", event->position);
+    return FERRY_OK;
+}
+
+static void positions(void **state)
+{
+    (void)state;
+    static const char rows[] = "item_id:token\tposition:float\na\t3\na\t\na\t-0.5\na\ttop\n";
+    ferry_file file = {"d.inter", rows, strlen(rows)};
+    table_log_clear(&seen);
+    assert_int_equal(ferry_events_read(&file, FERRY_TABLE_AUTO, NULL, log_position, &seen,
+                                       table_log_refused, &seen, NULL, &error),
+                     FERRY_OK);
+    assert_string_equal(seen.text,
+                        "3 0 -0.5 d.inter:5: the position is \"top\", expected a finite number\n");
 }
 
 static void timestamps(void **state)
@@ -132,11 +168,14 @@ static void one_event_from_json(void **state)
     assert_string_equal(event.domain, "d");
     assert_int_equal(event.behavior, FERRY_RATING);
     assert_true(event.value == 5);
-    assert_int_equal(from_json("{\"item\":\"a\",\"behavior\":\"cart\"}", &arena, &event),
+    assert_true(event.has_value);
+    assert_int_equal(from_json("{\"item\":\"a\",\"behavior\":\"Cart\"}", &arena, &event), FERRY_OK);
+    assert_int_equal(event.behavior, FERRY_OTHER);
+    assert_string_equal(event.behavior_name, "cart");
+    assert_false(event.has_value);
+    assert_int_equal(from_json("{\"item\":\"a\",\"behavior\":\"rating\"}", &arena, &event),
                      FERRY_MALFORMED);
-    assert_string_equal(
-        error.message,
-        "event: unknown behavior \"cart\", known are \"purchase\" \"view\" \"rating\"");
+    assert_string_equal(error.message, "event: a rating without a value");
     assert_string_equal(event.item, "");
     assert_int_equal(from_json("[]", &arena, &event), FERRY_MALFORMED);
     assert_int_equal(from_json("", &arena, &event), FERRY_MALFORMED);
@@ -188,12 +227,12 @@ static void real_interactions(void **state)
     (void)state;
     static const struct {
         const char *name;
-        size_t purchases, views, refused;
+        size_t purchases, views, others;
     } files[] = {{"amazon-beauty.inter", 198502, 0, 0},
                  {"amazon-sports.inter", 296337, 0, 0},
                  {"amazon-toys.inter", 167597, 0, 0},
-                 {"steam.inter", 129511, 0, 70489},          /* "play" is not a behavior yet */
-                 {"retailrocket.inter", 5088, 78371, 9028}}; /* nor is "cart" */
+                 {"steam.inter", 129511, 0, 70489},          /* "play" */
+                 {"retailrocket.inter", 5088, 78371, 9028}}; /* "cart" */
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         size_t size, refused;
         char *text = shared_data_read(files[i].name, &size);
@@ -204,13 +243,14 @@ static void real_interactions(void **state)
         assert_int_equal(ferry_events_read(&file, FERRY_TABLE_AUTO, NULL, count_event, counts, NULL,
                                            NULL, &refused, &error),
                          FERRY_OK);
-        print_message("%s: %zu purchases, %zu views, %zu refused, %.3f s\n", files[i].name,
-                      counts[FERRY_PURCHASE], counts[FERRY_VIEW], refused,
+        print_message("%s: %zu purchases, %zu views, %zu others, %.3f s\n", files[i].name,
+                      counts[FERRY_PURCHASE], counts[FERRY_VIEW], counts[FERRY_OTHER],
                       (double)(clock() - start) / CLOCKS_PER_SEC);
         assert_int_equal(counts[FERRY_PURCHASE], files[i].purchases);
         assert_int_equal(counts[FERRY_VIEW], files[i].views);
         assert_int_equal(counts[FERRY_RATING], 0);
-        assert_int_equal(refused, files[i].refused);
+        assert_int_equal(counts[FERRY_OTHER], files[i].others);
+        assert_int_equal(refused, 0);
         free(text);
     }
 }
@@ -221,6 +261,8 @@ int main(void)
         cmocka_unit_test(the_same_events_in_every_format),
         cmocka_unit_test(fields_by_other_names),
         cmocka_unit_test(refused_events),
+        cmocka_unit_test(behaviors_of_any_name),
+        cmocka_unit_test(positions),
         cmocka_unit_test(timestamps),
         cmocka_unit_test(domains),
         cmocka_unit_test(one_event_from_json),

@@ -301,11 +301,14 @@ typedef struct ferry_visitor ferry_visitor;
 /*
  * What an event weighs in the visitor's vector, X(name, text, weight). A rating's weight is
  * (value - 3) / 2 for a value of 1…5: 5 stars pull like a purchase, 1 star pushes as far away.
+ * OTHER is any behaviour of another name (cart, play…), which says no more than a view until a
+ * model has learned what it is worth.
  */
 #define FERRY_BEHAVIOR_LIST(X)    \
     X(PURCHASE, "purchase", 1.0f) \
     X(VIEW, "view", 0.25f)        \
-    X(RATING, "rating", 1.0f)
+    X(RATING, "rating", 1.0f)     \
+    X(OTHER, "other", 0.25f)
 
 typedef enum ferry_behavior {
 #define FERRY_BEHAVIOR_ENUM(name, text, weight) FERRY_##name,

@@ -3,6 +3,7 @@
  * file. An item's JSON must be read by cJSON, which shares no code with what wrote it, hold what
  * the row holds, and give the same JSON when it is read as a table itself.
  */
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,7 +99,10 @@ static ferry_status take_event(void *user, const ferry_event_row *event, ferry_e
     seen->taken++;
     if (event->item[0] == '\0' || event->user == NULL || event->domain == NULL) abort();
     if ((unsigned)event->behavior >= FERRY_BEHAVIOR_COUNT) abort();
-    if (event->behavior == FERRY_RATING && !(event->value >= 1 && event->value <= 5)) abort();
+    size_t name = strlen(event->behavior_name);
+    if (name == 0 || name > FERRY_BEHAVIOR_MAX_SIZE) abort();
+    if (event->behavior == FERRY_RATING && !event->has_value) abort();
+    if (!isfinite(event->value) || !isfinite(event->position)) abort();
     return FERRY_OK;
 }
 

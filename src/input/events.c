@@ -59,41 +59,28 @@ static ferry_status read_id(const ferry_field_plan *plan, const ferry_row *row, 
 
 /* ---- behavior and value ---- */
 
-#define KNOWN(name, text, weight) " \"" text "\""
-#define KNOWN_BEHAVIORS FERRY_BEHAVIOR_LIST(KNOWN)
-
-static bool same_text(const char *text, const char *known)
-{
-    for (; *text != '\0' && *known != '\0'; text++, known++) {
-        char c = *text;
-        if (c >= 'A' && c <= 'Z') c = (char)(c + ('a' - 'A'));
-        if (c != *known) return false;
-    }
-    return *text == *known;
-}
-
-static ferry_status read_behavior(const ferry_field *field, ferry_behavior *out, ferry_error *error)
-{
-    static const char *const names[FERRY_BEHAVIOR_COUNT] = {
+static const char *const behavior_names[FERRY_BEHAVIOR_COUNT] = {
 #define NAME(name, text, weight) text,
-        FERRY_BEHAVIOR_LIST(NAME)
+    FERRY_BEHAVIOR_LIST(NAME)
 #undef NAME
-    };
-    char excerpt[FERRY_EXCERPT_SIZE];
-    if (field->kind == FERRY_FIELD_TEXT || field->kind == FERRY_FIELD_WORDS) {
-        char *text = field->text;
-        size_t size = field->size;
-        ferry_text_trim(&text, &size);
-        for (int i = 0; i < FERRY_BEHAVIOR_COUNT; i++) {
-            if (!same_text(text, names[i])) continue;
-            *out = (ferry_behavior)i;
-            return FERRY_OK;
-        }
-        return ferry_fail(error, FERRY_MALFORMED, "unknown behavior \"%s\", known are%s",
-                          ferry_excerpt(text, size, excerpt), KNOWN_BEHAVIORS);
-    }
-    return ferry_fail(error, FERRY_MALFORMED, "behavior is %s, expected one of%s",
-                      ferry_excerpt(field->text, field->size, excerpt), KNOWN_BEHAVIORS);
+};
+
+static ferry_status read_behavior(const ferry_field *field, ferry_event_row *event,
+                                  ferry_error *error)
+{
+    char *text, excerpt[FERRY_EXCERPT_SIZE];
+    size_t size;
+    FERRY_TRY(ferry_field_id(field, &text, &size, error)); /* some data sets number theirs */
+    if (size > FERRY_BEHAVIOR_MAX_SIZE)
+        return ferry_fail(error, FERRY_MALFORMED, "behavior \"%s\" has %zu bytes, expected 1 to %d",
+                          ferry_excerpt(text, size, excerpt), size, FERRY_BEHAVIOR_MAX_SIZE);
+    for (size_t i = 0; i < size; i++)
+        if (text[i] >= 'A' && text[i] <= 'Z') text[i] = (char)(text[i] + ('a' - 'A'));
+    event->behavior = FERRY_OTHER;
+    event->behavior_name = text;
+    for (int i = 0; i < FERRY_BEHAVIOR_COUNT; i++)
+        if (strcmp(text, behavior_names[i]) == 0) event->behavior = (ferry_behavior)i;
+    return FERRY_OK;
 }
 
 /* A number, or text that is one; false for anything else. */
@@ -115,9 +102,16 @@ static ferry_status read_value(const ferry_field *field, ferry_event_row *event,
     if (!read_number(field, &event->value))
         return ferry_fail(error, FERRY_MALFORMED, "the value is \"%s\", expected a finite number",
                           ferry_excerpt(field->text, field->size, excerpt));
-    if (event->behavior == FERRY_RATING && !(event->value >= 1 && event->value <= 5))
-        return ferry_fail(error, FERRY_MALFORMED, "a rating of %g, expected 1 to 5", event->value);
+    event->has_value = true;
     return FERRY_OK;
+}
+
+static ferry_status read_position(const ferry_field *field, double *out, ferry_error *error)
+{
+    char excerpt[FERRY_EXCERPT_SIZE];
+    if (field == NULL || read_number(field, out)) return FERRY_OK;
+    return ferry_fail(error, FERRY_MALFORMED, "the position is \"%s\", expected a finite number",
+                      ferry_excerpt(field->text, field->size, excerpt));
 }
 
 static ferry_status read_timestamp(const ferry_field *field, int64_t *out, ferry_error *error)
@@ -149,8 +143,10 @@ static ferry_status read_event(const ferry_field_plan *plan, const ferry_row *ro
     const ferry_field *behavior = slot_field(plan, row, SLOT_BEHAVIOR);
     const ferry_field *value = slot_field(plan, row, SLOT_VALUE);
     out->behavior = value != NULL ? FERRY_RATING : FERRY_PURCHASE;
-    if (behavior != NULL) FERRY_TRY(read_behavior(behavior, &out->behavior, error));
+    out->behavior_name = behavior_names[out->behavior];
+    if (behavior != NULL) FERRY_TRY(read_behavior(behavior, out, error));
     FERRY_TRY(read_value(value, out, error));
+    FERRY_TRY(read_position(slot_field(plan, row, SLOT_POSITION), &out->position, error));
     return read_timestamp(slot_field(plan, row, SLOT_TIMESTAMP), &out->timestamp, error);
 }
 
@@ -189,7 +185,7 @@ ferry_status ferry_event_from_json(const char *json, size_t size, ferry_arena *a
                                    ferry_event_row *out, ferry_error *error)
 {
     enum { MAX_FIELDS = 64 };
-    *out = (ferry_event_row){.user = "", .item = "", .domain = ""};
+    *out = (ferry_event_row){.user = "", .item = "", .domain = "", .behavior_name = ""};
     if (size > FERRY_ROW_MAX_SIZE)
         return ferry_fail(error, FERRY_LIMIT, "event: larger than 1 MiB");
     char *texts = ferry_arena_array(arena, size + 1, 1);

@@ -11,13 +11,14 @@
  *   user       missing: ""
  *   item       required; user, item and domain may be whole numbers, as an item's id may
  *   domain     missing: the file's stem for a RecBole file, otherwise ""
- *   behavior   one of FERRY_BEHAVIOR_LIST, in any case; missing: a rating if there is a value,
- *              otherwise a purchase
- *   value      a finite number; of a rating 1…5, and required
+ *   behavior   any name of 1 to 64 bytes, ASCII letters made lower case; missing: a rating if
+ *              there is a value, otherwise a purchase
+ *   value      a finite number; of a rating required
  *   timestamp  seconds since 1970, a fraction is dropped. Numbers from 1e11 on (the year 5138) are
  *              taken as milli-, micro- or nanoseconds. Or a date, "2024-05-31", with a time behind
  *              'T' or a space, "2024-05-31T23:59:58.5+02:00"; without an offset it is UTC.
  *              Missing: 0
+ *   position   a finite number, which orders a user's events of one time. Missing: 0
  *
  * Other fields are ignored.
  */
@@ -27,14 +28,20 @@
     X(DOMAIN, "domain")                                                           \
     X(BEHAVIOR, "behavior behaviour behavior_type event event_type action")       \
     X(VALUE, "value rating stars overall")                                        \
-    X(TIMESTAMP, "timestamp time datetime date unix_review_time")
+    X(TIMESTAMP, "timestamp time datetime date unix_review_time")                 \
+    X(POSITION, "position")
+
+enum { FERRY_BEHAVIOR_MAX_SIZE = 64 /* bytes of a name */ };
 
 /* Texts live during the callback (of ferry_event_from_json: in the arena). */
 typedef struct ferry_event_row {
     const char *user, *item, *domain; /* "" where there is none */
-    ferry_behavior behavior;
+    ferry_behavior behavior;          /* FERRY_OTHER for a name not in FERRY_BEHAVIOR_LIST */
+    const char *behavior_name;
     double value; /* 0 if there is none */
+    bool has_value;
     int64_t timestamp;
+    double position;
     size_t line;
 } ferry_event_row;
 

@@ -2,6 +2,7 @@
 #ifndef FERRY_RECSYS_DATASET_FILES_H
 #define FERRY_RECSYS_DATASET_FILES_H
 
+#include "input/events.h"
 #include "input/safetensors.h"
 #include "recsys/dataset.h"
 
@@ -11,7 +12,7 @@
 #define DATASET_EVENTS "events.safetensors"
 #define DATASET_USER_IDS "users.ids"
 #define DATASET_USER_STARTS "users.starts"
-enum { DATASET_VERSION = 1, FERRY_MAX_BEHAVIOR_SIZE = 64 };
+enum { DATASET_VERSION = 1 };
 
 /*
  * X(column, dtype, width, length): a domain's columns, tensors "DOMAIN.column" of

@@ -65,10 +65,10 @@ static ferry_status read_behaviors(loading *l, const cJSON *json)
     cJSON_ArrayForEach(name, list)
     {
         size_t size = cJSON_IsString(name) ? strlen(name->valuestring) : 0;
-        if (size == 0 || size > FERRY_MAX_BEHAVIOR_SIZE)
+        if (size == 0 || size > FERRY_BEHAVIOR_MAX_SIZE)
             return ferry_fail(l->error, FERRY_MALFORMED,
                               "%s: behavior %zu is not a text of 1 to %d bytes", DATASET_JSON, i,
-                              FERRY_MAX_BEHAVIOR_SIZE);
+                              FERRY_BEHAVIOR_MAX_SIZE);
         for (size_t j = 0; j < i; j++)
             if (strcmp(names[j], name->valuestring) == 0)
                 return ferry_fail(l->error, FERRY_MALFORMED, "%s: behavior \"%s\" is there twice",

@@ -58,7 +58,8 @@ ferry_status ferry_event_weight(ferry_behavior behavior, double value, float *ou
 {
     switch (behavior) {
     case FERRY_PURCHASE:
-    case FERRY_VIEW: {
+    case FERRY_VIEW:
+    case FERRY_OTHER: {
 #define WEIGHT(name, text, weight) weight,
         static const float weights[] = {FERRY_BEHAVIOR_LIST(WEIGHT)};
 #undef WEIGHT

@@ -78,8 +78,9 @@ export async function page(signal: AbortSignal): Promise<string[]> {
   return [...found.map(({ title }) => title), String(excluded.seen + dimension), String(note)]
 }
 
+export const other: VisitorEvent = { item: 'a', behavior: 'cart' }
 // @ts-expect-error not a behaviour
-export const wrong: VisitorEvent = { item: 'a', behavior: 'stole' }
+export const wrong: VisitorEvent = { item: 'a', behavior: 1 }
 // @ts-expect-error not an option
 void Ferry.load({ threads: 'many' })
 // @ts-expect-error handles are made by Ferry

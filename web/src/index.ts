@@ -26,7 +26,8 @@ export interface LoadOptions extends ProgressOptions {
   kernels?: 'auto' | 'relaxed' | 'simd' | 'scalar' | undefined
 }
 
-export type Behavior = 'purchase' | 'view' | 'rating'
+/** Any other name of 1 to 64 bytes is taken too: 'cart', 'play'… */
+export type Behavior = 'purchase' | 'view' | 'rating' | (string & {})
 
 export interface VisitorEvent {
   item: string
@@ -294,6 +295,7 @@ function wireEvent(event: VisitorEvent): WireEvent {
   const { item, domain, behavior, value, timestamp } = event
   const seconds = timestamp instanceof Date ? Math.floor(timestamp.getTime() / 1000) : timestamp
   if (typeof item !== 'string') throw invalid(op, 'event: item is not a text')
+  if (behavior !== undefined && typeof behavior !== 'string') throw invalid(op, 'event: behavior is not a text')
   checkNumber(value, op, 'event: value')
   checkNumber(seconds, op, 'event: timestamp')
   return {

@@ -1,0 +1,95 @@
+#include "eval/metrics.h"
+
+#include <string.h>
+
+#define LN2 0.693147180559945309417
+
+double ferry_log2(double x)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    int exponent = (int)(bits >> 52) - 1023;
+    if (exponent == -1023) return ferry_log2(x * 0x1p54) - 54.0; /* a denormal */
+    bits = (bits & 0x000fffffffffffffu) | 0x3ff0000000000000u;
+    double m; /* [1, 2) */
+    memcpy(&m, &bits, sizeof m);
+    if (m > 1.41421356237309505) {
+        m *= 0.5;
+        exponent++;
+    }
+    /* ln m = 2 atanh(s) = 2 (s + s^3/3 + s^5/5 + …), |s| < .172: s^24 < 1e-18 */
+    double s = (m - 1.0) / (m + 1.0), square = s * s, sum = 0.0;
+    for (int i = 25; i >= 1; i -= 2) sum = sum * square + 1.0 / i;
+    return (double)exponent + 2.0 * s * sum / LN2;
+}
+
+void ferry_rank_discounts(double *out, size_t count)
+{
+    for (size_t i = 0; i < count; i++) out[i] = 1.0 / ferry_log2((double)(i + 2));
+}
+
+void ferry_rank_metrics(const uint32_t *ranks, size_t count, size_t k, const double *discounts,
+                        double *out)
+{
+    double gain = 0.0, ideal = 0.0, precisions = 0.0;
+    size_t hits = 0, within = count < k ? count : k;
+    for (; hits < count && ranks[hits] <= k; hits++) {
+        gain += discounts[ranks[hits] - 1];
+        precisions += (double)(hits + 1) / ranks[hits];
+    }
+    for (size_t i = 0; i < within; i++) ideal += discounts[i];
+    memset(out, 0, FERRY_RANK_METRICS * sizeof *out);
+    if (hits == 0) return;
+    out[FERRY_METRIC_HIT] = 1.0;
+    out[FERRY_METRIC_RECALL] = (double)hits / (double)count;
+    out[FERRY_METRIC_PRECISION] = (double)hits / (double)k;
+    out[FERRY_METRIC_NDCG] = gain / ideal;
+    out[FERRY_METRIC_MRR] = 1.0 / ranks[0];
+    out[FERRY_METRIC_MAP] = precisions / (double)within;
+}
+
+/* ---- the lists of all users together ---- */
+
+static void sift_down(uint32_t *heap, size_t count, size_t at)
+{
+    uint32_t moving = heap[at];
+    for (size_t child; (child = 2 * at + 1) < count; at = child) {
+        if (child + 1 < count && heap[child + 1] > heap[child]) child++;
+        if (heap[child] <= moving) break;
+        heap[at] = heap[child];
+    }
+    heap[at] = moving;
+}
+
+static void sort(uint32_t *values, size_t count)
+{
+    for (size_t i = count / 2; i > 0; i--) sift_down(values, count, i - 1);
+    for (size_t rest = count; rest > 1; rest--) {
+        uint32_t largest = values[0];
+        values[0] = values[rest - 1];
+        values[rest - 1] = largest;
+        sift_down(values, rest - 1, 0);
+    }
+}
+
+void ferry_list_metrics_of(uint32_t *counts, size_t items, ferry_list_metrics *out)
+{
+    *out = (ferry_list_metrics){0};
+    sort(counts, items);
+    double total = 0.0, spread = 0.0;
+    size_t listed = 0;
+    for (size_t i = 0; i < items; i++) {
+        total += counts[i];
+        spread += (2.0 * (double)(i + 1) - (double)items - 1.0) * counts[i];
+        listed += counts[i] > 0;
+    }
+    if (listed == 0) return;
+    double entropy = 0.0;
+    for (size_t i = items - listed; i < items; i++) {
+        double p = counts[i] / total;
+        entropy -= p * ferry_log2(p) * LN2;
+    }
+    out->coverage = (double)listed / (double)items;
+    out->gini = spread / total / (double)items;
+    out->entropy = entropy / (double)listed;
+}

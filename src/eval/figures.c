@@ -190,8 +190,7 @@ static ferry_status fill_values(const ferry_interactions *domain, const ferry_ev
 
 /* ---- figures ---- */
 
-/* rmse and mae of rows [count, columns] whose last three columns are means of rating_errors. */
-static void rating_figures(const double *row, size_t columns, double *rmse, double *mae)
+void ferry_eval_rating_figures(const double *row, size_t columns, double *rmse, double *mae)
 {
     const double *sums = row + columns - 3;
     *rmse = sums[2] > 0.0 ? sqrt(sums[0] / sums[2]) : 0.0;
@@ -206,14 +205,14 @@ static void rows_to_figures(double *rows, size_t count, size_t columns, size_t f
     if (!ratings) return;
     for (size_t i = 0; i < count; i++) {
         double rmse, mae;
-        rating_figures(rows + i * columns, columns, &rmse, &mae);
+        ferry_eval_rating_figures(rows + i * columns, columns, &rmse, &mae);
         memmove(rows + i * figures, rows + i * columns, (figures - 2) * sizeof *rows);
         rows[i * figures + figures - 2] = rmse;
         rows[i * figures + figures - 1] = mae;
     }
 }
 
-static void column_means(const double *values, size_t rows, size_t columns, double *out)
+void ferry_eval_column_means(const double *values, size_t rows, size_t columns, double *out)
 {
     memset(out, 0, columns * sizeof *out);
     for (size_t i = 0; i < rows; i++)
@@ -231,7 +230,7 @@ ferry_status ferry_eval_summary(const double *values, size_t rows, size_t column
     double *means = ferry_arena_array(arena, cells, sizeof *means);
     double *scratch = ferry_arena_array(arena, samples + 2 * columns, sizeof *scratch);
     if (means == NULL || scratch == NULL) return ferry_fail_memory(error, "the figures");
-    column_means(values, rows, columns, means);
+    ferry_eval_column_means(values, rows, columns, means);
     rows_to_figures(means, 1, columns, count, ratings);
     for (size_t i = 0; i < count; i++)
         figures[i].mean = figures[i].low = figures[i].high = means[i];

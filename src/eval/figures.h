@@ -40,6 +40,13 @@ ferry_status ferry_eval_summary(const double *values, size_t rows, size_t column
                                 const ferry_eval_options *options, ferry_arena *arena,
                                 ferry_eval_figure *figures, ferry_error *error);
 
+/* out [columns] of values [rows, columns], rows added in their order. */
+void ferry_eval_column_means(const double *values, size_t rows, size_t columns, double *out);
+
+/* rmse and mae of a row of means whose last three are those of squared errors, absolute ones, and
+ * how many; 0 without any. */
+void ferry_eval_rating_figures(const double *row, size_t columns, double *rmse, double *mae);
+
 /* "train", "validation", "test" */
 const char *ferry_part_name(ferry_part part);
 

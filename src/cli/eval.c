@@ -1,0 +1,377 @@
+/* ferry eval: how good a ranking is, on the part of a data set that nothing was learned from. */
+#define _POSIX_C_SOURCE 200809L
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "cli/cli.h"
+#include "eval/report.h"
+#include "eval/scorer.h"
+
+static const char help[] =
+    "Usage: ferry eval --data DIR --domain NAME --baseline NAME [--catalog DIR] [OPTION]…\n\n"
+    "Ranks the items of a domain for every user who has an event in the part to be tested, from\n"
+    "the events before it, and prints how high the user's items stand: docs/metrics.md says what\n"
+    "each figure is.\n\n"
+    "  --data DIR          what 'ferry prepare' wrote\n"
+    "  --domain NAME       the one to be evaluated\n"
+    "  --catalog DIR       what 'ferry catalog' wrote: for text, graph and diversity@k\n"
+    "  -k N[,N]…           lengths of the list (5,10,20)\n"
+    "  --part PART         test (the default), validation or train\n"
+    "  --keep-seen         items of the history may be recommended again\n"
+    "  --own-history       only the history in the domain itself is read\n"
+    "  --ratings           the scores predict the values of the events: adds rmse and mae\n"
+    "  --users N           a random sample of the users (all)\n"
+    "  --seed N            of sample and bootstrap (1)\n"
+    "  --resamples N       of the bootstrap behind the 95 % intervals (1000); 0 for none\n"
+    "  --memory MIB        what a baseline may take (2048)\n"
+    "  --threads N         1 by default; the result is the same with any number\n"
+    "  --save-users FILE   every user's values as .safetensors, for --compare\n"
+    "  --compare FILE      the paired difference to a saved run, with intervals\n"
+    "  --json              one JSON object; else a table\n"
+    "  --kernels NAME      auto, or one of those `ferry --version` lists: same result\n"
+    "  -q, --quiet         no progress\n"
+    "  -h, --help\n\n"
+    "  --baseline NAME     one of\n";
+
+enum { MOST_KS = 16 };
+
+typedef struct eval_options {
+    const char *data, *catalog, *domain, *baseline, *save, *compare, *kernels;
+    size_t ks[MOST_KS], k_count, users, resamples, threads, memory;
+    size_t seed;
+    ferry_part part;
+    bool keep_seen, own_only, ratings, json;
+    cli_report report;
+} eval_options;
+
+/* Everything that is open while it runs; closed by close_all. */
+typedef struct eval_run {
+    const eval_options *options;
+    const ferry_kernels *kernels;
+    ferry_pool *pool;
+    ferry_catalog *catalog;
+    ferry_dataset *dataset;
+    size_t domain;
+    ferry_arena arena;     /* vectors */
+    const float **vectors; /* [domains] -> [items, dimension], or NULL */
+    const ferry_scorer *scorer;
+    void *made;
+    ferry_evaluation *evaluation;
+    ferry_eval_comparison comparison;
+    double fit_seconds, rank_seconds;
+} eval_run;
+
+/* ---- opening ---- */
+
+/* The catalogue's vectors domain by domain, in the data set's order of domains. */
+static ferry_status gather_vectors(eval_run *run, ferry_error *error)
+{
+    const ferry_catalog *catalog = run->catalog;
+    size_t domains = run->dataset->domain_count, dimension = catalog->dimension;
+    run->vectors = ferry_arena_array(&run->arena, domains, sizeof *run->vectors);
+    if (run->vectors == NULL) return ferry_fail_memory(error, "the vectors");
+    for (size_t d = 0; d < domains; d++) {
+        const ferry_interactions *domain = &run->dataset->domains[d];
+        uint32_t index =
+            ferry_catalog_find_domain(catalog, domain->domain); /* bound: it is there */
+        const uint32_t *items = catalog->domain_items + catalog->domain_first[index];
+        float *rows = ferry_arena_array(&run->arena, domain->item_count, dimension * sizeof *rows);
+        if (rows == NULL) return ferry_fail_memory(error, "the vectors");
+        for (size_t i = 0; i < domain->item_count; i++)
+            memcpy(rows + i * dimension, catalog->vectors + items[i] * dimension,
+                   dimension * sizeof *rows);
+        run->vectors[d] = rows;
+    }
+    return FERRY_OK;
+}
+
+static ferry_status open_all(eval_run *run, ferry_error *error)
+{
+    const eval_options *options = run->options;
+    FERRY_TRY(ferry_kernels_choose(options->kernels, &run->kernels, error));
+    FERRY_TRY(ferry_baseline_find(options->baseline, &run->scorer, error));
+    FERRY_TRY(ferry_pool_create(NULL, options->threads, &run->pool, error));
+    FERRY_TRY(ferry_dataset_open_directory(options->data, NULL, &run->dataset, error));
+    FERRY_TRY(ferry_dataset_find_domain(run->dataset, options->domain, &run->domain, error));
+    if (options->catalog == NULL) return FERRY_OK;
+    ferry_catalog_options open = {.size = sizeof open, .kernels = options->kernels};
+    FERRY_TRY(ferry_catalog_open_directory(options->catalog, &open, &run->catalog, error));
+    FERRY_TRY(ferry_dataset_bind(run->dataset, run->catalog, error));
+    return gather_vectors(run, error);
+}
+
+static void close_all(eval_run *run)
+{
+    ferry_eval_comparison_close(&run->comparison);
+    ferry_evaluation_close(run->evaluation);
+    if (run->made != NULL) run->scorer->close(run->made);
+    ferry_arena_free(&run->arena);
+    ferry_dataset_close(run->dataset);
+    ferry_catalog_close(run->catalog);
+    ferry_pool_close(run->pool);
+}
+
+/* ---- running ---- */
+
+static double seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static ferry_status make_scorer(eval_run *run, ferry_error *error)
+{
+    ferry_scorer_input input = {.dataset = run->dataset,
+                                .domain = run->domain,
+                                .vectors = run->vectors,
+                                .dimension = run->catalog != NULL ? run->catalog->dimension : 0,
+                                .kernels = run->kernels,
+                                .pool = run->pool,
+                                .memory_limit = run->options->memory};
+    double before = seconds_now();
+    FERRY_TRY(run->scorer->create(&input, &run->made, error));
+    run->fit_seconds = seconds_now() - before;
+    return FERRY_OK;
+}
+
+static ferry_eval_options options_of(eval_run *run)
+{
+    const eval_options *options = run->options;
+    return (ferry_eval_options){
+        .domain = run->domain,
+        .part = options->part,
+        .ks = options->ks,
+        .k_count = options->k_count,
+        .keep_seen = options->keep_seen,
+        .own_only = options->own_only,
+        .ratings = options->ratings,
+        .users = options->users,
+        .resamples = options->resamples,
+        .seed = options->seed,
+        .vectors = run->vectors != NULL ? run->vectors[run->domain] : NULL,
+        .dimension = run->catalog != NULL ? run->catalog->dimension : 0,
+        .kernels = run->kernels,
+        .pool = run->pool,
+        .progress = cli_progress,
+        .progress_user = (void *)(uintptr_t)&options->report, /* which it only reads */
+    };
+}
+
+static ferry_status compare(eval_run *run, const ferry_eval_options *how, ferry_error *error)
+{
+    ferry_buffer bytes;
+    ferry_buffer_init(&bytes, ferry_allocator_or_default(NULL));
+    ferry_status status = cli_read_file(run->options->compare, &bytes, error);
+    if (status == FERRY_OK) {
+        ferry_file file = {run->options->compare, bytes.data, bytes.size};
+        status =
+            ferry_evaluation_compare(run->evaluation, &file, how, NULL, &run->comparison, error);
+    }
+    ferry_buffer_free(&bytes);
+    return status;
+}
+
+static ferry_status write_file(const char *path, const ferry_buffer *bytes, ferry_error *error)
+{
+    FILE *file = fopen(path, "wb");
+    if (file == NULL) return ferry_fail(error, FERRY_IO, "%s: %s", path, strerror(errno));
+    errno = 0;
+    bool written = fwrite(bytes->data, 1, bytes->size, file) == bytes->size;
+    int reason = errno;
+    if (fclose(file) != 0) {
+        if (written) reason = errno;
+        written = false;
+    }
+    if (written) return FERRY_OK;
+    remove(path); /* half a file is none */
+    return ferry_fail(error, FERRY_IO, "%s: %s", path, strerror(reason));
+}
+
+static ferry_status save(const eval_run *run, ferry_error *error)
+{
+    ferry_buffer bytes;
+    ferry_buffer_init(&bytes, ferry_allocator_or_default(NULL));
+    ferry_status status = ferry_evaluation_save(run->evaluation, run->scorer->name, &bytes, error);
+    if (status == FERRY_OK) status = write_file(run->options->save, &bytes, error);
+    ferry_buffer_free(&bytes);
+    return status;
+}
+
+static ferry_status print(const eval_run *run, ferry_error *error)
+{
+    const eval_options *options = run->options;
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    ferry_eval_about about = {.scorer = run->scorer->name,
+                              .fit_seconds = run->fit_seconds,
+                              .rank_seconds = run->rank_seconds,
+                              .peak_memory = (size_t)usage.ru_maxrss * 1024, /* Linux: KiB */
+                              .comparison = options->compare != NULL ? &run->comparison : NULL};
+    ferry_buffer text;
+    ferry_buffer_init(&text, ferry_allocator_or_default(NULL));
+    ferry_status status = options->json
+                              ? ferry_evaluation_json(run->evaluation, &about, &text, error)
+                              : ferry_evaluation_table(run->evaluation, &about, &text, error);
+    if (status == FERRY_OK) {
+        fwrite(text.data, 1, text.size, stdout);
+        if (options->json) putchar('\n');
+    }
+    ferry_buffer_free(&text);
+    return status;
+}
+
+static ferry_status evaluate(eval_run *run, ferry_error *error)
+{
+    FERRY_TRY(open_all(run, error));
+    FERRY_TRY(make_scorer(run, error));
+    ferry_eval_options how = options_of(run);
+    cli_catch_interrupt();
+    double before = seconds_now();
+    FERRY_TRY(ferry_evaluate(run->dataset, &how, run->scorer->score, run->made, NULL,
+                             &run->evaluation, error));
+    run->rank_seconds = seconds_now() - before;
+    if (run->options->compare != NULL) FERRY_TRY(compare(run, &how, error));
+    if (run->options->save != NULL) FERRY_TRY(save(run, error));
+    return print(run, error);
+}
+
+/* ---- the command line ---- */
+
+/* A whole number from 0; false prints a usage message. */
+static bool parse_number(const char *option, const char *text, size_t *out)
+{
+    *out = 0;
+    return strcmp(text, "0") == 0 || cli_parse_count("eval", option, text, out);
+}
+
+static bool parse_ks(const char *text, eval_options *options)
+{
+    char copy[256];
+    if (strlen(text) >= sizeof copy) return cli_usage("eval", "-k %s: too long", text), false;
+    strcpy(copy, text);
+    options->k_count = 0;
+    for (char *at = copy; at != NULL;) {
+        char *comma = strchr(at, ',');
+        if (comma != NULL) *comma = '\0';
+        if (options->k_count == MOST_KS)
+            return cli_usage("eval", "-k %s: more than %d", text, MOST_KS), false;
+        size_t *k = &options->ks[options->k_count++];
+        if (!cli_parse_count("eval", "-k", at, k)) return false;
+        if (*k > FERRY_EVAL_MAX_K)
+            return cli_usage("eval", "-k %zu: at most %d", *k, FERRY_EVAL_MAX_K), false;
+        if (options->k_count > 1 && *k <= k[-1])
+            return cli_usage("eval", "-k %s: expected ascending numbers", text), false;
+        at = comma != NULL ? comma + 1 : NULL;
+    }
+    return true;
+}
+
+static bool parse_part(const char *text, ferry_part *out)
+{
+    static const char *const names[] = {"train", "validation", "test"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        *out = (ferry_part)i;
+        if (strcmp(text, names[i]) == 0) return true;
+    }
+    cli_usage("eval", "--part %s: expected test, validation or train", text);
+    return false;
+}
+
+static void print_help(void)
+{
+    size_t count;
+    const ferry_scorer *const *baselines = ferry_baselines(&count);
+    fputs(help, stdout);
+    for (size_t i = 0; i < count; i++)
+        printf("    %-12s %s\n", baselines[i]->name, baselines[i]->summary);
+}
+
+/* One option that has a value or is a switch; false if its value is wrong, which is then said. */
+static bool take(int option, eval_options *options)
+{
+    size_t number;
+    switch (option) {
+    case 'd': options->data = optarg; return true;
+    case 'c': options->catalog = optarg; return true;
+    case 'D': options->domain = optarg; return true;
+    case 'b': options->baseline = optarg; return true;
+    case 'w': options->save = optarg; return true;
+    case 'C': options->compare = optarg; return true;
+    case 'K': options->kernels = optarg; return true;
+    case 'k': return parse_ks(optarg, options);
+    case 'p': return parse_part(optarg, &options->part);
+    case 'u': return cli_parse_count("eval", "--users", optarg, &options->users);
+    case 't': return cli_parse_count("eval", "--threads", optarg, &options->threads);
+    case 's': return parse_number("--seed", optarg, &options->seed);
+    case 'r': return parse_number("--resamples", optarg, &options->resamples);
+    case 'm':
+        if (!cli_parse_count("eval", "--memory", optarg, &number)) return false;
+        options->memory = number < SIZE_MAX >> 20 ? number << 20 : SIZE_MAX;
+        return true;
+    case 'S': options->keep_seen = true; return true;
+    case 'o': options->own_only = true; return true;
+    case 'R': options->ratings = true; return true;
+    case 'j': options->json = true; return true;
+    default: options->report.quiet = true; return true; /* 'q' */
+    }
+}
+
+/* Reads the command line; -1 if there is work to do, else the exit code. */
+static int parse(int argc, char **argv, eval_options *options)
+{
+    static const struct option known[] = {CLI_COMMON_OPTIONS,
+                                          {"data", required_argument, NULL, 'd'},
+                                          {"catalog", required_argument, NULL, 'c'},
+                                          {"domain", required_argument, NULL, 'D'},
+                                          {"baseline", required_argument, NULL, 'b'},
+                                          {"part", required_argument, NULL, 'p'},
+                                          {"keep-seen", no_argument, NULL, 'S'},
+                                          {"own-history", no_argument, NULL, 'o'},
+                                          {"ratings", no_argument, NULL, 'R'},
+                                          {"users", required_argument, NULL, 'u'},
+                                          {"seed", required_argument, NULL, 's'},
+                                          {"resamples", required_argument, NULL, 'r'},
+                                          {"memory", required_argument, NULL, 'm'},
+                                          {"threads", required_argument, NULL, 't'},
+                                          {"save-users", required_argument, NULL, 'w'},
+                                          {"compare", required_argument, NULL, 'C'},
+                                          {"json", no_argument, NULL, 'j'},
+                                          {0}};
+    for (int c; (c = getopt_long(argc, argv, "hqk:", known, NULL)) != -1;) {
+        if (c == 'h') return print_help(), EXIT_OK;
+        if (c == '?') return cli_help_hint("eval"); /* getopt has said what is wrong */
+        if (!take(c, options)) return EXIT_USAGE;
+    }
+    if (optind < argc) return cli_usage("eval", "unexpected word \"%s\"", argv[optind]);
+    if (options->data == NULL) return cli_usage("eval", "--data is missing");
+    if (options->domain == NULL) return cli_usage("eval", "--domain is missing");
+    if (options->baseline == NULL) return cli_usage("eval", "--baseline is missing");
+    if (options->compare != NULL && options->resamples == 0)
+        return cli_usage("eval", "--compare is a bootstrap: --resamples 0 leaves none");
+    return -1;
+}
+
+int cli_eval(int argc, char **argv)
+{
+    eval_options options = {.ks = {5, 10, 20},
+                            .k_count = 3,
+                            .part = FERRY_TEST,
+                            .resamples = 1000,
+                            .seed = 1,
+                            .threads = 1,
+                            .memory = (size_t)2048 << 20,
+                            .report = {.subcommand = "eval", .unit = "users"}};
+    int code = parse(argc, argv, &options);
+    if (code >= 0) return code;
+    ferry_error error = {0};
+    eval_run run = {.options = &options};
+    ferry_arena_init(&run.arena, ferry_allocator_or_default(NULL));
+    ferry_status status = evaluate(&run, &error);
+    close_all(&run);
+    return status == FERRY_OK ? EXIT_OK : cli_fail("eval", status, &error);
+}

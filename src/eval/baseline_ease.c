@@ -22,7 +22,7 @@ typedef struct ease_scorer {
     size_t domain, items, tiles;
     float
         *matrix; /* [tiles (tiles + 1) / 2, TILE, TILE] tile (i, j), i >= j, at i (i + 1) / 2 + j */
-    float *weight; /* [tiles TILE] 1 / P_jj, of the swept matrix's sign */
+    float *weight; /* [tiles TILE] 1 / P_jj */
 } ease_scorer;
 
 static float *tile_at(const ease_scorer *scorer, size_t i, size_t j)
@@ -170,8 +170,11 @@ static ferry_status fit(ease_scorer *scorer, const ferry_scorer_input *input,
         return ferry_fail_memory(error, "EASE's matrix");
     fill_gram(scorer, &sets);
     invert(&job, input->pool);
-    for (size_t j = 0; j < tiles * TILE; j++)
-        scorer->weight[j] = -1.0f / tile_at(scorer, j / TILE, j / TILE)[j % TILE * (TILE + 1)];
+    for (size_t j = 0; j < tiles * TILE; j++) {
+        float *diagonal = tile_at(scorer, j / TILE, j / TILE) + j % TILE * (TILE + 1);
+        scorer->weight[j] = -1.0f / *diagonal;
+        *diagonal = 0.0f; /* B's; left in and taken off while scoring it would cost digits */
+    }
     return FERRY_OK;
 }
 
@@ -246,11 +249,6 @@ static void score_ease(void *user, const ferry_history_entry *history, size_t co
     for (size_t h = 0; h < count; h++) {
         if (history[h].domain != scorer->domain || ferry_history_repeats(history, h)) continue;
         add_row(scorer, history[h].item, out);
-    }
-    for (size_t h = 0; h < count; h++) { /* the diagonal of B is 0 */
-        if (history[h].domain != scorer->domain || ferry_history_repeats(history, h)) continue;
-        size_t i = history[h].item;
-        out[i] -= tile_at(scorer, i / TILE, i / TILE)[i % TILE * (TILE + 1)];
     }
     for (size_t j = 0; j < scorer->items; j++) out[j] *= scorer->weight[j];
 }

@@ -9,7 +9,7 @@
  * c) added, c the number of times they followed. The list takes 7, 2 and 1 items of the three
  * rings; what a ring lacks is filled from earlier rings' next ones.
  *
- * Beyond the paper: items of the history take no place in the rings; behind the ten come the rest
+ * Beyond the paper: items of the history take no place in the list; behind the ten come the rest
  * of ring 1, 2, 3 and then all other items, by cosine (the paper's code pads at random, or so with
  * --semantic_pad). Without an item of the domain the last one of any domain gives the cosines, and
  * without any history all items are alike.
@@ -29,10 +29,10 @@ typedef struct candidate {
 } candidate;
 
 typedef struct worker_scratch {
-    unsigned char *ring; /* [items] 0: not reached, 1…3, SEEN */
+    unsigned char *ring; /* [items] 0 not reached, 1…3; SEEN is added if the history has it */
     uint32_t *reached;   /* [items] by ring */
 } worker_scratch;
-enum { SEEN = 4 };
+enum { RING = 7, SEEN = 8 };
 
 typedef struct graph_scorer {
     ferry_arena arena; /* everything below but the vectors */
@@ -146,20 +146,22 @@ static void step(const graph_scorer *scorer, worker_scratch *own, uint32_t item,
     const ferry_transitions *edges = &scorer->edges;
     for (size_t e = edges->first[item]; e < edges->first[item + 1]; e++) {
         uint32_t next = edges->to[e];
-        if (own->ring[next] != 0) continue;
-        own->ring[next] = ring;
+        if ((own->ring[next] & RING) != 0) continue;
+        own->ring[next] |= ring;
         own->reached[(*reached)++] = next;
     }
 }
 
-/* The BUDGET best of reached [count] into best, best first; equal ones as they were reached. */
-static size_t best_of_ring(const uint32_t *reached, size_t count, const float *scores,
-                           candidate *best)
+/* The BUDGET best of reached [count] that are not seen into best, best first; equal ones as they
+ * were reached. */
+static size_t best_of_ring(const worker_scratch *own, const uint32_t *reached, size_t count,
+                           const float *scores, candidate *best)
 {
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
         candidate entry = {scores[reached[i]], reached[i]};
         size_t at = kept;
+        if ((own->ring[entry.item] & SEEN) != 0) continue;
         while (at > 0 && best[at - 1].score < entry.score) at--;
         if (at == BUDGET) continue;
         if (kept < BUDGET) kept++;
@@ -190,12 +192,13 @@ static void rank_rings(const graph_scorer *scorer, worker_scratch *own, uint32_t
     candidate best[RINGS][BUDGET];
     size_t kept[RINGS], begin = 0, reached = 0;
     const ferry_transitions *edges = &scorer->edges;
+    own->ring[last] |= RING; /* not reached again */
     step(scorer, own, last, 1, &reached);
     for (size_t e = edges->first[last]; e < edges->first[last + 1]; e++)
         out[edges->to[e]] += scorer->bonus[e];
     for (size_t r = 0; r < RINGS; r++) {
         size_t end = reached;
-        kept[r] = best_of_ring(own->reached + begin, end - begin, out, best[r]);
+        kept[r] = best_of_ring(own, own->reached + begin, end - begin, out, best[r]);
         for (size_t i = begin; i < end && r + 1 < RINGS; i++)
             step(scorer, own, own->reached[i], (unsigned char)(r + 2), &reached);
         begin = end;
@@ -204,7 +207,7 @@ static void rank_rings(const graph_scorer *scorer, worker_scratch *own, uint32_t
     size_t size = assemble(best, kept, list);
     for (size_t i = 0; i < reached; i++) {
         uint32_t item = own->reached[i];
-        out[item] += 4.0f * (float)(RINGS + 1 - own->ring[item]);
+        out[item] += 4.0f * (float)(RINGS + 1 - (own->ring[item] & RING));
         own->ring[item] = 0;
     }
     for (size_t i = 0; i < size; i++) out[list[i]] = 20.0f + (float)(BUDGET - i);

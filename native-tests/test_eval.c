@@ -1,4 +1,6 @@
 /* Evaluating: ties, masking, histories, slices, intervals, threads, files, bad input. */
+#define _POSIX_C_SOURCE 200809L /* popen, mkdtemp */
+#include "failing.h"
 #include "golden.h"
 
 #include <math.h>
@@ -542,6 +544,149 @@ static void bad_input_is_refused(void **state)
     eval_data_free(&data);
 }
 
+/* ---- every allocation fails once ---- */
+
+/* One baseline made, evaluated, saved and compared, all with this allocator. */
+static ferry_status everything(const eval_data *data, const char *baseline, const float *vectors,
+                               const ferry_file *saved, const ferry_allocator *allocator)
+{
+    const float *all[] = {vectors};
+    const ferry_scorer *scorer;
+    void *made = NULL;
+    ferry_evaluation *found = NULL;
+    ferry_eval_comparison comparison = {0};
+    ferry_buffer buffer;
+    ferry_scorer_input input = {.dataset = &data->dataset,
+                                .vectors = all,
+                                .dimension = 2,
+                                .memory_limit = 64 << 20,
+                                .allocator = allocator};
+    ferry_eval_options options = {
+        .part = FERRY_TEST, .ks = ks, .k_count = 2, .resamples = 5, .vectors = vectors};
+    options.dimension = 2;
+    ferry_buffer_init(&buffer, *allocator);
+    FERRY_TRY(ferry_kernels_choose(NULL, &input.kernels, NULL));
+    options.kernels = input.kernels;
+    FERRY_TRY(ferry_baseline_find(baseline, &scorer, NULL));
+    ferry_status status = scorer->create(&input, &made, &error);
+    if (status == FERRY_OK)
+        status = ferry_evaluate(&data->dataset, &options, scorer->score, made, allocator, &found,
+                                &error);
+    if (status == FERRY_OK) status = ferry_evaluation_save(found, baseline, &buffer, &error);
+    if (status == FERRY_OK)
+        status = ferry_evaluation_compare(found, saved, &options, allocator, &comparison, &error);
+    ferry_eval_comparison_close(&comparison);
+    ferry_buffer_free(&buffer);
+    ferry_evaluation_close(found);
+    if (made != NULL) scorer->close(made);
+    return status;
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    static float vectors[200][2];
+    eval_data data;
+    ferry_buffer saved;
+    uint64_t seed = 1;
+    make_larger(&data);
+    for (size_t i = 0; i < 200; i++) vectors[i][0] = 1;
+    ferry_buffer_init(&saved, ferry_allocator_or_default(NULL));
+    ferry_evaluation *found = evaluate(&data, (ferry_eval_options){0}, score_near, &seed);
+    assert_int_equal(ferry_evaluation_save(found, "near", &saved, NULL), FERRY_OK);
+    ferry_evaluation_close(found);
+    ferry_file file = {"near", saved.data, saved.size};
+    size_t count;
+    const ferry_scorer *const *baselines = ferry_baselines(&count);
+    for (size_t b = 0; b < count; b++) {
+        size_t left = 0;
+        for (ferry_status status = FERRY_OUT_OF_MEMORY; status != FERRY_OK; left++) {
+            failing memory;
+            ferry_allocator allocator = failing_allocator(&memory, left);
+            error.message[0] = '\0';
+            status = everything(&data, baselines[b]->name, &vectors[0][0], &file, &allocator);
+            assert_int_equal(memory.live, 0);
+            if (status == FERRY_OK) break;
+            assert_int_equal(status, FERRY_OUT_OF_MEMORY);
+            assert_non_null(strstr(error.message, "out of memory for "));
+        }
+        assert_true(left > 5);
+    }
+    ferry_buffer_free(&saved);
+    eval_data_free(&data);
+}
+
+/* ---- the command line ---- */
+
+/* Runs ferry eval with these words; its output, to be freed, and its exit code. */
+static char *run_cli(const char *words, int *code)
+{
+    char command[4096];
+    size_t size = 0, capacity = 1 << 20;
+    snprintf(command, sizeof command, "'%s' eval %s 2>&1", FERRY_CLI, words);
+    FILE *pipe = popen(command, "r");
+    char *text = malloc(capacity);
+    assert_true(pipe != NULL && text != NULL);
+    for (size_t got; (got = fread(text + size, 1, capacity - 1 - size, pipe)) > 0;) size += got;
+    text[size] = '\0';
+    *code = pclose(pipe) >> 8;
+    return text;
+}
+
+static void says(const char *words, int expected, const char *text)
+{
+    int code;
+    char *found = run_cli(words, &code);
+    if (code != expected || strstr(found, text) == NULL)
+        fail_msg("ferry eval %s: exit %d, expected %d and \"%s\":\n%s", words, code, expected, text,
+                 found);
+    free(found);
+}
+
+static void command_line(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/ferry-eval-XXXXXX", words[1024];
+    eval_data data;
+    make_larger(&data);
+    const char *behaviors[] = {"purchase"};
+    data.dataset.behaviors = behaviors;
+    data.dataset.behavior_count = 1;
+    assert_non_null(mkdtemp(folder));
+    if (ferry_dataset_save_directory(&data.dataset, folder, NULL, NULL, NULL, &error) != FERRY_OK)
+        fail_msg("%s", error.message);
+#define SAYS(code, text, ...)                       \
+    do {                                            \
+        snprintf(words, sizeof words, __VA_ARGS__); \
+        says(words, code, text);                    \
+    } while (0)
+    SAYS(0, "\"scorer\":\"itemknn\",\"domain\":\"a\",\"part\":\"test\",\"users\":400",
+         "--data %s --domain a --baseline itemknn --json --save-users %s/knn --resamples 20",
+         folder, folder);
+    SAYS(0, "less itemknn, paired", "--data %s --domain a --baseline ease --compare %s/knn -k 7",
+         folder, folder);
+    SAYS(0, "@7                           @9",
+         "--data %s --domain a --baseline popularity -k 7,9 --threads 2 --users 50", folder);
+    SAYS(1, "a run over other users",
+         "--data %s --domain a --baseline ease --compare %s/knn --part validation", folder, folder);
+    SAYS(1, "needs a catalogue", "--data %s --domain a --baseline text", folder);
+    SAYS(1, "\"z\"", "--data %s --domain z --baseline random", folder);
+    SAYS(1, "no baseline \"bert\"", "--data %s --domain a --baseline bert", folder);
+    SAYS(1, "/no/such", "--data /no/such --domain a --baseline random");
+    SAYS(1, "/no/such", "--data %s --domain a --baseline random --save-users /no/such/file",
+         folder);
+    SAYS(2, "expected a whole number", "--data %s --domain a --baseline random -k 0", folder);
+    SAYS(2, "ascending", "--data %s --domain a --baseline random -k 5,5", folder);
+    SAYS(2, "at most 1000", "--data %s --domain a --baseline random -k 1001", folder);
+    SAYS(2, "expected test, validation or train", "--data x --domain a --baseline b --part all");
+    SAYS(2, "--baseline is missing", "--data x --domain a");
+    SAYS(2, "--data is missing", "--domain a --baseline b");
+    SAYS(0, "by cosine (arXiv 2605.07125)", "--help");
+    snprintf(words, sizeof words, "rm -r '%s'", folder);
+    assert_int_equal(system(words), 0);
+    eval_data_free(&data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -551,7 +696,8 @@ int main(void)
         cmocka_unit_test(intervals_cover),        cmocka_unit_test(percentiles_by_hand),
         cmocka_unit_test(threads_change_nothing), cmocka_unit_test(samples_of_users),
         cmocka_unit_test(json_has_it_all),        cmocka_unit_test(runs_compare),
-        cmocka_unit_test(bad_input_is_refused),
+        cmocka_unit_test(bad_input_is_refused),   cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(command_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -479,6 +479,11 @@ static void runs_compare(void **state)
     assert_int_equal(ferry_evaluation_compare(fewer, &file, &options, NULL, &comparison, &error),
                      FERRY_INVALID_ARGUMENT);
     assert_non_null(strstr(error.message, "two.safetensors: a run over other users"));
+    uint32_t nan = 0x7fc00000; /* in place of the last value */
+    memcpy(saved.data + saved.size - 4, &nan, 4);
+    assert_int_equal(ferry_evaluation_compare(two, &file, &options, NULL, &comparison, &error),
+                     FERRY_MALFORMED);
+    assert_non_null(strstr(error.message, "is not finite"));
     file.size = 40;
     assert_int_equal(ferry_evaluation_compare(two, &file, &options, NULL, &comparison, &error),
                      FERRY_MALFORMED);

@@ -1,5 +1,6 @@
 /* Values per user to and from a file, and the paired bootstrap between two runs. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -139,7 +140,13 @@ static ferry_status read_saved(const ferry_evaluation *evaluation, const ferry_f
         values->shape[1] != out->column_count)
         return ferry_fail(error, FERRY_MALFORMED, "%s: \"values\" is not [%zu, %zu]", saved->name,
                           evaluation->user_count, out->column_count);
-    return ferry_tensor_as_f32(values, arena, &out->values, error);
+    FERRY_TRY(ferry_tensor_as_f32(values, arena, &out->values, error));
+    for (size_t i = 0; i < values->count; i++) {
+        if (!isfinite(out->values[i]))
+            return ferry_fail(error, FERRY_MALFORMED, "%s: value %zu is not finite", saved->name,
+                              i);
+    }
+    return FERRY_OK;
 }
 
 /* ---- comparing ---- */

@@ -1,8 +1,8 @@
 /*
- * exp, erf, tanh and log of our own: only + - * / and bit patterns, so that every build gives the
+ * exp, log, erf and tanh of our own: only + - * / and bit patterns, so that every build gives the
  * same bits. This is the specification; kernels_vector.inc does the same operations in the same
- * order. Coefficients: fit_elementary.py. Largest relative errors: exp 0.7, erf 3.3, tanh 3.1 *
- * 2^-23.
+ * order. Coefficients: fit_elementary.py. Largest relative errors: exp 0.7, log 0.7, erf 3.3,
+ * tanh 3.1 * 2^-23.
  */
 #ifndef FERRY_MATH_ELEMENTARY_H
 #define FERRY_MATH_ELEMENTARY_H
@@ -25,6 +25,21 @@
 #define EXP_C4 4.1668393e-02f
 #define EXP_C5 8.368781e-03f
 #define EXP_C6 1.3814466e-03f
+
+/* log(x) = n ln 2 + log(1 + f), x = 2^n (1 + f), 1 + f from sqrt(1/2) to sqrt(2);
+ * log(1 + f) = f - f^2/2 + f^3 P(f); ln 2 in exp's two parts. */
+#define LOG_LOWEST 1.17549435e-38f  /* the smallest normal; below: log of this */
+#define LOG_HIGHEST 3.40282347e+38f /* above: log of this */
+#define LOG_SQRT_HALF 0x3F3504F3u   /* the bits of sqrt(1/2) */
+#define LOG_P0 3.3333313e-01f
+#define LOG_P1 -2.500001e-01f
+#define LOG_P2 2.0002119e-01f
+#define LOG_P3 -1.6667996e-01f
+#define LOG_P4 1.4219552e-01f
+#define LOG_P5 -1.240559e-01f
+#define LOG_P6 1.18881665e-01f
+#define LOG_P7 -1.16756484e-01f
+#define LOG_P8 6.7466274e-02f
 
 /* erf(x) = x P(x^2) / Q(x^2) up to ERF_LIMIT, where it is 1 to half a unit */
 #define ERF_LIMIT 3.92f
@@ -86,6 +101,34 @@ static inline float ferry_exp(float x)
     float power;
     memcpy(&power, &bits, sizeof power);
     return x < EXP_LOWEST ? 0.0f : p * power;
+}
+
+/* Natural logarithm. Total: what is no positive normal float is clamped, so nothing is infinite. */
+static inline float ferry_log_float(float x)
+{
+    x = x >= LOG_LOWEST ? x : LOG_LOWEST; /* a NaN as well */
+    x = x > LOG_HIGHEST ? LOG_HIGHEST : x;
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits = bits + (0x3F800000u - LOG_SQRT_HALF);
+    float n = (float)((int32_t)(bits >> 23) - 127);
+    bits = (bits & 0x007FFFFFu) + LOG_SQRT_HALF;
+    float m;
+    memcpy(&m, &bits, sizeof m);
+    float f = m - 1.0f;
+    float z = f * f;
+    float p = LOG_P8;
+    p = p * f + LOG_P7;
+    p = p * f + LOG_P6;
+    p = p * f + LOG_P5;
+    p = p * f + LOG_P4;
+    p = p * f + LOG_P3;
+    p = p * f + LOG_P2;
+    p = p * f + LOG_P1;
+    p = p * f + LOG_P0;
+    p = p * f * z;
+    p = p + n * EXP_LN2_LOW - 0.5f * z;
+    return f + p + n * EXP_LN2_HIGH;
 }
 
 static inline float ferry_erf(float x)

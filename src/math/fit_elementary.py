@@ -48,6 +48,42 @@ def fit_exp(degree=4):
     return c
 
 
+def fit_log(degree=8):
+    """g with log(1 + f) ~ f - f^2/2 + f^3 g(f), 1 + f from sqrt(1/2) to sqrt(2)."""
+    f = chebyshev_nodes(np.sqrt(0.5) - 1, np.sqrt(2) - 1, 800)
+    exact = np.array([float(mpmath.log1p(x)) for x in map(mpmath.mpf, f)])
+    g = (exact - f + f * f / 2) / f**3
+    rows, weight = np.vander(f, degree + 1, increasing=True), np.ones_like(f)
+    for _ in range(100):
+        scale = np.sqrt(weight) * np.abs(f**3 / exact)
+        c = np.linalg.lstsq(rows * scale[:, None], g * scale, rcond=None)[0]
+        error = np.abs((rows @ c - g) * f**3 / exact)
+        weight = np.maximum(weight * error / (weight * error).sum(), 1e-14)
+    return c
+
+
+def report_log(c):
+    """As ferry_log does it: x = 2^n (1 + f), n ln 2 in two parts."""
+    f32 = np.float32
+    bits = np.arange(0x00800000, 0x7F800000, 61, dtype=np.uint32)
+    near_one = np.arange(0x3F000000, 0x40000000, dtype=np.uint32)
+    worst = 0
+    for b in (bits, near_one):
+        shifted = b + np.uint32(0x3F800000 - 0x3F3504F3)
+        n = ((shifted >> 23).astype(np.int32) - 127).astype(f32)
+        m = ((shifted & np.uint32(0x007FFFFF)) + np.uint32(0x3F3504F3)).view(f32)
+        f = m - f32(1)
+        z = f * f
+        y = horner(c, f) * f * z
+        y = y + n * f32(-2.12194440e-4) - f32(0.5) * z
+        y = f + y + n * f32(0.693359375)
+        reference = np.log(b.view(f32).astype(np.float64))
+        error = np.abs(y - reference) / np.maximum(np.abs(reference), 1e-30)
+        worst = max(worst, error.max())
+    show("log", c)
+    print(f"log: largest relative error {worst * 2**23:.2f} * 2^-23")
+
+
 def horner(coefficients, t):
     result = np.full_like(t, np.float32(coefficients[-1]))
     for c in coefficients[-2::-1]:
@@ -77,3 +113,4 @@ if __name__ == "__main__":
     report_odd("erf", special.erf, 3.92, *fit_rational(odd(mpmath.erf), 3.92**2, 6, 4))
     report_odd("tanh", np.tanh, 9.01, *fit_rational(odd(mpmath.tanh), 9.01**2, 5, 3))
     show("exp", fit_exp())
+    report_log(fit_log())

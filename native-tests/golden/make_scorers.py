@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""scorers.safetensors: small examples of the scorers that are learned without a gradient, and one
+step of the profile map, by numpy, scipy, implicit and torch: python3 make_scorers.py OUT_FOLDER
+
+Whole numbers (CSR arrays) are stored as F32 too.
+"""
+import sys
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from implicit.cpu.als import AlternatingLeastSquares
+from safetensors.numpy import save_file
+
+out = {}
+rng = np.random.default_rng(5)
+
+
+def put(name, value):
+    out[name] = np.ascontiguousarray(np.asarray(value, dtype=np.float32))
+
+
+def put_rows(name, rows):
+    put(name + ".start", np.r_[0, np.cumsum([len(r) for r in rows])])
+    put(name + ".item", np.concatenate([np.asarray(r) for r in rows]))
+
+
+# ---- whitening, as numpy does it -------------------------------------------------------------
+x = (rng.normal(size=(60, 12)) @ rng.normal(size=(12, 12)) + rng.normal(size=12)).astype(np.float32)
+K = 5
+mean = x.mean(0, dtype=np.float64)
+w, v = np.linalg.eigh(np.cov((x - mean).T))
+order = np.argsort(-w)[:K]
+p = v[:, order] * np.maximum(w[order], 1e-4 * w.max()) ** -0.25
+p *= np.sign(p[np.abs(p).argmax(0), np.arange(K)])
+p /= np.sqrt((((x - mean) @ p) ** 2).mean())
+z = (x - mean) @ p
+put("whiten.x", x)
+put("whiten.mean", mean)
+put("whiten.projection", p)
+put("whiten.z", z)
+put("whiten.normalized", z / np.linalg.norm(z, axis=1, keepdims=True))
+
+# ---- sequences, with repetitions, an item nobody has and a user without events -----------------
+n, m, users = 25, 18, 30
+popular = rng.zipf(1.6, size=4000) - 1
+popular = popular[popular < n - 1]
+target = [list(rng.choice(popular, size=rng.integers(5, 13))) for _ in range(users)]
+target[7] = []
+source = [list(rng.integers(0, m, size=rng.integers(0, 9))) for _ in range(users)]
+put_rows("target", target)
+put_rows("source", source)
+
+# in sequence: counts 1/distance forward, half of it backward, over the roots of the counts
+r, c, weight, count = [], [], [], np.zeros(n)
+for s in target:
+    for i in s:
+        count[i] += 1
+    for i in range(len(s)):
+        for j in range(max(0, i - 5), i):
+            r += [s[j], s[i]]
+            c += [s[i], s[j]]
+            weight += [1 / (i - j), 0.5 / (i - j)]
+M = sp.csr_matrix((weight, (r, c)), shape=(n, n))
+W = sp.diags(1 / np.sqrt(np.maximum(count, 1))) @ M @ sp.diags(1 / np.sqrt(count + 1))
+put("sequence.W", W.toarray())
+Q = np.zeros((users, n))
+for i, s in enumerate(target):
+    for k, item in enumerate(reversed(s[-10:])):
+        Q[i, item] += 0.8**k
+put("sequence.scores", Q @ W)
+
+# across: source item -> target item over the same users
+S = np.zeros((users, m))
+T = np.zeros((users, n))
+for u in range(users):
+    for i in source[u]:
+        S[u, i] += 1
+    T[u, target[u]] = 1
+C = (S / np.sqrt(S.sum(0) + 3)).T @ (T / np.sqrt(T.sum(0) + 3))
+put("across.C", C)
+
+# ---- ALS: implicit's exact solver (in numpy), from given factors --------------------------------
+F = 8
+
+
+def als(confidences, u0, i0, iterations):
+    model = AlternatingLeastSquares(factors=F, regularization=0.05, alpha=1.0, dtype=np.float64,
+                                    iterations=iterations, use_native=False, use_cg=False)
+    model.user_factors, model.item_factors = u0.copy(), i0.copy()
+    model.fit(confidences, show_progress=False)
+    return model.user_factors, model.item_factors
+
+
+u0, i0 = rng.random((users, F)) * 0.01, rng.random((n, F)) * 0.01
+u0, i0 = u0.astype(np.float32).astype(float), i0.astype(np.float32).astype(float)
+put("als.users0", u0)
+put("als.items0", i0)
+binary = sp.csr_matrix(T * 20.0)  # alpha 20 there, 1 + 19 r here
+values = rng.choice([1.0, 0.25, -0.5, 2.0], size=T.shape) * T
+signed = sp.csr_matrix(np.sign(values) * (1 + 19 * np.abs(values)))
+distinct = [sorted(set(s)) for s in target]
+put_rows("als.events", distinct)
+put("als.values", np.concatenate([values[u, s] for u, s in enumerate(distinct) if s]))
+for name, matrix in (("binary", binary), ("signed", signed)):
+    for iterations in (1, 15):
+        uf, vf = als(matrix, u0, i0, iterations)
+        put(f"als.{name}{iterations}.users", uf)
+        put(f"als.{name}{iterations}.items", vf)
+
+# ---- EMCDR's map -------------------------------------------------------------------------------
+A = rng.normal(size=(40, 6)).astype(np.float32).astype(float)
+B = (A @ rng.normal(size=(6, 4)) + 0.3 + 0.1 * rng.normal(size=(40, 4))).astype(np.float32)
+A1 = np.c_[A, np.ones(40)]
+put("ridge.x", A)
+put("ridge.y", B)
+put("ridge.map", np.linalg.solve(A1.T @ A1 + 2.5 * np.eye(7), A1.T @ B))
+
+save_file(out, sys.argv[1] + "/scorers.safetensors")
+print(sum(v.nbytes for v in out.values()), "bytes")

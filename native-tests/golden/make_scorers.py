@@ -116,5 +116,37 @@ put("ridge.x", A)
 put("ridge.y", B)
 put("ridge.map", np.linalg.solve(A1.T @ A1 + 2.5 * np.eye(7), A1.T @ B))
 
+# ---- the profile map: loss, gradient and two steps of torch's Adam, in double ---------------------
+N, R, batch = 20, 3, [4, 11, 7, 2, 29, 0]  # user 7 has no target
+P = rng.normal(size=(users, N)).astype(np.float32)
+Z = rng.normal(size=(n, N)).astype(np.float32)
+prior = np.log(count + 1).astype(np.float32)
+block = np.concatenate([rng.normal(size=2 * N * R) * 0.1, rng.normal(size=N) * 0.1, [1.3, 0.7]])
+block = block.astype(np.float32)
+put("map.profiles", P)
+put("map.items", Z)
+put("map.prior", prior)
+put("map.start", block)
+put("map.users", batch)
+t64 = lambda a: torch.tensor(np.asarray(a, dtype=np.float64))
+pieces = [t64(x).requires_grad_() for x in
+          (block[:N * R].reshape(N, R), block[N * R:2 * N * R].reshape(R, N),
+           block[2 * N * R:-2], block[-2], block[-1])]
+A_, B_, e_, s_, c_ = pieces
+adam = torch.optim.Adam(pieces, lr=3e-3)
+who = torch.tensor([k for k, u in enumerate(batch) for _ in target[u]])
+what = torch.tensor([int(i) for u in batch for i in target[u]])
+for step in (1, 2):
+    p_ = t64(P[batch])[who]
+    q = p_ + p_ @ A_ @ B_ + e_
+    loss = torch.nn.functional.cross_entropy(s_ * (q @ t64(Z).T) + c_ * t64(prior), what)
+    loss = loss + 1e-3 * (A_.pow(2).sum() + B_.pow(2).sum())
+    adam.zero_grad()
+    loss.backward()
+    put(f"map.loss{step}", [loss.item()])
+    put(f"map.gradient{step}", torch.cat([x.grad.reshape(-1) for x in pieces]).numpy())
+    adam.step()
+    put(f"map.after{step}", torch.cat([x.detach().reshape(-1) for x in pieces]).numpy())
+
 save_file(out, sys.argv[1] + "/scorers.safetensors")
 print(sum(v.nbytes for v in out.values()), "bytes")

@@ -4,6 +4,9 @@ step of the profile map, by numpy, scipy, implicit and torch: python3 make_score
 
 Whole numbers (CSR arrays) are stored as F32 too.
 """
+import collections
+import math
+import re
 import sys
 
 import numpy as np
@@ -147,6 +150,55 @@ for step in (1, 2):
     put(f"map.gradient{step}", torch.cat([x.grad.reshape(-1) for x in pieces]).numpy())
     adam.step()
     put(f"map.after{step}", torch.cat([x.detach().reshape(-1) for x in pieces]).numpy())
+
+# ---- TF-IDF of title, tags and author, and the ranker's match features ------------------------------
+words = ["Red", "nail", "Polish,", "nail-file", "OPI's", "2-pack", "500ml", "caf\u00e9", "Set", "of",
+         "the", "THE", "blue", "(new)", "oil", "x", "ROAD", "bike", "ball", "puzzle"]
+tag_words = ["Beauty", "Nails", "Sports & Outdoors", "Cycling", "Toys", "Games", "Hair"]
+brands = ["OPI", "opi", "Unknown", "", "Le Creuset", "M.A.C", "Acme"]
+rows = [[" ".join(rng.choice(words, size=rng.integers(1, 9))), str(rng.choice(brands)),
+         list(dict.fromkeys(rng.choice(tag_words, size=rng.integers(0, 4))))] for _ in range(n)]
+rows[3][0] = "unseen words altogether"
+with open(sys.argv[1] + "/scorers-items.tsv", "w", encoding="utf8") as file:
+    file.writelines(f"{t}\t{b}\t{'|'.join(tags)}\n" for t, b, tags in rows)
+split = lambda text: re.findall("[a-z0-9]+", text.lower())
+
+
+def tfidf(items):
+    df = collections.Counter(t for x in items for t in set(x))
+    V = {t: i for i, t in enumerate(t for t, c in df.items() if c > 1)}
+    X = np.zeros((len(items), len(V)))
+    for i, x in enumerate(items):
+        for t, k in collections.Counter(x).items():
+            if t in V:
+                X[i, V[t]] = (1 + math.log(k)) * math.log(len(items) / df[t])
+    return X / np.sqrt((X * X).sum(1, keepdims=True) + 1e-9)
+
+
+def recent(depth, decay):
+    Q = np.zeros((users, n))
+    for i, s in enumerate(target):
+        for k, item in enumerate(reversed(s[-depth:])):
+            Q[i, item] += decay**k
+    return Q
+
+
+whole = tfidf([split(" ".join([t, *tags])) + (["b_" + b.lower()] * 2 if b else [])
+               for t, b, tags in rows])
+title, tags = tfidf([split(t) for t, _, _ in rows]), tfidf([split(" ".join(g)) for _, _, g in rows])
+brand = [b.lower() if b and b != "Unknown" else t.lower().split()[0] for t, b, _ in rows]
+same = np.array([[float(x == y) for y in brand] for x in brand])
+unit = lambda v: v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-12)
+Zw, Zr = unit(rng.normal(size=(n, 9))), unit(rng.normal(size=(n, 21)))
+h, h1 = recent(3, 0.6), recent(1, 1)
+hs = h / np.maximum(h.sum(1, keepdims=True), 1e-12)
+tf = hs @ title @ title.T
+put("match.whole", hs @ whole @ whole.T)
+put("match.whitened", Zw)
+put("match.centred", Zr)
+put("match.features", np.stack([
+    unit(h @ Zw) @ Zw.T, unit(h1 @ Zw) @ Zw.T, unit(h @ Zr) @ Zr.T, tf, h1 @ title @ title.T,
+    tf * tf, hs @ same, h1 @ same, hs @ tags @ tags.T], 1).reshape(users, -1))
 
 save_file(out, sys.argv[1] + "/scorers.safetensors")
 print(sum(v.nbytes for v in out.values()), "bytes")

@@ -190,7 +190,7 @@ static void softmax_row(ferry_profile_trainer *t, size_t row)
     for (size_t i = 0; i < t->n; i++) g[i] = scale * g[i] + weight * t->data.prior[i];
     t->kernels->softmax(g, t->n, 1.0f, 1, t->n);
     float loss = 0.0f;
-    for (size_t i = first; i < last; i++) loss = loss - ferry_log(g[targets->column[i]]);
+    for (size_t i = first; i < last; i++) loss = loss - ferry_log_float(g[targets->column[i]]);
     float share = (float)(last - first) / t->targets;
     for (size_t i = 0; i < t->n; i++) g[i] = share * g[i];
     for (size_t i = first; i < last; i++)

@@ -1,0 +1,164 @@
+/* Every allocation of the scorers' making is failed once: the status says so, nothing leaks. */
+#include "golden_tensors.h"
+
+#include "failing.h"
+#include "recsys/als.h"
+#include "recsys/match.h"
+#include "recsys/neighbors.h"
+#include "recsys/ridge.h"
+#include "recsys/whiten.h"
+#include "train/profile_map.h"
+
+enum { N = 25, M = 18, F = 8, MOST = 400 };
+
+typedef ferry_status (*maker)(golden_tensors *golden, const ferry_allocator *allocator,
+                              ferry_error *error);
+
+static void fail_each(maker make)
+{
+    golden_tensors golden;
+    golden_tensors_open(&golden, "scorers.safetensors");
+    for (size_t left = 0;; left++) {
+        failing state;
+        ferry_error error;
+        assert_true(left < MOST);
+        ferry_allocator allocator = failing_allocator(&state, left);
+        ferry_status status = make(&golden, &allocator, &error);
+        assert_int_equal(state.live, 0);
+        if (status == FERRY_OK) {
+            assert_true(left > 0 && state.count == left);
+            print_message("%zu allocations\n", left);
+            break;
+        }
+        assert_int_equal(status, FERRY_OUT_OF_MEMORY);
+    }
+    golden_tensors_close(&golden);
+}
+
+static ferry_status make_sequence(golden_tensors *golden, const ferry_allocator *allocator,
+                                  ferry_error *error)
+{
+    ferry_neighbors neighbors;
+    ferry_sparse users = golden_rows(golden, "target", N);
+    FERRY_TRY(
+        ferry_neighbors_sequence(&users, &FERRY_SEQUENCE_DEFAULTS, allocator, &neighbors, error));
+    ferry_status status = ferry_neighbors_prune(&neighbors, 3, error);
+    ferry_neighbors_free(&neighbors);
+    return status;
+}
+
+static ferry_status make_across(golden_tensors *golden, const ferry_allocator *allocator,
+                                ferry_error *error)
+{
+    ferry_neighbors neighbors;
+    ferry_sparse source = golden_rows(golden, "source", M),
+                 target = golden_rows(golden, "target", N);
+    FERRY_TRY(ferry_neighbors_across(&source, &target, 3.0f, allocator, &neighbors, error));
+    ferry_neighbors_free(&neighbors);
+    return FERRY_OK;
+}
+
+static ferry_status make_als(golden_tensors *golden, const ferry_allocator *allocator,
+                             ferry_error *error)
+{
+    float users[30 * F], items[N * F];
+    ferry_sparse events = golden_rows(golden, "als.events", N);
+    ferry_als_options options = FERRY_ALS_DEFAULTS;
+    options.factors = F;
+    options.iterations = 2;
+    FERRY_TRY(ferry_als_fit(&ferry_kernels_scalar, &events, &options, false, NULL, allocator, users,
+                            items, error));
+    ferry_als_side side;
+    ferry_arena arena;
+    ferry_arena_init(&arena, *allocator);
+    ferry_status status = ferry_als_side_init(&ferry_kernels_scalar, items, N, F, 19.0f, 0.05f,
+                                              NULL, &arena, &side, error);
+    ferry_arena_free(&arena);
+    return status;
+}
+
+static ferry_status make_ridge(golden_tensors *golden, const ferry_allocator *allocator,
+                               ferry_error *error)
+{
+    float map[7 * 4];
+    return ferry_ridge_fit(golden_tensor(golden, "ridge.x", NULL),
+                           golden_tensor(golden, "ridge.y", NULL), 40, 6, 4, 1.0f, allocator, map,
+                           error);
+}
+
+static ferry_status make_whitening(golden_tensors *golden, const ferry_allocator *allocator,
+                                   ferry_error *error)
+{
+    const float *x = golden_tensor(golden, "whiten.x", NULL);
+    const size_t rows = 60;
+    ferry_whiten whiten;
+    ferry_arena arena;
+    float out[60 * 5];
+    ferry_arena_init(&arena, *allocator);
+    ferry_status status =
+        ferry_whiten_fit(&ferry_kernels_scalar, &x, &rows, 1, 12, 5, 0.25f, &arena, &whiten, error);
+    if (status == FERRY_OK)
+        status = ferry_whiten_apply(&ferry_kernels_scalar, &whiten, x, rows, true, out, allocator,
+                                    error);
+    ferry_arena_free(&arena);
+    return status;
+}
+
+static ferry_status make_match(golden_tensors *golden, const ferry_allocator *allocator,
+                               ferry_error *error)
+{
+    (void)golden;
+    static const char *const tags[] = {"Hair care", "care"};
+    const ferry_item items[3] = {
+        {.title = "red hair oil", .author = "Acme", .tags = tags, .tag_count = 2},
+        {.title = "hair oil", .author = "", .tags = tags, .tag_count = 1},
+        {.title = "", .author = "acme"}};
+    const float vectors[3] = {1.0f, 1.0f, 1.0f};
+    ferry_match match;
+    FERRY_TRY(ferry_match_create(items, 3, vectors, 1, vectors, 1, allocator, &match, error));
+    ferry_match_free(&match);
+    return FERRY_OK;
+}
+
+static ferry_status make_map(golden_tensors *golden, const ferry_allocator *allocator,
+                             ferry_error *error)
+{
+    size_t shape[2];
+    ferry_profile_data data = {.profiles = golden_tensor(golden, "map.profiles", shape),
+                               .targets = golden_rows(golden, "target", N),
+                               .items = golden_tensor(golden, "map.items", NULL),
+                               .prior = golden_tensor(golden, "map.prior", NULL)};
+    ferry_profile_map_options options = FERRY_PROFILE_MAP_DEFAULTS;
+    float block[500];
+    ferry_profile_map map = {.block = block};
+    data.N = shape[1];
+    options.rank = 3;
+    options.epochs = 1;
+    assert_true(ferry_profile_map_size(data.N, 3) <= 500);
+    return ferry_profile_map_fit(&ferry_kernels_scalar, &data, &options, NULL, allocator, &map,
+                                 error);
+}
+
+#define MEMORY_TEST(name)          \
+    static void name(void **state) \
+    {                              \
+        (void)state;               \
+        fail_each(make_##name);    \
+    }
+MEMORY_TEST(sequence)
+MEMORY_TEST(across)
+MEMORY_TEST(als)
+MEMORY_TEST(ridge)
+MEMORY_TEST(whitening)
+MEMORY_TEST(match)
+MEMORY_TEST(map)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sequence), cmocka_unit_test(across),    cmocka_unit_test(als),
+        cmocka_unit_test(ridge),    cmocka_unit_test(whitening), cmocka_unit_test(match),
+        cmocka_unit_test(map),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -125,6 +125,11 @@ static const struct {
     {"ema, full softmax", FERRY_OBJECTIVE_SOFTMAX, FERRY_SEQUENCE_EMA, 0, 0xde1b20521a95a62au},
     {"mean, BPR", FERRY_OBJECTIVE_BPR, FERRY_SEQUENCE_MEAN, 0, 0x843f4152681646c5u},
     {"ema, MSE", FERRY_OBJECTIVE_MSE, FERRY_SEQUENCE_EMA, 0, 0xa6409f5e44d14b35u},
+    {"lstm, sampled softmax", FERRY_OBJECTIVE_SOFTMAX, FERRY_SEQUENCE_LSTM, 50,
+     0xfd6704b9ab7e064fu},
+    {"gru, sampled softmax", FERRY_OBJECTIVE_SOFTMAX, FERRY_SEQUENCE_GRU, 50, 0xd9e39488cbf62cb1u},
+    {"transformer, sampled softmax", FERRY_OBJECTIVE_SOFTMAX, FERRY_SEQUENCE_TRANSFORMER, 50,
+     0x9fd825c0a1e87d06u},
 };
 
 static void the_same_bytes_everywhere(void **state)

@@ -138,8 +138,10 @@ static void one_event_at_a_time(void **state)
 static void serving_is_what_was_trained(void **state)
 {
     (void)state;
-    static const ferry_sequence_kind kinds[] = {FERRY_SEQUENCE_EMA, FERRY_SEQUENCE_MEAN};
-    for (size_t k = 0; k < 2; k++) {
+    static const ferry_sequence_kind kinds[] = {FERRY_SEQUENCE_EMA, FERRY_SEQUENCE_MEAN,
+                                                FERRY_SEQUENCE_LSTM, FERRY_SEQUENCE_GRU,
+                                                FERRY_SEQUENCE_TRANSFORMER};
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         ferry_net *net = open_net(kinds[k], 2);
         float *content = random_content(ITEMS), *vectors = item_vectors(net, content);
         ferry_net_event events[EVENTS];
@@ -161,7 +163,8 @@ static void serving_is_what_was_trained(void **state)
                                      .behavior = behavior,
                                      .timestamp = time};
         ferry_train_options options = ferry_train_options_default();
-        options.samples = 0, options.dropout = 0, options.target_behaviors = 1 << 2;
+        options.dropout = options.encoder_dropout = 0, options.samples = 0,
+        options.target_behaviors = 1 << 2;
         ferry_trainer *trainer;
         ferry_error error;
         size_t size;

@@ -92,7 +92,12 @@ static void set_parameters(const ferry_net *net, const char *prefix, float *bloc
     for (size_t i = 0; i < net->tensor_count; i++) {
         size_t count;
         const float *data = numbers(prefix, net->tensor[i].name, &count);
-        assert_non_null(data);
+        if (data == NULL) { /* of an encoder that the golden has not */
+            assert_true(net->config.sequence.kind >= FERRY_SEQUENCE_LSTM);
+            memcpy(block + net->tensor[i].offset, net->parameters + net->tensor[i].offset,
+                   net->tensor[i].count * sizeof *block);
+            continue;
+        }
         assert_int_equal(count, net->tensor[i].count);
         memcpy(block + net->tensor[i].offset, data, count * sizeof *data);
     }
@@ -107,7 +112,11 @@ static run open_run(const char *name)
     ferry_net_config config = ferry_net_config_default();
     bool adapters = strcmp(name, "adapters") == 0;
     config.sequence.dim = 20;
-    config.sequence.kind = strcmp(name, "mean") == 0 ? FERRY_SEQUENCE_MEAN : FERRY_SEQUENCE_EMA;
+    config.sequence.kind = strcmp(name, "mean") == 0          ? FERRY_SEQUENCE_MEAN
+                           : strcmp(name, "lstm") == 0        ? FERRY_SEQUENCE_LSTM
+                           : strcmp(name, "gru") == 0         ? FERRY_SEQUENCE_GRU
+                           : strcmp(name, "transformer") == 0 ? FERRY_SEQUENCE_TRANSFORMER
+                                                              : FERRY_SEQUENCE_EMA;
     config.content_dim = 12;
     config.behaviors = 3;
     config.time_buckets = 5;
@@ -167,8 +176,9 @@ static ferry_trainer *open_trainer(run *r)
     return trainer;
 }
 
-static const char *const cases[] = {"sampled", "full", "mean", "bpr", "mse", "adapters"};
-enum { CASES = sizeof cases / sizeof *cases };
+static const char *const cases[] = {"sampled",  "full", "mean", "bpr",        "mse",
+                                    "adapters", "lstm", "gru",  "transformer"};
+enum { CASES = sizeof cases / sizeof *cases, OF_PYTORCH = 6 /* the first ones */ };
 
 static ferry_train_fixed fixed(void)
 {
@@ -178,7 +188,7 @@ static ferry_train_fixed fixed(void)
 static void gradients_are_pytorchs(void **state)
 {
     (void)state;
-    for (size_t c = 0; c < CASES; c++) {
+    for (size_t c = 0; c < OF_PYTORCH; c++) {
         run r = open_run(cases[c]);
         ferry_trainer *trainer = open_trainer(&r);
         ferry_train_fixed drawn = fixed();
@@ -232,7 +242,7 @@ static void gradients_are_differences(void **state)
     (void)state;
     for (size_t c = 0; c < CASES; c++) {
         run r = open_run(cases[c]);
-        r.options.dropout = 0.3f;
+        r.options.dropout = r.options.encoder_dropout = 0.3f;
         ferry_trainer *trainer = open_trainer(&r);
         size_t size = r.net->size;
         float *gradients = malloc(size * sizeof *gradients),

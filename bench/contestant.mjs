@@ -1,15 +1,15 @@
 /*
  * A JavaScript contestant, in Node and in a page alike: create(kind, …) resolves to { info, answer }.
  *
- *   ferry BUILD PRECISION        ferry-rec from web/dist: 'auto', 'simd' …; 'f32' or 'int8'
- *   onnxruntime-web MODEL        its wasm engine, on this thread
+ *   ferry BUILD PRECISION [THREADS]   ferry-rec from web/dist: 'auto', 'simd' …; 'f32' or 'int8'
+ *   onnxruntime-web MODEL [THREADS]   its wasm engine, on this thread and its own
  *   onnxruntime-node MODEL       native
  *   transformers MODEL           transformers.js, q8, tokenizer included; native in Node, wasm in a page
  *   rank                         ferry-rec: one event, new top-10
  *   rank-plain                   the same in plain JavaScript, as a scale
  *
  * answer(verb, numbers, lines) resolves to what is printed; the verbs are those of encode.c, and
- * "rows" with lines of token ids for contestants whose info says that they want ids. All run one thread.
+ * "rows" with lines of token ids for contestants whose info says that they want ids. All run one thread unless told otherwise.
  */
 const inNode = typeof process === 'object'
 const at = (path) => new URL(`../${path}`, import.meta.url)
@@ -56,9 +56,11 @@ export async function create(kind, ...options) {
 }
 
 const KINDS = {
-  async ferry(build, precision = 'f32') {
+  async ferry(build, precision = 'f32', threads = '1') {
     const { Ferry } = await import(at('web/dist/index.js'))
-    const ferry = await Ferry.load({ kernels: build })
+    const ferry = await Ferry.load({ kernels: build, threads: Number(threads) })
+    const { whyOneThread } = ferry.capabilities
+    if (whyOneThread) throw new Error(`Ferry has one thread: ${whyOneThread}`)
     const model = precision === 'f32' ? '.deps/models/all-MiniLM-L6-v2/' : '.deps/bench/models/ferry-int8/'
     const encoder = await ferry.encoder(at(model))
     const { version, kernels } = ferry.capabilities
@@ -73,10 +75,10 @@ const KINDS = {
     }
   },
 
-  async 'onnxruntime-web'(model) {
+  async 'onnxruntime-web'(model, threads = '1') {
     const ort = await import(at(`${peers}/onnxruntime-web/dist/${inNode ? 'ort.node.min.mjs' : 'ort.wasm.min.mjs'}`))
     if (!inNode) ort.env.wasm.wasmPaths = at(`${peers}/onnxruntime-web/dist/`).href
-    ort.env.wasm.numThreads = 1
+    ort.env.wasm.numThreads = Number(threads)
     return onnx(ort, 'onnxruntime-web', model, { executionProviders: ['wasm'] })
   },
 

@@ -1,9 +1,10 @@
-"""WebAssembly on one thread, in Node and in headless Chromium: every build of ferry-rec beside onnxruntime-web and
-transformers.js; and the first vector in a fresh page."""
+"""WebAssembly in Node and in headless Chromium, on one thread: every build of ferry-rec beside onnxruntime-web and
+transformers.js; the first vector in a fresh page; and on two threads in Chromium, alone and beside a busy neighbour."""
 
 import glob
 import os
 import statistics
+import subprocess
 import sys
 
 from measure import (BENCH, LENGTHS, ROOT, SETTLE, Contestant, Report, Unavailable, arguments, contest, cosines,
@@ -11,6 +12,7 @@ from measure import (BENCH, LENGTHS, ROOT, SETTLE, Contestant, Report, Unavailab
 from texts import of_length, sentences
 
 CHECKED = 16
+TOGETHER = "Chromium, 2 threads"
 
 
 def main():
@@ -21,6 +23,9 @@ def main():
     texts = [*(of_length(n, counter()) for n in LENGTHS), *sentences()[:many]]
     versions = {}
     for engine, runner in engines(options.engine):
+        if engine == TOGETHER:
+            together(report, runner, texts, rounds)
+            continue
         compare(report, engine, runner, texts, rounds, versions)
         if engine == "Chromium":
             cold(report, texts[0], cold_rounds)
@@ -30,7 +35,8 @@ def main():
 def engines(wanted):
     """(name, command that a contestant's words are added to)"""
     script = os.path.join(BENCH, "javascript.mjs")
-    all_of_them = [(n["name"], [n["path"], script, "node"]) for n in node()] + [("Chromium", ["node", script, "page"])]
+    page = ["node", script, "page"]
+    all_of_them = [(n["name"], [n["path"], script, "node"]) for n in node()] + [("Chromium", page), (TOGETHER, page)]
     for name, command in all_of_them:
         if wanted.lower() in name.lower():
             yield name, command
@@ -39,7 +45,7 @@ def engines(wanted):
 def builds():
     """(build, precision) of what takes part: every wasm file of the package in int8, one in f32 for comparison."""
     found = {os.path.basename(p)[len("ferry-") : -len(".wasm")] for p in glob.glob(f"{ROOT}/web/dist/ferry-*.wasm")}
-    return [("simd", "f32"), *((build, "int8") for build in sorted(found, reverse=True))]
+    return [("simd", "f32"), *((build, "int8") for build in sorted(found, reverse=True) if "-threads" not in build)]
 
 
 def start(report, name, command, texts):
@@ -99,6 +105,36 @@ def compare(report, engine, runner, texts, rounds, versions):
             if own in ferries:
                 report.row(f"{engine}, {count} texts to vectors", f"Ferry {own.name}", times[own.name],
                            peer.name + (", ids given" if peer is ort else ""), times[peer.name], "texts/s", count)
+    for contestant in everyone:
+        contestant.close()
+
+
+def together(report, runner, texts, rounds):
+    """Two threads beside two threads; and the same beside a process that keeps one core busy."""
+    found = {os.path.basename(p) for p in glob.glob(f"{ROOT}/web/dist/ferry-*-threads.wasm")}
+    ferries = [start(report, f"{build} int8, {n} threads", [*runner, "ferry", build, "int8", str(n)], texts)
+               for build in ("relaxed", "simd") if f"ferry-{build}-threads.wasm" in found for n in (1, 2)]
+    ferries = [f for f in ferries if f]
+    tried = {model: start(report, "onnxruntime-web int8, 2 threads", [*runner, "onnxruntime-web", model, "2"], texts)
+             for model in ("int8.onnx", "fused-int8.onnx")}
+    ort = fastest(report, tried)
+    everyone = [*ferries, ort]
+    for contestant in everyone:
+        contestant.settle(SETTLE)
+    first, count = len(LENGTHS), len(texts) - len(LENGTHS)
+    for where, neighbour in (("", None), (", a busy neighbour", [sys.executable, "-c", "while True: pass"])):
+        busy = subprocess.Popen(neighbour) if neighbour else None
+        try:
+            work = [(f"{length} tokens", at, 1, rounds) for at, length in enumerate(LENGTHS)]
+            for what, at, many, turns in [*work, (f"{count} texts", first, count, 2 if report.quick else 5)]:
+                times = contest({c.name: lambda c=c: c.turn("run" if c is ort or many == 1 else "encode", at, many)
+                                 for c in everyone}, turns)
+                for own in ferries:
+                    report.row(f"Chromium, {what}{where}", f"Ferry {own.name}", times[own.name], ort.name, times[ort.name])
+        finally:
+            if busy:
+                busy.kill()
+                busy.wait()
     for contestant in everyone:
         contestant.close()
 

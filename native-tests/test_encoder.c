@@ -329,6 +329,80 @@ static void int8_is_near_the_original(void **state)
     check_int8(model_path(MINILM), "", 0.997, 0.99); /* DESIGN's bars */
 }
 
+/* ---- packed in place ---- */
+
+enum { MAX_BYTES = 1 << 20 };
+
+/* A copy of a small file, at an offset of `shift` bytes that the caller frees with *block. */
+static ferry_file read_copy(const char *path, const char *name, size_t shift, char **block)
+{
+    char full[512];
+    snprintf(full, sizeof full, "%s/%s", path, name);
+    FILE *file = fopen(full, "rb");
+    *block = malloc(MAX_BYTES + shift);
+    assert_non_null(file);
+    assert_non_null(*block);
+    size_t size = fread(*block + shift, 1, MAX_BYTES, file);
+    assert_true(size > 0 && size < MAX_BYTES);
+    fclose(file);
+    return (ferry_file){name, *block + shift, size};
+}
+
+/* Encodes a text into out, and says how many bytes of the weights have changed. */
+static size_t overwritten(const char *path, ferry_precision precision, bool overwrite, size_t shift,
+                          float *out)
+{
+    static const char *const names[] = {"model.safetensors", "config.json", "tokenizer.json"};
+    enum { FILES = 3 };
+    static const ferry_text text = {"the lamp of the house", 21};
+    ferry_file files[FILES];
+    char *block[FILES], *before;
+    ferry_error error;
+    ferry_encoder *encoder;
+    for (size_t i = 0; i < FILES; i++)
+        files[i] = read_copy(path, names[i], i == 0 ? shift : 0, &block[i]);
+    before = malloc(files[0].size);
+    assert_non_null(before);
+    memcpy(before, files[0].data, files[0].size);
+    ferry_encoder_options options = {
+        .size = sizeof options, .precision = precision, .overwrite = overwrite};
+    assert_int_equal(ferry_encoder_open(files, FILES, &options, &encoder, &error), FERRY_OK);
+    float *found = encode(encoder, &text, 1);
+    memcpy(out, found, ferry_encoder_dimension(encoder) * sizeof *out);
+    size_t changed = 0;
+    for (size_t i = 0; i < files[0].size; i++)
+        changed += ((const char *)files[0].data)[i] != before[i];
+    ferry_encoder_close(encoder);
+    free(found);
+    free(before);
+    for (size_t i = 0; i < FILES; i++) free(block[i]);
+    return changed;
+}
+
+static void packed_in_place_the_same_bits(void **state)
+{
+    static const ferry_precision precisions[] = {FERRY_PRECISION_F32, FERRY_PRECISION_INT8};
+    const char *path = golden_path("tiny-bert/gelu-mean");
+    enum { DIMENSION = 1024 };
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        float expected[DIMENSION] = {0}, found[DIMENSION] = {0};
+        assert_int_equal(overwritten(path, precisions[i], false, 0, expected), 0);
+        /* Panels of these 24 and 72 columns are wider than the floats themselves; int8 fits. */
+        size_t changed = overwritten(path, precisions[i], true, 0, found);
+        assert_true(precisions[i] == FERRY_PRECISION_INT8 ? changed > 1000 : changed == 0);
+        assert_memory_equal(found, expected, sizeof found);
+        /* not aligned for floats: packed elsewhere */
+        assert_int_equal(overwritten(path, precisions[i], true, 1, found), 0);
+        assert_memory_equal(found, expected, sizeof found);
+    }
+    ferry_encoder *encoder;
+    ferry_error error;
+    ferry_encoder_options options = {.size = sizeof options, .overwrite = true};
+    assert_int_equal(ferry_encoder_open_directory(path, &options, &encoder, &error),
+                     FERRY_INVALID_ARGUMENT);
+}
+
 static bool cancel_at_once(void *user, size_t done, size_t total)
 {
     (void)done, (void)total;
@@ -362,6 +436,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(configurations_match_the_originals),
         cmocka_unit_test(cancelling_leaves_the_encoder_usable),
+        cmocka_unit_test(packed_in_place_the_same_bits),
         cmocka_unit_test(fast_is_near_the_original),
         cmocka_unit_test(minilm_matches_sentence_transformers),
         cmocka_unit_test(minilm_gives_the_same_bits),

@@ -1,19 +1,38 @@
 # The modules of the npm package, from the same sources: ferry-relaxed.wasm, ferry-simd.wasm and
-# ferry-scalar.wasm.
-function(add_ferry_wasm name)
-  add_ferry(ferry_objects_${name} OBJECT)
-  target_compile_options(ferry_objects_${name} PRIVATE ${ARGN})
-  add_executable(ferry-${name} $<TARGET_OBJECTS:ferry_objects_${name}>
-    $<TARGET_OBJECTS:ferry_cjson>)
-  set_target_properties(ferry-${name} PROPERTIES SUFFIX .wasm)
-  # What src/api/wasm.c marks as exported is exported; memory grows to what wasm32 can address.
-  target_link_options(ferry-${name} PRIVATE -O3 -sSTANDALONE_WASM --no-entry
-    -sALLOW_MEMORY_GROWTH=1 -sMAXIMUM_MEMORY=4GB -sINITIAL_MEMORY=4MB -sSTACK_SIZE=256KB
-    -sMALLOC=emmalloc -sFILESYSTEM=0)
+# ferry-scalar.wasm, and each once more with threads: ferry-relaxed-threads.wasm …
+set(FERRY_WASM_LINK -O3 --no-entry -sALLOW_MEMORY_GROWTH=1 -sMAXIMUM_MEMORY=4GB
+  -sINITIAL_MEMORY=4MB -sSTACK_SIZE=256KB -sMALLOC=emmalloc -sFILESYSTEM=0)
+
+# What src/api/wasm.c marks as exported is exported; memory grows to what wasm32 can address.
+function(add_ferry_wasm name kernels)
+  foreach(threads "" "-threads")
+    set(module ${name}${threads})
+    add_ferry(ferry_objects_${module} OBJECT ${kernels})
+    add_executable(ferry-${module} $<TARGET_OBJECTS:ferry_objects_${module}>)
+    target_compile_options(ferry_objects_${module} PRIVATE ${ARGN})
+    if(threads)
+      # A .wasm asked for would be a standalone one, which Emscripten does not make for shared
+      # memory: asked for JavaScript, which nobody uses, it leaves the .wasm beside it.
+      set_target_properties(ferry-${module} PROPERTIES SUFFIX .js)
+      # JavaScript brings the memory, which helper workers' instances share. cJSON once more, for
+      # all objects of such a module must be compiled with atomics.
+      add_library(ferry_cjson_${module} OBJECT $<TARGET_PROPERTY:ferry_cjson,SOURCES>)
+      target_include_directories(ferry_cjson_${module} PRIVATE "${CJSON_DIR}")
+      target_compile_definitions(ferry_cjson_${module} PRIVATE
+        $<TARGET_PROPERTY:ferry_cjson,COMPILE_DEFINITIONS>)
+      target_compile_options(ferry_cjson_${module} PRIVATE -w -matomics -mbulk-memory)
+      target_compile_options(ferry_objects_${module} PRIVATE -matomics -mbulk-memory)
+      target_link_libraries(ferry-${module} PRIVATE ferry_cjson_${module})
+      target_link_options(ferry-${module} PRIVATE ${FERRY_WASM_LINK} -sSHARED_MEMORY=1
+        -sIMPORTED_MEMORY=1 -sDECLARE_ASM_MODULE_EXPORTS=0)
+    else()
+      set_target_properties(ferry-${module} PROPERTIES SUFFIX .wasm)
+      target_link_libraries(ferry-${module} PRIVATE ferry_cjson)
+      target_link_options(ferry-${module} PRIVATE ${FERRY_WASM_LINK} -sSTANDALONE_WASM)
+    endif()
+  endforeach()
 endfunction()
 
-add_ferry_wasm(relaxed -msimd128 -mrelaxed-simd -DFERRY_WASM_RELAXED)
-target_sources(ferry_objects_relaxed PRIVATE src/math/kernels_wasm_relaxed.c)
-add_ferry_wasm(simd -msimd128 -DFERRY_WASM_SIMD)
-target_sources(ferry_objects_simd PRIVATE src/math/kernels_wasm.c)
-add_ferry_wasm(scalar)
+add_ferry_wasm(relaxed src/math/kernels_wasm_relaxed.c -msimd128 -mrelaxed-simd -DFERRY_WASM_RELAXED)
+add_ferry_wasm(simd src/math/kernels_wasm.c -msimd128 -DFERRY_WASM_SIMD)
+add_ferry_wasm(scalar "")

@@ -157,6 +157,11 @@ typedef struct ferry_encoder_options {
     ferry_precision precision;
     size_t threads;
     ferry_numerics numerics;
+    /* The bytes of model.safetensors, which must be the caller's to write, are the encoder's from
+     * open on, also if it fails: matrices are packed in their own place instead of into memory of
+     * their own, as large again. Not for ferry_encoder_open_directory, whose files are mapped
+     * read-only. */
+    bool overwrite;
 } ferry_encoder_options;
 
 /*

@@ -12,6 +12,7 @@
 #include "api/directory.h"
 #include "api/handles.h"
 #include "base/error.h"
+#include "base/options.h"
 #include "encode/quantize.h"
 
 /* ---- a mapped directory ---- */
@@ -128,6 +129,11 @@ ferry_status ferry_encoder_open_directory(const char *path, const ferry_encoder_
 {
     ferry_directory *dir;
     *out = NULL;
+    ferry_encoder_options chosen = {0};
+    FERRY_TRY(ferry_options_read(options, "ferry_encoder_options", &chosen, sizeof chosen, error));
+    if (chosen.overwrite)
+        return ferry_fail(error, FERRY_INVALID_ARGUMENT,
+                          "overwrite is for bytes in memory: \"%s\" is mapped read-only", path);
     FERRY_TRY(ferry_directory_open(path, options != NULL ? options->allocator : NULL, &dir, error));
     ferry_status status = ferry_encoder_open(dir->files, dir->count, options, out, error);
     if (status != FERRY_OK) {

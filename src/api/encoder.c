@@ -30,9 +30,8 @@ ferry_status ferry_encoder_open(const ferry_file *files, size_t file_count,
     ferry_encoder *encoder = ferry_allocate(&allocator, 1, sizeof *encoder);
     if (encoder == NULL) return ferry_fail_memory(error, "the encoder");
     ferry_arena_init(&encoder->arena, allocator);
-    ferry_status status =
-        ferry_text_encoder_open((ferry_files){files, file_count}, kernels, chosen.precision,
-                                chosen.threads, &encoder->arena, &encoder->text, error);
+    ferry_status status = ferry_text_encoder_open((ferry_files){files, file_count}, kernels,
+                                                  &chosen, &encoder->arena, &encoder->text, error);
     if (status == FERRY_OK && chosen.numerics == FERRY_NUMERICS_FAST &&
         ferry_encoder_precision(encoder) == FERRY_PRECISION_INT8)
         status = ferry_fail(error, FERRY_UNSUPPORTED,

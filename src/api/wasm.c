@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/options.h"
+#include "base/pool_wasm.h"
 
 #define EXPORT(name) __attribute__((export_name(#name))) name
 
@@ -98,6 +99,31 @@ int EXPORT(ferry_wasm_capabilities)(void)
     return end(give_json(json));
 }
 
+/* ---- threads ---- */
+
+/* Makes the helper workers, once they all run, the crew; UNSUPPORTED if they do not work. */
+int EXPORT(ferry_wasm_enlist)(size_t helpers)
+{
+    return end(ferry_pool_enlist(helpers, begin()));
+}
+
+#if defined(__wasm_atomics__)
+/* These two are called on a helper's own thread, in its instance, and touch nothing of `instance`.
+ * stack is one past the end of memory that is the helper's alone. Does not return. */
+void EXPORT(ferry_wasm_help)(size_t worker, char *stack)
+{
+    __asm__ volatile(".globaltype __stack_pointer, i32\n"
+                     "local.get %0\n"
+                     "global.set __stack_pointer" ::"r"(stack));
+    ferry_pool_help(worker);
+}
+
+void EXPORT(ferry_wasm_helper_died)(void)
+{
+    ferry_pool_helper_died();
+}
+#endif
+
 /* ---- files: queued one by one, opened together ---- */
 
 void EXPORT(ferry_wasm_files_clear)(void)
@@ -141,18 +167,24 @@ static void *keep_borrowed(void)
 
 /* ---- encoder ---- */
 
-/* result: {"dimension","maxTokens"} */
-ferry_encoder *EXPORT(ferry_wasm_encoder_open)(void)
+/* precision: a ferry_precision. result: {"dimension","maxTokens","precision"} */
+ferry_encoder *EXPORT(ferry_wasm_encoder_open)(int precision)
 {
     ferry_encoder *encoder;
+    ferry_encoder_options options = {.size = sizeof options,
+                                     .threads = ferry_pool_crew(),
+                                     .precision = (ferry_precision)precision,
+                                     .overwrite = true};
     ferry_status status =
-        ferry_encoder_open(instance.queue, instance.queued, NULL, &encoder, begin());
+        ferry_encoder_open(instance.queue, instance.queued, &options, &encoder, begin());
     if (status == FERRY_OK) {
         encoder->owner = keep_borrowed();
         encoder->release = free;
         cJSON *json = cJSON_CreateObject();
         cJSON_AddNumberToObject(json, "dimension", (double)ferry_encoder_dimension(encoder));
         cJSON_AddNumberToObject(json, "maxTokens", (double)ferry_encoder_max_tokens(encoder));
+        bool int8 = ferry_encoder_precision(encoder) == FERRY_PRECISION_INT8;
+        cJSON_AddStringToObject(json, "precision", int8 ? "int8" : "f32");
         status = give_json(json);
     }
     ferry_wasm_files_clear();

@@ -98,7 +98,7 @@ static ferry_status open_tokenizer(ferry_files files, ferry_text_encoder *out, f
 }
 
 ferry_status ferry_text_encoder_open(ferry_files files, const ferry_kernels *kernels,
-                                     ferry_precision precision, size_t threads, ferry_arena *arena,
+                                     const ferry_encoder_options *options, ferry_arena *arena,
                                      ferry_text_encoder *out, ferry_error *error)
 {
     *out = (ferry_text_encoder){0};
@@ -106,11 +106,12 @@ ferry_status ferry_text_encoder_open(ferry_files files, const ferry_kernels *ker
     FERRY_TRY(ferry_text_config_read(files, &config, error));
     const ferry_file *weights = ferry_files_find(files, "model.safetensors");
     if (weights == NULL) return ferry_fail(error, FERRY_NOT_FOUND, "model.safetensors is missing");
-    FERRY_TRY(ferry_pool_create(&arena->allocator, threads, &out->pool, error));
+    FERRY_TRY(ferry_pool_create(&arena->allocator, options->threads, &out->pool, error));
     size_t rows = ROWS_PER_PASS * ferry_pool_threads(out->pool);
     if (rows < config.max_tokens) rows = config.max_tokens;
-    FERRY_TRY(ferry_transformer_load(weights, &config, kernels, precision, rows, out->pool, arena,
-                                     &out->transformer, error));
+    FERRY_TRY(ferry_transformer_load(weights, &config, kernels, options->precision,
+                                     options->overwrite, rows, out->pool, arena, &out->transformer,
+                                     error));
     out->ids = ferry_arena_array(arena, rows + config.max_tokens, sizeof *out->ids);
     out->starts = ferry_arena_array(arena, rows + 1, sizeof *out->starts);
     if (out->ids == NULL || out->starts == NULL)

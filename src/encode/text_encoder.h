@@ -16,7 +16,7 @@ typedef struct ferry_text_encoder {
 /* Borrows model.safetensors; the rest is in the arena, but the tokenizer and the threads, which
  * close frees, also after open has failed. */
 ferry_status ferry_text_encoder_open(ferry_files files, const ferry_kernels *kernels,
-                                     ferry_precision precision, size_t threads, ferry_arena *arena,
+                                     const ferry_encoder_options *options, ferry_arena *arena,
                                      ferry_text_encoder *out, ferry_error *error);
 void ferry_text_encoder_close(ferry_text_encoder *encoder);
 

@@ -74,13 +74,14 @@ typedef struct ferry_transformer {
 /*
  * Weights by their names in transformers' BertModel, with or without the prefix "bert.", or those
  * of a file written by ferry_transformer_quantize. Embeddings and biases stay views into the file
- * where it holds aligned F32 (or I8); matrices are packed into the arena. rows >= config.max_tokens
+ * where it holds aligned F32 (or I8); matrices are packed into the arena, or
+ * with overwrite, and where they lie side by side, in their own place. rows >= config.max_tokens
  * sizes the workspace. Borrows the pool, which may be NULL.
  */
 ferry_status ferry_transformer_load(const ferry_file *weights, const ferry_text_config *config,
                                     const ferry_kernels *kernels, ferry_precision precision,
-                                    size_t rows, ferry_pool *pool, ferry_arena *arena,
-                                    ferry_transformer *out, ferry_error *error);
+                                    bool overwrite, size_t rows, ferry_pool *pool,
+                                    ferry_arena *arena, ferry_transformer *out, ferry_error *error);
 
 /*
  * Encodes several texts lying one behind another, without padding: text i has the tokens

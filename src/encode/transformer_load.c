@@ -15,6 +15,7 @@ typedef struct loader {
     ferry_arena scratch; /* the tensor list, until loading is done */
     const ferry_text_config *config;
     ferry_precision precision; /* F32 or INT8, once the file is open */
+    bool overwrite;            /* the file's bytes, once they are read */
     ferry_error *error;
 } loader;
 
@@ -98,6 +99,54 @@ typedef struct gather {
     ferry_arena scratch;
 } gather;
 
+/* Whether a tensor is one of the layers' own: all of those are read before they are packed. */
+static bool is_own(const gather *g, const char *name)
+{
+    size_t prefix = strlen(g->load->prefix);
+    if (strncmp(name, g->load->prefix, prefix) != 0) return false;
+    for (size_t i = 0; i < g->count; i++) {
+        size_t length = strlen(g->names[i]);
+        if (strncmp(name + prefix, g->names[i], length) == 0 && name[prefix + length] == '.')
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Room for `bytes` of packed floats or weights where the tensors "<name><suffix>" have lain, which
+ * are side by side in most files; NULL if it does not suffice, is not aligned, or holds something
+ * else.
+ */
+static void *place_of(gather *g, const char *suffix, size_t bytes)
+{
+    const ferry_safetensors *all = &g->load->tensors;
+    char full[MAX_NAME];
+    uintptr_t first = UINTPTR_MAX, last = 0;
+    for (size_t i = 0; i < g->count; i++) {
+        const ferry_tensor *tensor;
+        snprintf(full, sizeof full, "%s%s", g->names[i], suffix);
+        if (find(g->load, full, &tensor) != FERRY_OK) return NULL;
+        uintptr_t start = (uintptr_t)tensor->data, end = start + tensor->size;
+        first = start < first ? start : first;
+        last = end > last ? end : last;
+    }
+    if (last - first < bytes || first % sizeof(float) != 0) return NULL;
+    for (size_t i = 0; i < all->count; i++) {
+        uintptr_t start = (uintptr_t)all->tensors[i].data, end = start + all->tensors[i].size;
+        if (start < first + bytes && end > first && !is_own(g, all->tensors[i].name)) return NULL;
+    }
+    return (void *)first;
+}
+
+/* [count] elements for what stays of the tensors "<name><suffix>": in their own place if that may
+ * be, otherwise in the arena. */
+static void *room_for(gather *g, const char *suffix, size_t count, size_t size)
+{
+    void *place = NULL;
+    if (g->load->overwrite) place = place_of(g, suffix, count * size);
+    return place != NULL ? place : ferry_arena_array(g->load->arena, count, size);
+}
+
 /* The float weights of all of them as [count * N, K]. */
 static ferry_status gather_floats(gather *g, const float **out)
 {
@@ -141,7 +190,7 @@ static ferry_status pack_floats(gather *g, ferry_linear *out)
     FERRY_TRY(gather_floats(g, &matrix));
     float *panels = NULL;
     if (ferry_panels_size(g->K, columns, &size))
-        panels = ferry_arena_array(g->load->arena, size, sizeof *panels);
+        panels = room_for(g, ".weight", size, sizeof *panels);
     if (panels == NULL) return ferry_fail_memory(g->load->error, g->names[0]);
     ferry_pack_panels(matrix, 1, g->K, g->K, columns, panels);
     out->panels = panels;
@@ -153,13 +202,7 @@ static ferry_status pack_int8(gather *g, bool quantized, ferry_linear *out)
     size_t columns = g->count * g->N, G = ferry_int8_groups(g->K), bytes, scales;
     int8_t *w = ferry_arena_array(&g->scratch, columns, g->K);
     float *scale = ferry_arena_array(&g->scratch, columns, G * sizeof *scale);
-    uint8_t *packed = NULL;
-    float *packed_scale = NULL;
-    if (ferry_int8_panels_size(g->K, columns, &bytes, &scales)) {
-        packed = ferry_arena_array(g->load->arena, bytes, 1);
-        packed_scale = ferry_arena_array(g->load->arena, scales, sizeof *packed_scale);
-    }
-    if (w == NULL || scale == NULL || packed == NULL || packed_scale == NULL)
+    if (w == NULL || scale == NULL || !ferry_int8_panels_size(g->K, columns, &bytes, &scales))
         return ferry_fail_memory(g->load->error, g->names[0]);
     if (quantized) {
         FERRY_TRY(gather_int8(g, w, scale));
@@ -168,6 +211,12 @@ static ferry_status pack_int8(gather *g, bool quantized, ferry_linear *out)
         FERRY_TRY(gather_floats(g, &matrix));
         ferry_int8_quantize_weights(matrix, g->K, columns, w, scale);
     }
+    uint8_t *packed = room_for(g, ".weight", bytes, 1);
+    float *packed_scale = quantized
+                              ? room_for(g, ".weight_scale", scales, sizeof *packed_scale)
+                              : ferry_arena_array(g->load->arena, scales, sizeof *packed_scale);
+    if (packed == NULL || packed_scale == NULL)
+        return ferry_fail_memory(g->load->error, g->names[0]);
     ferry_int8_pack(w, scale, g->K, columns, packed, packed_scale);
     out->int8 = (ferry_int8_panels){g->K, columns, packed, packed_scale};
     return FERRY_OK;
@@ -242,7 +291,9 @@ static ferry_status load_words(loader *load, const char *name, ferry_embedding *
     }
     const float *from;
     FERRY_TRY(ferry_tensor_as_f32(tensor, &load->scratch, &from, load->error));
-    int8_t *rows = ferry_arena_array(load->arena, V, hidden);
+    /* In place a row is written where it, or an earlier one, has been read. */
+    bool in_place = load->overwrite && tensor->dtype == FERRY_F32 && from == tensor->data;
+    int8_t *rows = in_place ? (int8_t *)(uintptr_t)from : ferry_arena_array(load->arena, V, hidden);
     float *scale = ferry_arena_array(load->arena, V, sizeof *scale);
     if (rows == NULL || scale == NULL) return ferry_fail_memory(load->error, name);
     for (size_t v = 0; v < V; v++)
@@ -332,12 +383,16 @@ static ferry_status make_workspace(ferry_transformer *m, size_t rows, ferry_aren
 
 ferry_status ferry_transformer_load(const ferry_file *weights, const ferry_text_config *config,
                                     const ferry_kernels *kernels, ferry_precision precision,
-                                    size_t rows, ferry_pool *pool, ferry_arena *arena,
-                                    ferry_transformer *out, ferry_error *error)
+                                    bool overwrite, size_t rows, ferry_pool *pool,
+                                    ferry_arena *arena, ferry_transformer *out, ferry_error *error)
 {
     *out = (ferry_transformer){.config = *config, .kernels = kernels, .pool = pool};
-    loader load = {
-        .file = weights, .arena = arena, .config = config, .precision = precision, .error = error};
+    loader load = {.file = weights,
+                   .arena = arena,
+                   .config = config,
+                   .precision = precision,
+                   .overwrite = overwrite,
+                   .error = error};
     ferry_arena_init(&load.scratch, arena->allocator);
     ferry_status status = load_weights(&load, out);
     ferry_arena_free(&load.scratch);

@@ -54,8 +54,8 @@ ferry_status ferry_kernels_choose(const char *wanted, const ferry_kernels **out,
                       wanted, names);
 }
 
-/* Whether a fast variant is the one of `wanted`. */
-static bool is_fast_of(const char *name, const char *wanted)
+/* Whether a fast variant is the one of `wanted`. Wasm has none to ask about. */
+__attribute__((unused)) static bool is_fast_of(const char *name, const char *wanted)
 {
     size_t size = strlen(wanted);
     return strncmp(name, wanted, size) == 0 && strcmp(name + size, "_fast") == 0;

@@ -23,4 +23,12 @@ typedef struct accumulator {
             (sum).high, wasm_i32x4_dot_i16x8(wasm_u16x8_extend_high_u8x16((v128_t)(w)), wide)); \
     } while (0)
 
+/*
+ * Many rows take the weights widened already: of one panel and as many groups as stay in the
+ * first-level cache, once for all rows. y holds the sums between two such pieces, whose order of
+ * groups is that of int8_tile, as are the bits.
+ */
+#define WIDE_INT8 6       /* groups of a piece, 12 KB */
+#define WIDE_INT8_LEAST 4 /* rows that are worth it */
+
 #include "math/kernels_vector.inc"

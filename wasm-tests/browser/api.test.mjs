@@ -201,3 +201,47 @@ test('works inside a worker of the page too', { skip }, async (t) => {
   )
   assert.equal(count, 8)
 })
+
+test('threads: helper workers where the page is isolated, gone when Ferry is closed', { skip }, async (t) => {
+  const { page, trouble } = await blankPage(t, browser, { '/tiny': join(golden, 'tiny-bert/gelu-mean') })
+  const found = await page.evaluate(async () => {
+    const { Ferry } = await import('/dist/index.js')
+    const ferry = await Ferry.load({ threads: 3 })
+    const encoder = await ferry.encoder('/tiny')
+    await encoder.encode(['the lamp', 'the house'])
+    globalThis.ferry = ferry
+    return ferry.capabilities
+  })
+  assert.deepEqual([found.threads, found.whyOneThread], [3, undefined])
+  const helpers = () => page.workers().filter((worker) => worker.url().endsWith('/helper.js')).length
+  const before = helpers()
+  await page.evaluate(() => globalThis.ferry.close())
+  await page.waitForFunction(() => true)
+  for (let i = 0; i < 100 && page.workers().length > 0; i++) await page.waitForTimeout(50)
+  console.log(`Chromium: ${before} helper workers seen, ${page.workers().length} workers left after close`)
+  assert.equal(page.workers().length, 0)
+  assert.deepEqual(trouble, [])
+})
+
+test('a page that is not isolated: one thread, and capabilities say why', { skip }, async (t) => {
+  const { page, url, trouble } = await blankPage(t, browser)
+  await page.route('**/*', async (route) => {
+    const response = await route.fetch()
+    const headers = response.headers()
+    delete headers['cross-origin-opener-policy']
+    delete headers['cross-origin-embedder-policy']
+    await route.fulfill({ response, headers })
+  })
+  await page.goto(`${url}?again`)
+  const found = await page.evaluate(async () => {
+    const { Ferry } = await import('/dist/index.js')
+    const ferry = await Ferry.load({ threads: 2 })
+    ferry.close()
+    return { ...ferry.capabilities, isolated: globalThis.crossOriginIsolated }
+  })
+  assert.equal(found.isolated, false)
+  assert.equal(found.threads, 1)
+  assert.match(found.whyOneThread, /not cross-origin isolated/)
+  assert.equal(found.build, 'relaxed')
+  assert.deepEqual(trouble, [])
+})

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { distance, fnv1a64, golden, int8Model, model, readGolden, readSafetensors, skipWithout } from '../support.mjs'
@@ -7,14 +8,16 @@ import { blankPage, launch, noChromium } from './chromium.mjs'
 const skip = noChromium || skipWithout(join(model, 'model.safetensors'))
 
 /** Encodes in the page; what comes back are numbers, for the page cannot hand over memory. */
-function encodeInPage({ kernels, source, texts }) {
+function encodeInPage({ kernels, threads, batch = Infinity, source, texts }) {
   return import('/dist/index.js').then(async ({ Ferry }) => {
-    const ferry = await Ferry.load({ kernels })
+    const ferry = await Ferry.load({ kernels, threads })
     const reports = []
     const encoder = await ferry.encoder(source, { onProgress: ({ fraction }) => reports.push(fraction) })
     const ids = []
     for (const text of texts) ids.push(await encoder.tokenize(text))
-    const vectors = await encoder.encode(texts)
+    const vectors = []
+    for (let i = 0; i < texts.length; i += batch) vectors.push(...(await encoder.encode(texts.slice(i, i + batch))))
+    const memory = await ferry.memory()
     const alone = texts.length > 1 ? (await encoder.encode([texts[1]]))[0] : undefined
     ferry.close()
     return {
@@ -23,6 +26,8 @@ function encodeInPage({ kernels, source, texts }) {
       vectors: vectors.map((vector) => Array.from(vector)),
       alone: alone && Array.from(alone),
       build: ferry.capabilities.build,
+      threads: ferry.capabilities.threads,
+      memory,
     }
   })
 }
@@ -66,13 +71,19 @@ test('Chromium, int8: the same bits as natively and in Node', { skip: noChromium
   t.after(() => browser.close())
   const { texts, embeddings, int8Hash } = readGolden()
   const { page } = await blankPage(t, browser, { '/model': int8.path })
-  const whole = await page.evaluate(encodeInPage, { kernels: 'relaxed', source: '/model/', texts })
-  const vectors = floats(whole.vectors)
-  const { worst } = distance(vectors, embeddings)
-  const bits = fnv1a64(Buffer.concat(vectors.map(({ buffer }) => new Uint8Array(buffer))))
-  console.log(`Chromium relaxed, int8: worst cosine ${worst.toFixed(5)}, hash ${bits}`)
-  assert.ok(worst >= 0.99, `cosine ${worst}`)
-  assert.equal(bits, int8Hash, 'the hash in native-tests/golden/text.int8.hash')
+  const weights = statSync(join(int8.path, 'model.safetensors')).size
+  let vectors
+  for (const [threads, batch] of [[1, 64], [2, 7], [4, 1]]) {
+    const whole = await page.evaluate(encodeInPage, { kernels: 'relaxed', threads, batch, source: '/model/', texts })
+    vectors = floats(whole.vectors)
+    const { worst } = distance(vectors, embeddings)
+    const bits = fnv1a64(Buffer.concat(vectors.map(({ buffer }) => new Uint8Array(buffer))))
+    console.log(`Chromium relaxed, int8, ${threads} threads, ${batch} at a time: worst cosine ${worst.toFixed(5)}, hash ${bits}`)
+    assert.equal(whole.threads, threads)
+    assert.ok(worst >= 0.99, `cosine ${worst}`)
+    assert.equal(bits, int8Hash, 'the hash in native-tests/golden/text.int8.hash')
+    assert.ok(whole.memory - weights <= 32_000_000, `${whole.memory} bytes`)
+  }
   const tenth = (_, i) => i % 10 === 0
   for (const kernels of ['simd', 'scalar']) {
     const other = await page.evaluate(encodeInPage, { kernels, source: '/model/', texts: texts.filter(tenth) })

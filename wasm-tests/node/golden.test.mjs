@@ -9,19 +9,43 @@ const noModel = skipWithout(join(model, 'model.safetensors'))
 const int8 = int8Model()
 const builds = await buildsHere(Ferry)
 
+/** By calls of `batch` texts each. */
+async function inBatches(encoder, texts, batch) {
+  const vectors = []
+  for (let i = 0; i < texts.length; i += batch) vectors.push(...(await encoder.encode(texts.slice(i, i + batch))))
+  return vectors
+}
+
+const bitsOf = (vectors) => fnv1a64(Buffer.concat(vectors.map((v) => new Uint8Array(v.buffer, v.byteOffset, v.byteLength))))
+
+/* [threads, texts a call]: all of them with the fastest build and int8, each of them once with the others. */
+const ALL = [1, 2, 4].flatMap((threads) => [1, 7, 64].map((batch) => [threads, batch]))
+const EACH = [[1, 64], [2, 7], [4, 1]]
+const fastest = builds.find(({ skip }) => !skip).kernels
+
 for (const { kernels, skip } of builds) {
-  test(`${kernels}, int8: the bits that every build gives`, { skip: int8.skip || skip }, async () => {
-    const { texts, embeddings, int8Hash } = readGolden()
-    const ferry = await Ferry.load({ kernels })
-    const encoder = await ferry.encoder(int8.path)
-    const vectors = await encoder.encode(texts)
-    const { worst } = distance(vectors, embeddings)
-    const bits = fnv1a64(new Uint8Array(vectors[0].buffer))
-    console.log(`${process.version}, ${kernels}, int8: worst cosine ${worst.toFixed(5)}, hash ${bits}`)
-    assert.ok(worst >= 0.99, `cosine ${worst}`)
-    assert.equal(bits, int8Hash, 'the hash in native-tests/golden/text.int8.hash')
-    ferry.close()
-  })
+  for (const [precision, path, none] of [['int8', int8.path, int8.skip], ['f32', model, noModel]]) {
+    // Without SIMD it takes ten times as long; the test below does f32, with the default number of threads.
+    const scalar = precision === 'int8' ? [[2, 64]] : []
+    const tried = kernels === 'scalar' ? scalar : kernels === fastest && precision === 'int8' ? ALL : EACH
+    for (const [threads, batch] of tried) {
+      test(`${kernels}, ${precision}, ${threads} threads, ${batch} at a time: the same bits`, { skip: none || skip }, async () => {
+        const { texts, embeddings, hash, int8Hash } = readGolden()
+        const ferry = await Ferry.load({ kernels, threads })
+        assert.deepEqual([ferry.capabilities.threads, ferry.capabilities.whyOneThread], [threads, undefined])
+        const encoder = await ferry.encoder(path)
+        assert.equal(encoder.precision, precision)
+        const vectors = await inBatches(encoder, texts, batch)
+        const { worst } = distance(vectors, embeddings)
+        const bits = bitsOf(vectors)
+        console.log(`${process.version}, ${kernels}, ${precision}, ${threads} threads, ${batch} at a time: `
+          + `worst cosine ${worst.toFixed(5)}, hash ${bits}`)
+        assert.ok(worst >= 0.99, `cosine ${worst}`)
+        assert.equal(bits, precision === 'int8' ? int8Hash : hash, 'the hash in native-tests/golden')
+        ferry.close()
+      })
+    }
+  }
 
   test(`${kernels}: the golden texts as sentence-transformers encodes them`, { skip: noModel || skip }, async () => {
     const { texts, ids, embeddings, hash } = readGolden()
@@ -54,7 +78,7 @@ for (const { kernels, skip } of builds) {
 }
 
 test('the builds are different files', () => {
-  const [relaxed, simd, scalar] = ['relaxed', 'simd', 'scalar'].map((build) =>
-    readFileSync(new URL(`../../web/dist/ferry-${build}.wasm`, import.meta.url)))
-  assert.ok(!relaxed.equals(simd) && !simd.equals(scalar))
+  const names = ['relaxed', 'simd', 'scalar'].flatMap((build) => [build, `${build}-threads`])
+  const files = names.map((name) => fnv1a64(readFileSync(new URL(`../../web/dist/ferry-${name}.wasm`, import.meta.url))))
+  assert.equal(new Set(files).size, 6)
 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
 import { pathToFileURL } from 'node:url'
@@ -23,7 +24,8 @@ test('picks the fastest build that runs here, any on request', async () => {
     const ferry = await Ferry.load({ kernels })
     assert.equal(ferry.capabilities.build, build)
     assert.match(ferry.capabilities.version, /^\d+\.\d+\.\d+$/)
-    assert.deepEqual(Object.keys(ferry.capabilities).sort(), ['build', 'kernels', 'version'])
+    assert.deepEqual(Object.keys(ferry.capabilities).sort(), ['build', 'kernels', 'threads', 'version'])
+    assert.equal(ferry.capabilities.threads, Math.min(availableParallelism(), 4))
     ferry.close()
   }
 })
@@ -52,6 +54,7 @@ test('takes the wasm as path, URL, bytes, Response and Module', async (t) => {
   for (const [name, wasm] of Object.entries(forms)) {
     const ferry = await Ferry.load({ wasm })
     assert.equal(ferry.capabilities.build, 'simd', name)
+    if (availableParallelism() > 1) assert.match(ferry.capabilities.whyOneThread, /without threads/)
     const shop = await ferry.open(catalogFilesAsBytes())
     assert.equal(shop.count, 8, name)
     ferry.close()
@@ -73,6 +76,9 @@ test('says what is wrong with the wasm or the options', async () => {
   await assert.rejects(load({ wasm: new Response('', { status: 404 }) }), failure('IO', op, /404/))
   await assert.rejects(load({ wasm: simd, kernels: 'scalar' }), failure('INVALID_ARGUMENT', op, /scalar.*simd/))
   await assert.rejects(load({ kernels: 'avx2' }), failure('INVALID_ARGUMENT', op, /avx2.*auto, relaxed, simd, scalar/))
+  for (const threads of [0, 1.5, -1, 65, '2', NaN]) {
+    await assert.rejects(load({ threads }), failure('INVALID_ARGUMENT', op, /threads is .*from 1 to 64/))
+  }
   await assert.rejects(load({ thread: 2 }), failure('INVALID_ARGUMENT', op, /unknown field "thread".*kernels/))
 })
 
@@ -86,7 +92,7 @@ test('load can be aborted and reports progress', async () => {
   const seen = []
   const ferry = await Ferry.load({ onProgress: (progress) => seen.push(progress) })
   assert.equal(seen.at(-1).fraction, 1)
-  assert.match(seen.at(-1).file, /^ferry-(relaxed|simd)\.wasm$/)
+  assert.match(seen.at(-1).file, /^ferry-(relaxed|simd)(-threads)?\.wasm$/)
   ferry.close()
 })
 

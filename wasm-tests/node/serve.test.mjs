@@ -29,6 +29,9 @@ test('serves what it should, with its type and the policy, and nothing else', as
   assert.equal(home.body, '<h1>')
   assert.match(home.headers['content-type'], /^text\/html/)
   assert.match(home.headers['content-security-policy'], /default-src 'self'/)
+  // What threads need.
+  assert.equal(home.headers['cross-origin-opener-policy'], 'same-origin')
+  assert.equal(home.headers['cross-origin-embedder-policy'], 'require-corp')
   assert.doesNotMatch(home.headers['content-security-policy'], /unsafe-inline|'unsafe-eval'|\*/)
   assert.match((await raw(url, '/a/b.js?x=1')).headers['content-type'], /^text\/javascript/)
   assert.equal((await raw(url, '/dist/ferry-simd.wasm', 'HEAD')).headers['content-type'], 'application/wasm')

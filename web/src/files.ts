@@ -309,6 +309,99 @@ async function readAll(file: OpenedFile): Promise<Uint8Array<ArrayBuffer>> {
   return all
 }
 
+/** The dtypes and sizes of a safetensors file's tensors, and its own size; undefined if it is none. */
+interface Layout {
+  size: number
+  tensors: { dtype: string; size: number }[]
+}
+
+const MAX_HEADER = 1 << 24
+
+/* What the beginning of a file says; 'more' if it is too short to say it. */
+function layoutOf(head: Uint8Array): Layout | 'more' | undefined {
+  if (head.length < 8) return 'more'
+  const end = 8 + Number(new DataView(head.buffer, head.byteOffset).getBigUint64(0, true))
+  if (end > MAX_HEADER) return undefined
+  if (head.length < end) return 'more'
+  try {
+    const header = JSON.parse(new TextDecoder().decode(head.slice(8, end))) as Record<string, never>
+    const tensors = Object.entries(header).flatMap(([name, { dtype, data_offsets: at }]: [string, Entry]) =>
+      name === '__metadata__' ? [] : [{ dtype, start: at[0], size: at[1] - at[0] }],
+    )
+    return { size: tensors.reduce((size, one) => Math.max(size, end + one.start + one.size), end), tensors }
+  } catch {
+    return undefined // the core says what is wrong with it
+  }
+}
+
+type Entry = { dtype: string; data_offsets: [number, number] }
+
+/**
+ * Of a safetensors file, which is the large one, the size as its own header says it: a compressed
+ * answer announces its compressed length, some none, and its memory is to be taken once.
+ */
+async function sized(file: OpenedFile): Promise<OpenedFile & { layout?: Layout }> {
+  if (!file.name.endsWith('.safetensors')) return file
+  const rest = file.chunks[Symbol.asyncIterator]()
+  let head: Uint8Array = new Uint8Array(0)
+  let layout: ReturnType<typeof layoutOf>
+  do {
+    const before = head.slice() // the reader may reuse its chunk
+    const { done, value } = await rest.next()
+    if (done) break
+    head = value
+    if (before.length > 0) {
+      head = new Uint8Array(before.length + value.length)
+      head.set(before)
+      head.set(value, before.length)
+    }
+    layout = layoutOf(head)
+  } while (layout === 'more')
+  async function* chunks() {
+    try {
+      yield head
+      for (;;) {
+        const { done, value } = await rest.next()
+        if (done) return
+        yield value
+      }
+    } finally {
+      await rest.return?.(undefined)
+    }
+  }
+  if (layout === undefined || layout === 'more') return { ...file, chunks: chunks() }
+  return { ...file, size: layout.size, chunks: chunks(), layout }
+}
+
+/* What the core's memory is beside the weights, at most: itself, tokenizer, activations of up to four
+ * threads, and of each further one. */
+const BESIDE_WEIGHTS = 32_000_000
+const MORE_THREADS = 4_000_000
+
+/** What opening an encoder takes, from its files' sizes and the header of its weights. */
+export async function measureEncoder(
+  source: WireSource,
+  threads: number,
+  signal: AbortSignal,
+): Promise<{ download: number; memory: number }> {
+  let download = 0
+  let memory = BESIDE_WEIGHTS + MORE_THREADS * Math.max(threads - 4, 0)
+  for (const wanted of await encoderFiles(source, signal)) {
+    const opened = await openWanted(source, wanted, signal)
+    if (!opened) continue
+    const file = await sized(opened)
+    download += opened.size || file.size
+    if (file.layout) memory += file.size
+    // 16-bit weights are widened into memory of their own.
+    for (const { dtype, size } of file.layout?.tensors ?? []) if (/^B?F16$/.test(dtype)) memory += 2 * size
+    // Ends a download before it is one: a generator that has not begun would not be told.
+    const chunks = file.chunks[Symbol.asyncIterator]()
+    await chunks.next()
+    await chunks.return?.(undefined)
+  }
+  return { download, memory }
+}
+
 /** Streams one file into memory of the core; on failure gives it back. */
 async function readOne(core: Core, { name, size: announced, chunks }: OpenedFile, tally: Tally): Promise<CoreFile> {
   const file = { name, data: core.allocate(announced, name), size: 0 }
@@ -350,7 +443,8 @@ export async function readFiles(
   const files: CoreFile[] = []
   let failed = false
   const read = async (one: Wanted) => {
-    const opened = await openWanted(source, one, signal)
+    const found = await openWanted(source, one, signal)
+    const opened = found && (await sized(found))
     tally.opened(opened?.size ?? 0)
     if (!opened) return
     const file = await readOne(core, opened, tally)

@@ -24,6 +24,19 @@ export interface LoadOptions extends ProgressOptions {
   wasm?: WasmSource | undefined
   /** 'auto' takes the fastest build the engine can run. All give the same bits. */
   kernels?: 'auto' | 'relaxed' | 'simd' | 'scalar' | undefined
+  /**
+   * How many threads encode: by default as many as there are cores, up to 4. In a page more than one
+   * need cross-origin isolation; capabilities.threads is what came of it. All give the same bits.
+   */
+  threads?: number | undefined
+}
+
+export interface EncoderOptions extends ProgressOptions {
+  /**
+   * 'auto' takes the weights as the file has them. 'int8' quantises them while loading, in their own
+   * place: faster, but a file that is int8 already is a quarter to download and to hold.
+   */
+  precision?: 'auto' | 'f32' | 'int8' | undefined
 }
 
 /** Any other name of 1 to 64 bytes is taken too: 'cart', 'play'… */
@@ -74,6 +87,8 @@ function checkNumber(value: unknown, op: string, what: string): void {
   if (value !== undefined && !Number.isFinite(value)) throw invalid(op, `${what} is ${String(value)}, not a number`)
 }
 
+const MAX_THREADS = 64
+
 const PROGRESS_OPTIONS = ['signal', 'onProgress']
 
 /** One WebAssembly core in one worker. Several may live side by side. */
@@ -89,12 +104,19 @@ export class Ferry {
   /** Starts the worker and loads the core into it. */
   static async load(options: LoadOptions = {}): Promise<Ferry> {
     const op = 'ferry.load'
-    checkFields(options, op, 'options', ['wasm', 'kernels', ...PROGRESS_OPTIONS])
-    const { wasm, kernels = 'auto', signal } = options
+    checkFields(options, op, 'options', ['wasm', 'kernels', 'threads', ...PROGRESS_OPTIONS])
+    const { wasm, kernels = 'auto', threads, signal } = options
     if (!['auto', 'relaxed', 'simd', 'scalar'].includes(kernels)) {
       throw invalid(op, `kernels is "${kernels}"; there are auto, relaxed, simd, scalar`)
     }
-    const args = wasm === undefined ? { kernels } : { kernels, wasm: await wireWasm(wasm, op) }
+    if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= MAX_THREADS)) {
+      throw invalid(op, `threads is ${String(threads)}, not a whole number from 1 to ${MAX_THREADS}`)
+    }
+    const args = {
+      kernels,
+      ...(threads !== undefined && { threads }),
+      ...(wasm !== undefined && { wasm: await wireWasm(wasm, op) }),
+    }
     signal?.throwIfAborted()
     const client = new Client()
     try {
@@ -120,13 +142,31 @@ export class Ferry {
     }
   }
 
+  /**
+   * What opening the encoder will take, in bytes: `download` of its files, and at most `memory` of
+   * WebAssembly's. Reads no more of them than the beginning.
+   */
+  async measure(source: Source, { signal }: CallOptions = {}): Promise<{ download: number; memory: number }> {
+    const op = 'ferry.measure'
+    return this.#client.request(op, { source: wireSource(source, op) }, { signal })
+  }
+
+  /** How many bytes of WebAssembly memory are in use. What is closed is used again, not given back. */
+  async memory({ signal }: CallOptions = {}): Promise<number> {
+    return this.#client.request('ferry.memory', {}, { signal })
+  }
+
   /** Opens a text encoder: a Hugging Face directory with config.json, model.safetensors, … */
-  async encoder(source: Source, options: ProgressOptions = {}): Promise<Encoder> {
+  async encoder(source: Source, options: EncoderOptions = {}): Promise<Encoder> {
     const op = 'ferry.encoder'
-    checkFields(options, op, 'options', PROGRESS_OPTIONS)
+    checkFields(options, op, 'options', ['precision', ...PROGRESS_OPTIONS])
+    const { precision = 'auto' } = options
+    if (!['auto', 'f32', 'int8'].includes(precision)) {
+      throw invalid(op, `precision is "${precision}"; there are auto, f32, int8`)
+    }
     const encoder = this.#client.number()
     try {
-      const facts = await this.#client.request(op, { encoder, source: wireSource(source, op) }, options)
+      const facts = await this.#client.request(op, { encoder, source: wireSource(source, op), precision }, options)
       return new Encoder(this.#client, encoder, facts)
     } catch (error) {
       this.#client.tell('encoder.close', { encoder })
@@ -321,13 +361,19 @@ export class Encoder {
   readonly dimension: number
   /** Tokens after which a text is cut, special tokens included. */
   readonly maxTokens: number
+  readonly precision: 'f32' | 'int8'
 
   /** Made by ferry.encoder(). */
-  constructor(client: Client, encoder: number, facts: { dimension: number; maxTokens: number }) {
+  constructor(
+    client: Client,
+    encoder: number,
+    facts: { dimension: number; maxTokens: number; precision: 'f32' | 'int8' },
+  ) {
     this.#client = client
     this.#encoder = encoder
     this.dimension = facts.dimension
     this.maxTokens = facts.maxTokens
+    this.precision = facts.precision
   }
 
   /**

@@ -1,8 +1,8 @@
 /*
  * The innermost layer: one WebAssembly instance of Ferry's C core, and how to call it.
  *
- * Knows the three builds and which the engine can run, instantiates one with the few imports a standalone module
- * needs, and turns "status, message and result live in the instance" into return values and
+ * Knows the builds and which the engine can run, instantiates one with the few imports it needs
+ * (its memory among them, if helpers are to share it), and turns "status, message and result live in the instance" into return values and
  * exceptions. Knows nothing of messages, files or shops. Everything here is synchronous once the
  * module is loaded, so nothing can come between a call and the reading of its result.
  */
@@ -30,8 +30,10 @@ export class Failure extends Error {
 
 /* What src/api/wasm.c exports. Sizes and pointers are u32, int results are a ferry_status. */
 interface Exports {
-  memory: WebAssembly.Memory
+  /** Of a build without threads; the others import it. */
+  memory?: WebAssembly.Memory
   _initialize?(): void
+  __wasm_call_ctors?(): void
   ferry_wasm_status_name(status: number): Pointer
   ferry_wasm_status(): number
   ferry_wasm_message(): Pointer
@@ -40,9 +42,10 @@ interface Exports {
   ferry_wasm_allocate(size: number): Pointer
   ferry_wasm_release(block: Pointer): void
   ferry_wasm_capabilities(): number
+  ferry_wasm_enlist(helpers: number): number
   ferry_wasm_file(name: Pointer, nameSize: number, data: Pointer, size: number): number
   ferry_wasm_files_clear(): void
-  ferry_wasm_encoder_open(): Pointer
+  ferry_wasm_encoder_open(precision: number): Pointer
   ferry_wasm_encode(encoder: Pointer, texts: Pointer, sizes: Pointer, count: number): number
   ferry_wasm_tokenize(encoder: Pointer, text: Pointer, size: number): number
   ferry_wasm_encoder_close(encoder: Pointer): void
@@ -56,38 +59,96 @@ interface Exports {
   ferry_wasm_visitor_close(visitor: Pointer): void
 }
 
-/* (module (func (result v128) body)) around the bytes of a body. */
-function probe(...body: number[]): Uint8Array<ArrayBuffer> {
+/* (module (func (export "f") (result i32) body)), with a shared memory of one page if asked for. */
+function probe(memory: boolean, ...body: number[]): Uint8Array<ArrayBuffer> {
   return Uint8Array.of(
     0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, // magic, version
-    1, 5, 1, 0x60, 0, 1, 0x7b, // one type: () -> v128
+    1, 5, 1, 0x60, 0, 1, 0x7f, // one type: () -> i32
     3, 2, 1, 0, // one function of it
+    ...(memory ? [5, 4, 1, 3, 1, 1] : []), // shared, from 1 page to 1
+    7, 5, 1, 1, 0x66, 0, 0, // "f" is function 0
     10, body.length + 4, 1, body.length + 2, 0, ...body, 0x0b,
   )
 }
 
-const ZEROS = [0x41, 0, 0xfd, 0x0f] // i32.const 0, i8x16.splat
+/* For each a few instructions and what they must give: the engine has to know them, and compute
+ * right. That the kernels made of them do is the core's self-test. */
+const PROBES: Record<Build | 'threads', [Uint8Array<ArrayBuffer>, number]> = {
+  // i32x4.extract_lane 0 (i32x4.relaxed_dot_i8x16_i7x16_add_s (splat -128) (splat 127) (splat 5)): the
+  // sums of pairs just fit 16 bits
+  relaxed: [probe(false, 0x41, 0x80, 0x7f, 0xfd, 0x0f, 0x41, 0xff, 0, 0xfd, 0x0f, 0x41, 5, 0xfd, 0x11,
+    0xfd, 0x93, 2, 0xfd, 0x1b, 0), -128 * 127 * 4 + 5],
+  // i32x4.extract_lane 3 (i32x4.dot_i16x8_s (splat -128) (splat 127))
+  simd: [probe(false, 0x41, 0x80, 0x7f, 0xfd, 0x10, 0x41, 0xff, 0, 0xfd, 0x10,
+    0xfd, 0xba, 1, 0xfd, 0x1b, 3), -128 * 127 * 2],
+  scalar: [probe(false, 0x41, 7), 7],
+  // i32.atomic.store 0 (7); the sum of i32.atomic.rmw.add 0 (4), memory.atomic.notify 0 (1), i32.atomic.load 0
+  threads: [probe(true, 0x41, 0, 0x41, 7, 0xfe, 0x17, 2, 0, 0x41, 0, 0x41, 4, 0xfe, 0x1e, 2, 0,
+    0x41, 0, 0x41, 1, 0xfe, 0, 2, 0, 0x6a, 0x41, 0, 0xfe, 0x10, 2, 0, 0x6a), 7 + 0 + 11],
+}
 
-/* Valid only where the engine knows the instruction: i8x16.splat, and for relaxed SIMD
- * i32x4.relaxed_dot_i8x16_i7x16_add_s. That it computes what it should is the core's self-test. */
-const PROBES: Record<Build, Uint8Array<ArrayBuffer>> = {
-  relaxed: probe(...ZEROS, ...ZEROS, ...ZEROS, 0xfd, 0x93, 0x02),
-  simd: probe(...ZEROS),
-  scalar: Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0),
+function computes(name: Build | 'threads'): boolean {
+  const [bytes, expected] = PROBES[name]
+  try {
+    const { f } = new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports as { f(): number }
+    return f() === expected
+  } catch {
+    return false
+  }
 }
 
 /** Fastest first. */
 export const BUILDS: readonly Build[] = ['relaxed', 'simd', 'scalar']
 
 export function supported(build: Build): boolean {
-  return WebAssembly.validate(PROBES[build])
+  return computes(build)
+}
+
+/** Why there can be only one thread, if that is so. */
+export function whyNoThreads(): string | undefined {
+  // A page that is not isolated has no shared memory, or cannot hand it to a worker.
+  if (typeof SharedArrayBuffer !== 'function' || globalThis.crossOriginIsolated === false) {
+    return 'the page is not cross-origin isolated'
+  }
+  return computes('threads') ? undefined : 'this engine has no WebAssembly threads'
 }
 
 /* Written out in full, once each: bundlers recognise exactly this form and bring the file along. */
-export function buildUrl(build: Build): URL {
+export function buildUrl(build: Build, threads: boolean): URL {
+  if (threads) {
+    if (build === 'relaxed') return new URL('./ferry-relaxed-threads.wasm', import.meta.url)
+    if (build === 'simd') return new URL('./ferry-simd-threads.wasm', import.meta.url)
+    return new URL('./ferry-scalar-threads.wasm', import.meta.url)
+  }
   if (build === 'relaxed') return new URL('./ferry-relaxed.wasm', import.meta.url)
   if (build === 'simd') return new URL('./ferry-simd.wasm', import.meta.url)
   return new URL('./ferry-scalar.wasm', import.meta.url)
+}
+
+const PAGE = 65536
+
+/* To `size` bytes, for the core; 0 if they are not to be had. */
+function grow(memory: WebAssembly.Memory, size: number): number {
+  try {
+    memory.grow(Math.ceil((size - memory.buffer.byteLength) / PAGE))
+    return 1
+  } catch {
+    return 0
+  }
+}
+
+const HELPER_STACK = 128 << 10
+
+/* A page of 32 bits may not have 4 GB to reserve. */
+function sharedMemory(): WebAssembly.Memory {
+  for (let maximum = 65536; maximum >= 4096; maximum /= 2) {
+    try {
+      return new WebAssembly.Memory({ initial: 64, maximum, shared: true })
+    } catch {
+      continue
+    }
+  }
+  throw new Failure('UNSUPPORTED', 'the engine gives no shared memory')
 }
 
 const utf8Encoder = new TextEncoder()
@@ -95,12 +156,20 @@ const utf8Decoder = new TextDecoder()
 
 export class Core {
   readonly #exports: Exports
+  readonly #memory: WebAssembly.Memory
+  /**
+   * What instances of helpers need; undefined for a build without threads.
+   * @internal
+   */
+  readonly shared: { module: WebAssembly.Module; memory: WebAssembly.Memory } | undefined
   /** The names of ferry.h's FERRY_STATUS_LIST, by number. */
   readonly #statusNames: string[] = []
   #bytes = new Uint8Array(0)
 
-  private constructor(exports: Exports) {
+  private constructor(exports: Exports, memory: WebAssembly.Memory, module: WebAssembly.Module) {
     this.#exports = exports
+    this.#memory = memory
+    this.shared = exports.memory ? undefined : { module, memory }
     for (let status = 0; ; status++) {
       const name = exports.ferry_wasm_status_name(status)
       if (name === 0) break
@@ -109,32 +178,48 @@ export class Core {
   }
 
   static async instantiate(module: WebAssembly.Module): Promise<Core> {
-    // Views are re-made when the buffer is seen to have changed, so there is nothing to do.
-    const known: WebAssembly.Imports = { env: { emscripten_notify_memory_growth: () => undefined } }
-    for (const { module: from, name } of WebAssembly.Module.imports(module)) {
-      if (known[from]?.[name] === undefined) {
+    const imports = WebAssembly.Module.imports(module)
+    const memory = imports.some(({ kind }) => kind === 'memory') ? sharedMemory() : undefined
+    // Views are re-made when the buffer is seen to have changed, so growth needs nothing more.
+    const known: Record<string, WebAssembly.ImportValue> = {
+      emscripten_notify_memory_growth: () => undefined,
+      emscripten_resize_heap: (size: number) => grow(memory as WebAssembly.Memory, size >>> 0),
+      ...(memory && { memory }),
+    }
+    for (const { module: from, name } of imports) {
+      if (from !== 'env' || known[name] === undefined) {
         throw new Failure('UNSUPPORTED', `this is not Ferry's WebAssembly: it imports ${from}.${name}`)
       }
     }
-    const { exports: exported } = await WebAssembly.instantiate(module, known)
+    const { exports: exported } = await WebAssembly.instantiate(module, { env: known })
     const exports = exported as unknown as Exports
     if (typeof exports.ferry_wasm_status_name !== 'function') {
       throw new Failure('UNSUPPORTED', "this is not Ferry's WebAssembly: ferry_wasm_* is missing")
     }
     exports._initialize?.()
-    return new Core(exports)
+    exports.__wasm_call_ctors?.()
+    return new Core(exports, (memory ?? exports.memory) as WebAssembly.Memory, module)
+  }
+
+  /** Makes helpers that are running, on stacks from helperStack(), the crew; tests that they are. */
+  enlist(helpers: number): void {
+    this.#guard(() => this.#check(this.#exports.ferry_wasm_enlist(helpers)))
+  }
+
+  helperStack(): Pointer {
+    return this.allocate(HELPER_STACK, "a helper's stack") + HELPER_STACK
   }
 
   /** All of memory, as it is now: growth detaches the old buffer, so never keep this. */
   get bytes(): Uint8Array {
-    const { buffer } = this.#exports.memory
+    const { buffer } = this.#memory
     if (this.#bytes.buffer !== buffer) this.#bytes = new Uint8Array(buffer)
     return this.#bytes
   }
 
   #text(pointer: Pointer): string {
     const end = this.bytes.indexOf(0, pointer)
-    return utf8Decoder.decode(this.bytes.subarray(pointer, end))
+    return utf8Decoder.decode(this.bytes.slice(pointer, end)) // a copy: shared memory is not decoded
   }
 
   /** A copy of the last call's result. */
@@ -227,8 +312,9 @@ export class Core {
     }
   }
 
-  openEncoder(files: readonly CoreFile[]): EncoderFacts {
-    return this.#open(files, () => this.#exports.ferry_wasm_encoder_open())
+  openEncoder(files: readonly CoreFile[], precision: Precision): EncoderFacts {
+    const number = PRECISIONS.indexOf(precision)
+    return this.#open(files, () => this.#exports.ferry_wasm_encoder_open(number))
   }
 
   /** [texts.length * dimension] floats. */
@@ -323,8 +409,13 @@ export interface CoreFile {
   size: number
 }
 
+/** ferry.h's FERRY_PRECISION_LIST, in its order. */
+const PRECISIONS = ['auto', 'f32', 'int8'] as const
+export type Precision = (typeof PRECISIONS)[number]
+
 export interface EncoderFacts {
   handle: Pointer
+  precision: 'f32' | 'int8'
   dimension: number
   maxTokens: number
 }

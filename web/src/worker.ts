@@ -6,9 +6,10 @@
  * first await before the next message is looked at, which is what keeps a visitor's add before its
  * recommend.
  */
-import { breathe, builtin, CATALOG_FILES, compile, encoderFiles, locate, readFiles } from './files.js'
-import { buildUrl, BUILDS, Core, Failure, supported } from './files.js'
-import type { Build, CatalogFacts, Pointer, Progress, WireSource, WireWasm } from './files.js'
+import { breathe, builtin, CATALOG_FILES, compile, encoderFiles, locate, measureEncoder, readFiles } from './files.js'
+import { buildUrl, BUILDS, Core, Failure, supported, whyNoThreads } from './files.js'
+import type { Start as HelperStart } from './helper.js'
+import type { Build, CatalogFacts, Pointer, Precision, Progress, WireSource, WireWasm } from './files.js'
 
 // What the layers above need of the ones below.
 export type { DirectoryHandle, Progress, WireSource, WireWasm } from './files.js'
@@ -22,6 +23,10 @@ export interface Capabilities {
   build: Build
   /** The name of the kernels in use, as ferry_kernels_name says it. */
   kernels: string
+  /** How many encode together, the core's own included. */
+  threads: number
+  /** If it is one although more were asked for: why. */
+  whyOneThread?: string
 }
 
 /** One item of a catalogue; fields beyond these are kept as they stood in items.jsonl. */
@@ -84,6 +89,7 @@ const shops = new Map<number, Shop>()
 const encoders = new Map<number, { handle: Pointer; dimension: number }>()
 const running = new Map<number, AbortController>()
 let loaded: Core | undefined
+let crew = 1 // threads
 
 function core(): Core {
   if (!loaded) throw new Failure('INVALID_ARGUMENT', 'Ferry is not loaded')
@@ -132,42 +138,123 @@ const BUILD_OF: Record<string, Build> = { wasm_relaxed: 'relaxed', wasm: 'simd',
 async function load(
   wasm: WireWasm,
   wanted: 'auto' | Build,
-  signal: AbortSignal,
-  progress: Context['progress'],
-): Promise<Capabilities> {
+  { signal, progress }: Context,
+): Promise<[Core, Omit<Capabilities, 'threads'>]> {
   const candidate = await Core.instantiate(await compile(wasm, signal, progress))
   const { version, kernels } = candidate.capabilities() // the self-test is in here
   const build = BUILD_OF[kernels] ?? 'scalar'
   if (wanted !== 'auto' && build !== wanted) {
     throw new Failure('INVALID_ARGUMENT', `kernels is '${wanted}', but the given wasm is ${build}`)
   }
-  loaded = candidate
-  return { version, build, kernels }
+  return [candidate, { version, build, kernels }]
+}
+
+/* The fastest build that works. One whose file the package's place lacks, or that fails its
+ * self-test, gives way to the next. */
+async function loadBest(wanted: 'auto' | Build, threads: boolean, context: Context): ReturnType<typeof load> {
+  if (wanted !== 'auto' && !supported(wanted)) {
+    throw new Failure('UNSUPPORTED', `this engine has no WebAssembly for the ${wanted} build`)
+  }
+  const builds = wanted === 'auto' ? BUILDS.filter(supported) : [wanted]
+  for (const [i, build] of builds.entries()) {
+    try {
+      return await load(locate(buildUrl(build, threads)), build, context)
+    } catch (error) {
+      if (!(error instanceof Failure) || error.code !== 'UNSUPPORTED' || i + 1 === builds.length) throw error
+    }
+  }
+  throw new Failure('UNSUPPORTED', 'this engine runs none of the builds')
+}
+
+// ---- helpers -----------------------------------------------------------------------------------
+
+/** A worker that takes part in the core's loops. */
+interface Helper {
+  post(start: HelperStart): void
+  /** That it is about to begin; rejects if it dies before. */
+  ready: Promise<void>
+  terminate(): void
+}
+
+function startHelper(): Helper {
+  let terminate = () => {}
+  let post: Helper['post'] = () => {}
+  const ready = new Promise<void>((resolve, reject) => {
+    const died = (why: unknown) => reject(new Failure('UNSUPPORTED', `a helper worker stopped: ${why}`))
+    if (builtin) {
+      const worker = new (builtin('node:worker_threads').Worker)(new URL('./helper.js', import.meta.url), { execArgv: [] })
+      worker.on('message', () => resolve())
+      worker.on('error', died)
+      worker.on('exit', died)
+      worker.unref()
+      terminate = () => void worker.terminate()
+      post = (start) => worker.postMessage(start)
+    } else if (typeof Worker === 'function') {
+      // In one piece, as bundlers look for it.
+      const worker = new Worker(new URL('./helper.js', import.meta.url), { type: 'module' })
+      worker.onmessage = () => resolve()
+      worker.onerror = ({ message }) => died(message || 'its script could not be loaded')
+      terminate = () => worker.terminate()
+      post = (start) => worker.postMessage(start)
+    } else {
+      died('workers cannot start workers here')
+    }
+  })
+  ready.catch(() => undefined) // whoever waits hears of it
+  return { post, ready, terminate }
+}
+
+/* Puts them to work on a core's loops. */
+async function enlist(core: Core, helpers: readonly Helper[], signal: AbortSignal): Promise<void> {
+  if (!core.shared) throw new Failure('UNSUPPORTED', 'the given wasm is a build without threads')
+  for (const [i, { post }] of helpers.entries()) {
+    post({ ...core.shared, worker: i + 1, stack: core.helperStack() })
+  }
+  await Promise.all(helpers.map(({ ready }) => ready))
+  signal.throwIfAborted()
+  core.enlist(helpers.length)
+}
+
+const DEFAULT_THREADS = 4
+
+function defaultThreads(): number {
+  const cores = builtin ? builtin('node:os').availableParallelism() : navigator.hardwareConcurrency
+  return Math.min(cores || 1, DEFAULT_THREADS)
 }
 
 export const handlers = {
   /**
    * Instantiates the core: the fastest build that this engine knows and that passes the core's
-   * self-test. `wasm` stands in for the package's own files. Comes first, once.
+   * self-test; with helpers for `threads`, or why there are none. `wasm` stands in for the package's
+   * own files. Comes first, once.
    */
   async 'ferry.load'(
-    args: { wasm?: WireWasm; kernels: 'auto' | Build },
-    { signal, progress }: Context,
+    args: { wasm?: WireWasm; kernels: 'auto' | Build; threads?: number },
+    context: Context,
   ): Promise<Capabilities> {
-    const { kernels: wanted, wasm } = args
-    if (wasm) return load(wasm, wanted, signal, progress)
-    if (wanted !== 'auto') {
-      if (!supported(wanted)) throw new Failure('UNSUPPORTED', `this engine has no WebAssembly for the ${wanted} build`)
-      return load(locate(buildUrl(wanted)), wanted, signal, progress)
+    const { kernels, wasm, threads: asked = defaultThreads() } = args
+    let why = asked > 1 ? whyNoThreads() : undefined
+    // They start while the module is fetched and compiled.
+    let helpers = asked > 1 && !why ? Array.from({ length: asked - 1 }, startHelper) : []
+    const giveUp = (error: unknown): undefined => {
+      for (const { terminate } of helpers) terminate()
+      helpers = []
+      context.signal.throwIfAborted()
+      if (!(error instanceof Failure)) throw error
+      why = error.message
     }
-    const [best, ...others] = BUILDS.filter(supported)
-    try {
-      return await load(locate(buildUrl(best as Build)), 'auto', signal, progress)
-    } catch (error) {
-      const next = others[0]
-      if (!(error instanceof Failure) || error.code !== 'UNSUPPORTED' || next === undefined) throw error
-      return load(locate(buildUrl(next)), 'auto', signal, progress)
+    let facts: Awaited<ReturnType<typeof load>> | undefined
+    if (wasm) {
+      facts = await load(wasm, kernels, context)
+    } else if (helpers.length > 0) {
+      facts = await loadBest(kernels, true, context).catch(giveUp)
     }
+    facts ??= await loadBest(kernels, false, context)
+    const [core, capabilities] = facts
+    if (helpers.length > 0) await enlist(core, helpers, context.signal).catch(giveUp)
+    loaded = core
+    crew = helpers.length + 1
+    return { ...capabilities, threads: crew, ...(why !== undefined && { whyOneThread: why }) }
   },
 
   /** Opens the catalogue directory `source` as number `shop`. */
@@ -235,16 +322,29 @@ export const handlers = {
     core().closeVisitor(pointer)
   },
 
+  /** Bytes of WebAssembly memory in use, which never falls. */
+  'ferry.memory'(_: object): number {
+    return core().bytes.length
+  },
+
+  /** What opening the encoder directory `source` will take, in bytes, before it is loaded. */
+  async 'ferry.measure'(
+    { source }: { source: WireSource },
+    { signal }: Context,
+  ): Promise<{ download: number; memory: number }> {
+    return measureEncoder(source, crew, signal)
+  },
+
   /** Opens the Hugging Face directory `source` as number `encoder`. */
   async 'ferry.encoder'(
-    { encoder, source }: { encoder: number; source: WireSource },
+    { encoder, source, precision }: { encoder: number; source: WireSource; precision: Precision },
     { signal, progress }: Context,
-  ): Promise<{ dimension: number; maxTokens: number }> {
+  ): Promise<{ dimension: number; maxTokens: number; precision: 'f32' | 'int8' }> {
     const wanted = await encoderFiles(source, signal)
     const files = await readFiles(core(), source, wanted, signal, progress)
-    const { handle, dimension, maxTokens } = core().openEncoder(files)
-    encoders.set(encoder, { handle, dimension })
-    return { dimension, maxTokens }
+    const { handle, ...facts } = core().openEncoder(files, precision)
+    encoders.set(encoder, { handle, dimension: facts.dimension })
+    return facts
   },
 
   /**

@@ -36,7 +36,8 @@ static void log_of_anything_is_finite(void **state)
     assert_true(fabs((double)lowest - log((double)LOG_LOWEST)) < 1e-5);
     assert_true(fabs((double)highest - log((double)LOG_HIGHEST)) < 1e-5);
     const float low[] = {0.0f, -0.0f, -1.0f, 1e-45f, -INFINITY, NAN};
-    for (size_t i = 0; i < sizeof low / sizeof *low; i++) assert_true(ferry_log_float(low[i]) == lowest);
+    for (size_t i = 0; i < sizeof low / sizeof *low; i++)
+        assert_true(ferry_log_float(low[i]) == lowest);
     assert_true(ferry_log_float(INFINITY) == highest);
     assert_true(ferry_log_float(1.0f) == 0.0f);
 }

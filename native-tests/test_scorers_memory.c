@@ -3,9 +3,9 @@
 
 #include "failing.h"
 #include "recsys/als.h"
-#include "recsys/match.h"
 #include "recsys/neighbors.h"
 #include "recsys/ridge.h"
+#include "recsys/tfidf.h"
 #include "recsys/whiten.h"
 #include "train/profile_map.h"
 
@@ -104,7 +104,7 @@ static ferry_status make_whitening(golden_tensors *golden, const ferry_allocator
     return status;
 }
 
-static ferry_status make_match(golden_tensors *golden, const ferry_allocator *allocator,
+static ferry_status make_words(golden_tensors *golden, const ferry_allocator *allocator,
                                ferry_error *error)
 {
     (void)golden;
@@ -113,11 +113,13 @@ static ferry_status make_match(golden_tensors *golden, const ferry_allocator *al
         {.title = "red hair oil", .author = "Acme", .tags = tags, .tag_count = 2},
         {.title = "hair oil", .author = "", .tags = tags, .tag_count = 1},
         {.title = "", .author = "acme"}};
-    const float vectors[3] = {1.0f, 1.0f, 1.0f};
-    ferry_match match;
-    FERRY_TRY(ferry_match_create(items, 3, vectors, 1, vectors, 1, allocator, &match, error));
-    ferry_match_free(&match);
-    return FERRY_OK;
+    ferry_tfidf words, authors;
+    unsigned all = FERRY_TERMS_TITLE | FERRY_TERMS_TAGS | FERRY_TERMS_AUTHOR;
+    FERRY_TRY(ferry_tfidf_create(items, 3, all, allocator, &words, error));
+    ferry_status status = ferry_tfidf_authors(items, 3, allocator, &authors, error);
+    if (status == FERRY_OK) ferry_tfidf_free(&authors);
+    ferry_tfidf_free(&words);
+    return status;
 }
 
 static ferry_status make_map(golden_tensors *golden, const ferry_allocator *allocator,

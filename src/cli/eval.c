@@ -8,17 +8,22 @@
 
 #include "base/error.h"
 #include "cli/cli.h"
+#include "eval/model_scorer.h"
 #include "eval/report.h"
 #include "eval/scorer.h"
+#include "recsys/model_files.h"
 
 static const char help[] =
-    "Usage: ferry eval --data DIR --domain NAME --baseline NAME [--catalog DIR] [OPTION]…\n\n"
+    "Usage: ferry eval --data DIR --domain NAME --catalog DIR --model DIR [OPTION]…\n"
+    "       ferry eval --data DIR --domain NAME [--catalog DIR] --baseline NAME [OPTION]…\n\n"
     "Ranks the items of a domain for every user who has an event in the part to be tested, from\n"
     "the events before it, and prints how high the user's items stand: docs/metrics.md says what\n"
     "each figure is.\n\n"
     "  --data DIR          what 'ferry prepare' wrote\n"
     "  --domain NAME       the one to be evaluated\n"
     "  --catalog DIR       what 'ferry catalog' wrote: for text, graph and diversity@k\n"
+    "  --model DIR         what 'ferry train' or 'ferry transfer' wrote\n"
+    "  --mix NAME=X[,…]    the model's weights instead of its own, e.g. net=1: the net alone\n"
     "  -k N[,N]…           lengths of the list (5,10,20)\n"
     "  --part PART         test (the default), validation or train\n"
     "  --keep-seen         items of the history may be recommended again\n"
@@ -40,7 +45,7 @@ static const char help[] =
 enum { MOST_KS = 16 };
 
 typedef struct eval_options {
-    const char *data, *catalog, *domain, *baseline, *save, *compare, *kernels;
+    const char *data, *catalog, *domain, *baseline, *model, *mix, *save, *compare, *kernels;
     size_t ks[MOST_KS], k_count, users, resamples, threads, memory;
     size_t seed;
     ferry_part part;
@@ -56,10 +61,12 @@ typedef struct eval_run {
     ferry_catalog *catalog;
     ferry_dataset *dataset;
     size_t domain;
-    ferry_arena arena;     /* vectors */
-    const float **vectors; /* [domains] -> [items, dimension], or NULL */
-    const ferry_scorer *scorer;
+    ferry_arena arena;          /* vectors */
+    const float **vectors;      /* [domains] -> [items, dimension], or NULL */
+    const ferry_scorer *scorer; /* a baseline, or NULL */
     void *made;
+    ferry_model *model; /* or NULL */
+    ferry_model_scorer *model_scorer;
     ferry_evaluation *evaluation;
     ferry_eval_comparison comparison;
     double fit_seconds, rank_seconds;
@@ -93,7 +100,8 @@ static ferry_status open_all(eval_run *run, ferry_error *error)
 {
     const eval_options *options = run->options;
     FERRY_TRY(ferry_kernels_choose(options->kernels, &run->kernels, error));
-    FERRY_TRY(ferry_baseline_find(options->baseline, &run->scorer, error));
+    if (options->model == NULL)
+        FERRY_TRY(ferry_baseline_find(options->baseline, &run->scorer, error));
     FERRY_TRY(ferry_pool_create(NULL, options->threads, &run->pool, error));
     FERRY_TRY(ferry_dataset_open_directory(options->data, NULL, &run->dataset, error));
     FERRY_TRY(ferry_dataset_find_domain(run->dataset, options->domain, &run->domain, error));
@@ -109,6 +117,8 @@ static void close_all(eval_run *run)
     ferry_eval_comparison_close(&run->comparison);
     ferry_evaluation_close(run->evaluation);
     if (run->made != NULL) run->scorer->close(run->made);
+    ferry_model_scorer_close(run->model_scorer);
+    ferry_model_close(run->model);
     ferry_arena_free(&run->arena);
     ferry_dataset_close(run->dataset);
     ferry_catalog_close(run->catalog);
@@ -124,6 +134,49 @@ static double seconds_now(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+/* "net=1,text=3" as the weights of every situation of the domain. */
+static ferry_status set_mix(const char *text, ferry_model_domain *domain, ferry_error *error)
+{
+    memset(domain->mix, 0, sizeof domain->mix);
+    for (const char *at = text; *at != '\0';) {
+        const char *equals = strchr(at, '=');
+        char *end = NULL;
+        size_t f = 0;
+        while (equals != NULL && f < FERRY_FEATURES &&
+               (strlen(ferry_feature_names[f]) != (size_t)(equals - at) ||
+                strncmp(ferry_feature_names[f], at, (size_t)(equals - at)) != 0))
+            f++;
+        float weight = equals != NULL ? strtof(equals + 1, &end) : 0.0f;
+        if (equals == NULL || f == FERRY_FEATURES || end == equals + 1 ||
+            (*end != ',' && *end != '\0') || !(weight - weight == 0.0f))
+            return ferry_fail(error, FERRY_INVALID_ARGUMENT,
+                              "--mix \"%s\": expected FEATURE=NUMBER[,…] with features of "
+                              "ferry.json",
+                              text);
+        for (size_t s = 0; s < FERRY_SITUATIONS; s++) domain->mix[s][f] = weight;
+        at = *end == ',' ? end + 1 : end;
+    }
+    return FERRY_OK;
+}
+
+static ferry_status open_model(eval_run *run, ferry_error *error)
+{
+    const eval_options *options = run->options;
+    const char *name = run->dataset->domains[run->domain].domain;
+    FERRY_TRY(
+        ferry_model_open_directory(options->model, run->catalog, run->pool, &run->model, error));
+    for (size_t d = 0; d < run->model->domain_count && options->mix != NULL; d++)
+        if (strcmp(run->model->domains[d].name, name) == 0)
+            FERRY_TRY(set_mix(options->mix, &run->model->domains[d], error));
+    return ferry_model_scorer_create(run->model, run->dataset, run->domain, run->pool,
+                                     &run->model_scorer, error);
+}
+
+static const char *scorer_name(const eval_run *run)
+{
+    return run->scorer != NULL ? run->scorer->name : run->options->model;
+}
+
 static ferry_status make_scorer(eval_run *run, ferry_error *error)
 {
     ferry_scorer_input input = {.dataset = run->dataset,
@@ -134,7 +187,10 @@ static ferry_status make_scorer(eval_run *run, ferry_error *error)
                                 .pool = run->pool,
                                 .memory_limit = run->options->memory};
     double before = seconds_now();
-    FERRY_TRY(run->scorer->create(&input, &run->made, error));
+    if (run->scorer == NULL)
+        FERRY_TRY(open_model(run, error));
+    else
+        FERRY_TRY(run->scorer->create(&input, &run->made, error));
     run->fit_seconds = seconds_now() - before;
     return FERRY_OK;
 }
@@ -196,7 +252,7 @@ static ferry_status save(const eval_run *run, ferry_error *error)
 {
     ferry_buffer bytes;
     ferry_buffer_init(&bytes, ferry_allocator_or_default(NULL));
-    ferry_status status = ferry_evaluation_save(run->evaluation, run->scorer->name, &bytes, error);
+    ferry_status status = ferry_evaluation_save(run->evaluation, scorer_name(run), &bytes, error);
     if (status == FERRY_OK) status = write_file(run->options->save, &bytes, error);
     ferry_buffer_free(&bytes);
     return status;
@@ -207,7 +263,7 @@ static ferry_status print(const eval_run *run, ferry_error *error)
     const eval_options *options = run->options;
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    ferry_eval_about about = {.scorer = run->scorer->name,
+    ferry_eval_about about = {.scorer = scorer_name(run),
                               .fit_seconds = run->fit_seconds,
                               .rank_seconds = run->rank_seconds,
                               .peak_memory = (size_t)usage.ru_maxrss * 1024, /* Linux: KiB */
@@ -232,8 +288,11 @@ static ferry_status evaluate(eval_run *run, ferry_error *error)
     ferry_eval_options how = options_of(run);
     cli_catch_interrupt();
     double before = seconds_now();
-    FERRY_TRY(ferry_evaluate(run->dataset, &how, run->scorer->score, run->made, NULL,
-                             &run->evaluation, error));
+    FERRY_TRY(run->scorer != NULL
+                  ? ferry_evaluate(run->dataset, &how, run->scorer->score, run->made, NULL,
+                                   &run->evaluation, error)
+                  : ferry_evaluate(run->dataset, &how, ferry_model_scorer_score, run->model_scorer,
+                                   NULL, &run->evaluation, error));
     run->rank_seconds = seconds_now() - before;
     if (run->options->compare != NULL) FERRY_TRY(compare(run, &how, error));
     if (run->options->save != NULL) FERRY_TRY(save(run, error));
@@ -300,6 +359,8 @@ static bool take(int option, eval_options *options)
     case 'c': options->catalog = optarg; return true;
     case 'D': options->domain = optarg; return true;
     case 'b': options->baseline = optarg; return true;
+    case 'M': options->model = optarg; return true;
+    case 'x': options->mix = optarg; return true;
     case 'w': options->save = optarg; return true;
     case 'C': options->compare = optarg; return true;
     case 'K': options->kernels = optarg; return true;
@@ -329,6 +390,8 @@ static int parse(int argc, char **argv, eval_options *options)
                                           {"catalog", required_argument, NULL, 'c'},
                                           {"domain", required_argument, NULL, 'D'},
                                           {"baseline", required_argument, NULL, 'b'},
+                                          {"model", required_argument, NULL, 'M'},
+                                          {"mix", required_argument, NULL, 'x'},
                                           {"part", required_argument, NULL, 'p'},
                                           {"keep-seen", no_argument, NULL, 'S'},
                                           {"own-history", no_argument, NULL, 'o'},
@@ -350,7 +413,13 @@ static int parse(int argc, char **argv, eval_options *options)
     if (optind < argc) return cli_usage("eval", "unexpected word \"%s\"", argv[optind]);
     if (options->data == NULL) return cli_usage("eval", "--data is missing");
     if (options->domain == NULL) return cli_usage("eval", "--domain is missing");
-    if (options->baseline == NULL) return cli_usage("eval", "--baseline is missing");
+    if ((options->baseline == NULL) == (options->model == NULL))
+        return cli_usage("eval", options->model == NULL ? "--model or --baseline is missing"
+                                                        : "--model and --baseline are given");
+    if (options->model != NULL && options->catalog == NULL)
+        return cli_usage("eval", "--model needs its --catalog");
+    if (options->mix != NULL && options->model == NULL)
+        return cli_usage("eval", "--mix is a --model's");
     if (options->compare != NULL && options->resamples == 0)
         return cli_usage("eval", "--compare is a bootstrap: --resamples 0 leaves none");
     return -1;

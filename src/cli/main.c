@@ -12,6 +12,7 @@ static const struct {
     {"encode", cli_encode, "texts to embeddings"},
     {"catalog", cli_catalog, "items to a catalogue of vectors"},
     {"quantize", cli_quantize, "a model directory to its int8 copy"},
+    {"train", cli_train, "what people did to a model that recommends"},
     {"eval", cli_eval, "how good a ranking is, on a prepared data set"},
     {"recommend", cli_recommend, "a visitor's history to a ranked list"},
 };

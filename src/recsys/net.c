@@ -10,6 +10,24 @@
 
 enum { MOST_TENSORS_OF_A_DOMAIN = 5, MOST_TENSORS = 9 + 16 * 16 /* transformer layers */ };
 
+const char *const ferry_sequence_names[FERRY_SEQUENCE_KINDS] = {
+#define NAME(name, text) text,
+    FERRY_SEQUENCE_LIST(NAME)
+#undef NAME
+};
+
+ferry_status ferry_sequence_kind_of(const char *name, ferry_sequence_kind *out, ferry_error *error)
+{
+    for (size_t k = 0; k < FERRY_SEQUENCE_KINDS; k++) {
+        if (strcmp(name, ferry_sequence_names[k]) != 0) continue;
+        *out = (ferry_sequence_kind)k;
+        return FERRY_OK;
+    }
+    return ferry_fail(error, FERRY_INVALID_ARGUMENT,
+                      "no user encoder \"%.64s\", expected ema, mean, lstm, gru or transformer",
+                      name);
+}
+
 ferry_net_config ferry_net_config_default(void)
 {
     return (ferry_net_config){

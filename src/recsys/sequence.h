@@ -13,13 +13,25 @@
 #include "base/pool.h"
 #include "math/kernels.h"
 
+/* X(NAME, name) */
+#define FERRY_SEQUENCE_LIST(X) \
+    X(EMA, "ema")              \
+    X(MEAN, "mean")            \
+    X(LSTM, "lstm")            \
+    X(GRU, "gru")              \
+    X(TRANSFORMER, "transformer")
+
 typedef enum ferry_sequence_kind {
-    FERRY_SEQUENCE_EMA,
-    FERRY_SEQUENCE_MEAN,
-    FERRY_SEQUENCE_LSTM,
-    FERRY_SEQUENCE_GRU,
-    FERRY_SEQUENCE_TRANSFORMER,
+#define FERRY_SEQUENCE_ENUM(name, text) FERRY_SEQUENCE_##name,
+    FERRY_SEQUENCE_LIST(FERRY_SEQUENCE_ENUM)
+#undef FERRY_SEQUENCE_ENUM
+        FERRY_SEQUENCE_KINDS
 } ferry_sequence_kind;
+
+extern const char *const ferry_sequence_names[FERRY_SEQUENCE_KINDS];
+
+/* INVALID_ARGUMENT lists the names there are. */
+ferry_status ferry_sequence_kind_of(const char *name, ferry_sequence_kind *out, ferry_error *error);
 
 typedef struct ferry_sequence_shape {
     ferry_sequence_kind kind;

@@ -107,6 +107,7 @@ const ferry_sequence_encoder *ferry_sequence_encoder_of(ferry_sequence_kind kind
     case FERRY_SEQUENCE_LSTM: return &ferry_sequence_lstm;
     case FERRY_SEQUENCE_GRU: return &ferry_sequence_gru;
     case FERRY_SEQUENCE_TRANSFORMER: return &ferry_sequence_transformer;
+    case FERRY_SEQUENCE_KINDS: break;
     }
     return NULL;
 }

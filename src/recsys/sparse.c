@@ -1,5 +1,7 @@
 #include "recsys/sparse.h"
 
+#include <string.h>
+
 #include "base/error.h"
 
 ferry_status ferry_sparse_check(const ferry_sparse *m, const char *what, ferry_error *error)
@@ -59,4 +61,20 @@ void ferry_sparse_scatter(const ferry_sparse *m, size_t row, float weight, float
         mark[column] = 1;
         touched[(*touched_count)++] = column;
     }
+}
+
+ferry_status ferry_sparse_copy(const ferry_sparse *m, ferry_arena *arena, ferry_sparse *out,
+                               ferry_error *error)
+{
+    size_t count = m->start[m->rows];
+    uint32_t *start = ferry_arena_array(arena, m->rows + 1, sizeof *start);
+    uint32_t *column = ferry_arena_array(arena, count, sizeof *column);
+    float *value = ferry_arena_array(arena, count, sizeof *value);
+    if (start == NULL || column == NULL || value == NULL)
+        return ferry_fail_memory(error, "a sparse matrix");
+    memcpy(start, m->start, (m->rows + 1) * sizeof *start);
+    memcpy(column, m->column, count * sizeof *column);
+    for (size_t i = 0; i < count; i++) value[i] = ferry_sparse_value(m, i);
+    *out = (ferry_sparse){m->rows, m->columns, start, column, value};
+    return FERRY_OK;
 }

@@ -20,6 +20,10 @@ static inline float ferry_sparse_value(const ferry_sparse *m, size_t i)
 ferry_status ferry_sparse_transpose(const ferry_sparse *m, ferry_arena *arena, ferry_sparse *out,
                                     ferry_error *error);
 
+/* A copy whose arrays are the arena's; values are there in the copy too if they were NULL. */
+ferry_status ferry_sparse_copy(const ferry_sparse *m, ferry_arena *arena, ferry_sparse *out,
+                               ferry_error *error);
+
 /* INVALID_ARGUMENT, naming what and the place, where start or column is no CSR matrix. */
 ferry_status ferry_sparse_check(const ferry_sparse *m, const char *what, ferry_error *error);
 

@@ -201,8 +201,8 @@ static size_t weigh_row(const builder *b, size_t i, size_t n, bool plain, uint32
     float square = 0.0f;
     for (size_t k = 0; k < many; k++) {
         uint32_t term = distinct[k];
-        float weight =
-            (1.0f + ferry_log_float((float)b->count[term])) * ferry_log_float((float)n / (float)b->have[term]);
+        float weight = (1.0f + ferry_log_float((float)b->count[term])) *
+                       ferry_log_float((float)n / (float)b->have[term]);
         b->count[term] = 0;
         if (b->number[term] == NO_TERM) continue;
         column[kept] = b->number[term];

@@ -86,6 +86,7 @@ const ferry_sequence_gradient *ferry_sequence_gradient_of(ferry_sequence_kind ki
     case FERRY_SEQUENCE_LSTM: return &ferry_sequence_lstm_gradient;
     case FERRY_SEQUENCE_GRU: return &ferry_sequence_gru_gradient;
     case FERRY_SEQUENCE_TRANSFORMER: return &ferry_sequence_transformer_gradient;
+    case FERRY_SEQUENCE_KINDS: break;
     }
     return NULL;
 }

@@ -1,0 +1,335 @@
+#define _POSIX_C_SOURCE 200809L
+#include "cli/training.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "recsys/model_files.h"
+
+const char cli_training_help[] =
+    "  --data DIR          what 'ferry prepare' wrote\n"
+    "  --catalog DIR       what 'ferry catalog' wrote, with the same items\n"
+    "  --out DIR           the model: ferry.json, items.jsonl, model.safetensors\n"
+    "  --objective NAME    softmax (the default), bpr, or mse on the events' values\n"
+    "  --target NAME       only events of this behaviour are predicted; all are read. May be\n"
+    "                      given several times\n"
+    "  --epochs N          12     --learning-rate X  6e-3   --batch N  positions a step, 1024\n"
+    "  --samples N         softmax over the batch's items and N drawn ones, 1024; 0: all items\n"
+    "  --dropout X         0.3    --patience N  epochs without a better one to stop after, 0: "
+    "none\n"
+    "  --keep-history      what was there before stays a candidate of the softmax\n"
+    "  --default-mix       the mix's weights are not learned\n"
+    "  --seed N            0; the same seed gives the same bytes on every machine\n"
+    "  --threads N         1; the same bytes with any number\n"
+    "  --checkpoint-every N  steps between checkpoints, 200; one is written on Ctrl-C too\n"
+    "  --resume            goes on from the checkpoint in --out, to the same bytes\n"
+    "  --json              the report as one JSON object on stdout\n"
+    "  --kernels NAME      auto, or one of those `ferry --version` lists: same result\n"
+    "  -q, --quiet         no progress\n"
+    "  -h, --help\n";
+
+static const char CHECKPOINT[] = "checkpoint";
+
+static double now(void)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    return (double)at.tv_sec + 1e-9 * (double)at.tv_nsec;
+}
+
+static double clock_of(void *training)
+{
+    (void)training;
+    return now();
+}
+
+/* ---- the command line ---- */
+
+void cli_training_init(cli_training *t, const char *subcommand, int argc)
+{
+    *t = (cli_training){.subcommand = subcommand,
+                        .domains = cli_list_make(argc),
+                        .targets = cli_list_make(argc),
+                        .fit = ferry_fit_options_default(),
+                        .threads = 1,
+                        .report = {.subcommand = subcommand, .unit = "steps"}};
+    t->fit.train.mask_history = true;
+    t->fit.train.checkpoint_every = 200;
+    ferry_buffer_init(&t->checkpoint, ferry_allocator_or_default(NULL));
+}
+
+/* A number in [low, high]; false prints a usage message. */
+static bool parse_number(const cli_training *t, const char *option, const char *text, double low,
+                         double high, double *out)
+{
+    char *end;
+    *out = strtod(text, &end);
+    if (text[0] != '\0' && *end == '\0' && *out >= low && *out <= high) return true;
+    cli_usage(t->subcommand, "%s %s: expected a number in %g…%g", option, text, low, high);
+    return false;
+}
+
+static bool parse_size(const cli_training *t, const char *option, const char *text, size_t *out)
+{
+    *out = 0;
+    return strcmp(text, "0") == 0 || cli_parse_count(t->subcommand, option, text, out);
+}
+
+static bool parse_objective(cli_training *t, const char *text)
+{
+    static const char *const names[] = {"softmax", "bpr", "mse"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        t->fit.train.objective = (ferry_objective)i;
+        if (strcmp(text, names[i]) == 0) return true;
+    }
+    cli_usage(t->subcommand, "--objective %s: expected softmax, bpr or mse", text);
+    return false;
+}
+
+/* "a,b" is two domains: what the table of contents of the help promises. */
+static void take_domains(cli_training *t, char *text)
+{
+    for (char *name = strtok(text, ","); name != NULL; name = strtok(NULL, ",")) {
+        const char **more = realloc(t->domains.values, (t->domains.count + 2) * sizeof *more);
+        if (more == NULL) abort();
+        t->domains.values = more;
+        t->domains.values[t->domains.count++] = name;
+    }
+}
+
+bool cli_training_take(cli_training *t, int option)
+{
+    ferry_train_options *train = &t->fit.train;
+    double number;
+    size_t size;
+    switch (option) {
+    case 'd': t->data = optarg; return true;
+    case 'c': t->catalog_path = optarg; return true;
+    case 'o': t->out = optarg; return true;
+    case 'K': t->kernels = optarg; return true;
+    case 'D': take_domains(t, optarg); return true;
+    case 'T': t->targets.values[t->targets.count++] = optarg; return true;
+    case 'O': return parse_objective(t, optarg);
+    case 'e': return cli_parse_count(t->subcommand, "--epochs", optarg, &train->epochs);
+    case 'b': return cli_parse_count(t->subcommand, "--batch", optarg, &train->batch_positions);
+    case 'n': return parse_size(t, "--samples", optarg, &train->samples);
+    case 'l': return parse_number(t, "--learning-rate", optarg, 1e-9, 100, &train->learning_rate);
+    case 'p':
+        if (!parse_number(t, "--dropout", optarg, 0, 0.99, &number)) return false;
+        train->dropout = train->encoder_dropout = (float)number;
+        return true;
+    case 'P': return parse_size(t, "--patience", optarg, &train->patience);
+    case 's':
+        if (!parse_size(t, "--seed", optarg, &size)) return false;
+        train->seed = size;
+        return true;
+    case 't': return cli_parse_count(t->subcommand, "--threads", optarg, &t->threads);
+    case 'k': return parse_size(t, "--checkpoint-every", optarg, &train->checkpoint_every);
+    case 'H': train->mask_history = false; return true;
+    case 'm': t->fit.default_mix = true; return true;
+    case 'r': t->resume = true; return true;
+    case 'j': t->json = true; return true;
+    default: t->report.quiet = true; return true; /* 'q' */
+    }
+}
+
+int cli_training_check(cli_training *t)
+{
+    if (t->data == NULL) return cli_usage(t->subcommand, "--data is missing");
+    if (t->catalog_path == NULL) return cli_usage(t->subcommand, "--catalog is missing");
+    if (t->domains.count == 0) return cli_usage(t->subcommand, "--domain is missing");
+    if (t->out == NULL || t->out[0] == '\0') return cli_usage(t->subcommand, "--out is missing");
+    return -1;
+}
+
+/* ---- opening ---- */
+
+static ferry_status find_targets(cli_training *t, ferry_error *error)
+{
+    for (size_t i = 0; i < t->targets.count; i++) {
+        size_t b = 0;
+        while (b < t->dataset->behavior_count &&
+               strcmp(t->dataset->behaviors[b], t->targets.values[i]) != 0)
+            b++;
+        if (b == t->dataset->behavior_count || b >= 64)
+            return ferry_fail(error, FERRY_NOT_FOUND, "%s: no behaviour \"%s\"%s", t->data,
+                              t->targets.values[i], b >= 64 ? " among the first 64" : "");
+        t->fit.train.target_behaviors |= (uint64_t)1 << b;
+    }
+    return FERRY_OK;
+}
+
+static ferry_status read_checkpoint(cli_training *t, ferry_error *error)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", t->out, CHECKPOINT);
+    if (!t->resume) return FERRY_OK;
+    FERRY_TRY(cli_read_file(path, &t->checkpoint, error));
+    t->fit.train.resume = t->checkpoint.data;
+    t->fit.train.resume_size = t->checkpoint.size;
+    return FERRY_OK;
+}
+
+ferry_status cli_training_open(cli_training *t, ferry_error *error)
+{
+    ferry_catalog_options open = {.size = sizeof open, .kernels = t->kernels};
+    FERRY_TRY(ferry_pool_create(NULL, t->threads, &t->pool, error));
+    FERRY_TRY(ferry_catalog_open_directory(t->catalog_path, &open, &t->catalog, error));
+    FERRY_TRY(ferry_dataset_open_directory(t->data, NULL, &t->dataset, error));
+    FERRY_TRY(ferry_dataset_bind(t->dataset, t->catalog, error));
+    t->indices = calloc(t->domains.count, sizeof *t->indices);
+    if (t->indices == NULL) return ferry_fail_memory(error, "the domains");
+    for (size_t d = 0; d < t->domains.count; d++) {
+        FERRY_TRY(
+            ferry_dataset_find_domain(t->dataset, t->domains.values[d], &t->indices[d], error));
+        for (size_t e = 0; e < d; e++)
+            if (t->indices[e] == t->indices[d])
+                return ferry_fail(error, FERRY_INVALID_ARGUMENT, "--domain %s is given twice",
+                                  t->domains.values[d]);
+    }
+    FERRY_TRY(find_targets(t, error));
+    FERRY_TRY(cli_make_writable(t->out, error)); /* now, not after minutes of training */
+    return read_checkpoint(t, error);
+}
+
+void cli_training_close(cli_training *t)
+{
+    ferry_buffer_free(&t->checkpoint);
+    free(t->indices);
+    ferry_dataset_close(t->dataset);
+    ferry_catalog_close(t->catalog);
+    ferry_pool_close(t->pool);
+    cli_list_free(&t->domains);
+    cli_list_free(&t->targets);
+}
+
+/* ---- progress and checkpoints ---- */
+
+static bool show_progress(void *user, const ferry_train_progress *p)
+{
+    cli_training *t = user;
+    double at = now();
+    bool last = p->step == p->steps;
+    if (!t->report.quiet && isatty(STDERR_FILENO) && (at - t->last_shown > 0.2 || last)) {
+        t->last_shown = at;
+        fprintf(stderr,
+                "\repoch %zu/%zu  step %zu/%zu  loss %.3f  ndcg@10 %.4f (best %.4f)  %.0f "
+                "positions/s  %.0f s left \033[K%s",
+                p->epoch, p->epochs, p->step, p->steps, p->loss, p->metric < 0 ? 0 : p->metric,
+                p->best_metric < 0 ? 0 : p->best_metric, p->positions_per_second, p->seconds_left,
+                last ? "\n" : "");
+    }
+    return cli_progress(&(cli_report){.quiet = true}, p->step, p->steps); /* Ctrl-C */
+}
+
+/* Written beside its place, then renamed: a kill in between leaves the one before. */
+static ferry_status write_checkpoint(void *user, const void *bytes, size_t size, ferry_error *error)
+{
+    const cli_training *t = user;
+    char path[4096], part[4096 + 8];
+    snprintf(path, sizeof path, "%s/%s", t->out, CHECKPOINT);
+    snprintf(part, sizeof part, "%s.part", path);
+    FILE *file = fopen(part, "wb");
+    if (file == NULL) return ferry_fail(error, FERRY_IO, "%s: %s", part, strerror(errno));
+    bool written = fwrite(bytes, 1, size, file) == size && fflush(file) == 0;
+    int reason = errno;
+    if (fclose(file) != 0 && written) {
+        reason = errno;
+        written = false;
+    }
+    if (written && rename(part, path) == 0) return FERRY_OK;
+    if (written) reason = errno;
+    remove(part);
+    return ferry_fail(error, FERRY_IO, "%s: %s", path, strerror(reason));
+}
+
+static void show_stage(void *user, const char *what, const char *domain)
+{
+    cli_training *t = user;
+    if (t->report.quiet) return;
+    fprintf(stderr, "%6.1f s  %s%s%s\n", now() - t->began, what, domain != NULL ? " of " : "",
+            domain != NULL ? domain : "");
+}
+
+ferry_status cli_training_fit(cli_training *t, ferry_model **out, ferry_fit_report *report,
+                              ferry_error *error)
+{
+    ferry_train_options *train = &t->fit.train;
+    train->pool = t->pool;
+    train->user = t;
+    train->progress = show_progress;
+    train->seconds = clock_of;
+    train->checkpoint = write_checkpoint;
+    t->fit.stage = show_stage;
+    t->fit.stage_user = t;
+    t->began = now();
+    cli_catch_interrupt();
+    ferry_status status = ferry_fit(t->dataset, t->catalog, t->indices, t->domains.count, &t->fit,
+                                    out, report, error);
+    if (status == FERRY_CANCELLED && !t->report.quiet)
+        fprintf(stderr, "\nferry %s: stopped; the same command with --resume goes on\n",
+                t->subcommand);
+    return status;
+}
+
+ferry_status cli_training_save(cli_training *t, const ferry_model *model, ferry_error *error)
+{
+    char path[4096];
+    FERRY_TRY(ferry_model_save_directory(model, t->out, error));
+    snprintf(path, sizeof path, "%s/%s", t->out, CHECKPOINT);
+    remove(path);
+    return FERRY_OK;
+}
+
+/* ---- the report ---- */
+
+void cli_training_print(const cli_training *t, const ferry_model *model,
+                        const ferry_fit_report *report)
+{
+    const ferry_train_progress *net = &report->net.last;
+    FILE *to = t->json ? stdout : stderr;
+    if (t->json) {
+        fprintf(to,
+                "{\"out\":\"%s\",\"seconds\":%.3f,\"net\":{\"parameters\":%zu,\"epochs\":%zu,"
+                "\"steps\":%zu,\"loss\":%.6f,\"best_epoch\":%zu,\"ndcg@10\":%.6f,\"seconds\":%.3f,"
+                "\"positions\":%zu},\"mix\":{",
+                t->out, now() - t->began, model->net != NULL ? model->net->size : 0, net->epoch,
+                net->step, net->loss, net->best_epoch, net->best_metric, net->seconds,
+                report->net.positions);
+        for (size_t s = 0, shown = 0; s < FERRY_SITUATIONS; s++) {
+            if (report->examples[s] == 0) continue;
+            fprintf(to, "%s\"%s\":{\"examples\":%zu,\"before\":%.6f,\"after\":%.6f}",
+                    shown++ > 0 ? "," : "", ferry_situation_names[s], report->examples[s],
+                    report->before[s], report->after[s]);
+        }
+        fputs("}}\n", to);
+        return;
+    }
+    if (t->report.quiet) return;
+    if (model->net != NULL)
+        fprintf(to, "net: %zu numbers, %zu epochs (best %zu), loss %.3f, ndcg@10 %.4f, %.1f s\n",
+                model->net->size, net->epoch, net->best_epoch, net->loss, net->best_metric,
+                net->seconds);
+    for (size_t s = 0; s < FERRY_SITUATIONS; s++)
+        if (report->examples[s] > 0)
+            fprintf(to, "mix, %s: ndcg@10 %.4f -> %.4f on half of %zu examples\n",
+                    ferry_situation_names[s], report->before[s], report->after[s],
+                    report->examples[s]);
+    for (size_t d = 0; d < model->known_domains; d++) {
+        fprintf(to, "%s:", model->domains[d].name);
+        for (size_t s = 0; s < FERRY_SITUATIONS; s++) {
+            fprintf(to, "  %s", ferry_situation_names[s]);
+            for (size_t f = 0; f < FERRY_FEATURES; f++)
+                if (model->domains[d].mix[s][f] != 0.0f)
+                    fprintf(to, " %s %.2f", ferry_feature_names[f],
+                            (double)model->domains[d].mix[s][f]);
+        }
+        fputc('\n', to);
+    }
+    fprintf(to, "%s: %.1f s in all\n", t->out, now() - t->began);
+}

@@ -1,0 +1,402 @@
+#include "train/fit.h"
+
+#include <math.h>
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "train/validate.h"
+
+enum { WHITENED = 256 };
+static const float WHITEN_POWER = 0.25f;
+
+ferry_fit_options ferry_fit_options_default(void)
+{
+    return (ferry_fit_options){.net = ferry_net_config_default(),
+                               .train = ferry_train_options_default(),
+                               .validation_users = 2000,
+                               .shots = 1.0};
+}
+
+typedef struct fitting {
+    const ferry_dataset *dataset;
+    const size_t *domains; /* [count] the data set's */
+    size_t count;
+    const ferry_fit_options *options;
+    ferry_model *model;
+    ferry_arena scratch;
+    ferry_training_events *events; /* [count] */
+    ferry_fit_report *report;
+    ferry_validation *validation;
+} fitting;
+
+static ferry_status no_memory(ferry_error *error)
+{
+    return ferry_fail_memory(error, "training");
+}
+
+static void stage(const fitting *f, const char *what, size_t domain)
+{
+    if (f->options->stage != NULL)
+        f->options->stage(f->options->stage_user, what,
+                          domain < f->count ? f->model->domains[domain].name : NULL);
+}
+
+/* ---- events ---- */
+
+ferry_status ferry_training_events_of(const ferry_interactions *domain, const uint8_t *users,
+                                      ferry_arena *arena, ferry_training_events *out,
+                                      ferry_error *error)
+{
+    size_t most = domain->event_count, count = 0;
+    *out = (ferry_training_events){
+        .user = ferry_arena_array(arena, domain->user_count, sizeof *out->user),
+        .start = ferry_arena_array(arena, domain->user_count + 1, sizeof *out->start),
+        .item = ferry_arena_array(arena, most, sizeof *out->item),
+        .behavior = ferry_arena_array(arena, most, sizeof *out->behavior),
+        .value = ferry_arena_array(arena, most, sizeof *out->value),
+        .weight = ferry_arena_array(arena, most, sizeof *out->weight),
+        .timestamp = ferry_arena_array(arena, most, sizeof *out->timestamp)};
+    if (out->user == NULL || out->start == NULL || out->item == NULL || out->behavior == NULL ||
+        out->value == NULL || out->weight == NULL || out->timestamp == NULL)
+        return no_memory(error);
+    for (size_t u = 0; u < domain->user_count; u++) {
+        if (users != NULL && !users[u]) continue;
+        size_t before = count;
+        for (uint32_t i = domain->start[u]; i < domain->start[u + 1]; i++) {
+            if (domain->part[i] != FERRY_TRAIN) continue;
+            out->item[count] = domain->item[i];
+            out->behavior[count] = domain->behavior[i];
+            out->value[count] = domain->value[i];
+            out->weight[count] = domain->weight[i];
+            out->timestamp[count++] = domain->timestamp[i];
+        }
+        if (count == before) continue;
+        out->user[out->user_count++] = domain->user[u];
+        out->start[out->user_count] = (uint32_t)count;
+    }
+    return FERRY_OK;
+}
+
+/* The share of the users that --shots leaves: 1 for those who stay. */
+static ferry_status choose_users(fitting *f, const ferry_interactions *domain, uint8_t **out,
+                                 ferry_error *error)
+{
+    *out = NULL;
+    double shots = f->options->shots;
+    if (shots <= 0.0 || shots >= 1.0) return FERRY_OK;
+    uint32_t *order = ferry_arena_array(&f->scratch, domain->user_count, sizeof *order);
+    *out = ferry_arena_array(&f->scratch, domain->user_count, 1);
+    if (order == NULL || *out == NULL) return no_memory(error);
+    for (size_t u = 0; u < domain->user_count; u++) order[u] = (uint32_t)u;
+    ferry_random random;
+    ferry_random_seed(&random, f->options->train.seed, 1000);
+    ferry_random_shuffle(&random, order, domain->user_count);
+    size_t kept = (size_t)((double)domain->user_count * shots + 0.5);
+    for (size_t u = 0; u < (kept > 8 ? kept : 8) && u < domain->user_count; u++)
+        (*out)[order[u]] = 1;
+    return FERRY_OK;
+}
+
+/* ---- the model's domains ---- */
+
+static ferry_status add_domains(fitting *f, ferry_error *error)
+{
+    ferry_model *model = f->model;
+    const ferry_catalog *catalog = model->catalog;
+    size_t most = f->count + catalog->domain_count;
+    model->domains = ferry_arena_array(&model->arena, most, sizeof *model->domains);
+    f->events = ferry_arena_array(&f->scratch, f->count, sizeof *f->events);
+    if (model->domains == NULL || f->events == NULL) return no_memory(error);
+    for (size_t d = 0; d < f->count; d++) {
+        const ferry_interactions *from = &f->dataset->domains[f->domains[d]];
+        ferry_model_domain *dom = &model->domains[d];
+        uint8_t *users;
+        dom->catalog_domain = ferry_catalog_find_domain(catalog, from->domain);
+        if (dom->catalog_domain == FERRY_NO_ITEM)
+            return ferry_fail(error, FERRY_NOT_FOUND, "no domain \"%s\" in the catalogue",
+                              from->domain);
+        dom->name = catalog->domains[dom->catalog_domain];
+        dom->items = from->item_count;
+        ferry_model_default_mix(dom->mix);
+        model->domain_count = model->known_domains = d + 1;
+        FERRY_TRY(choose_users(f, from, &users, error));
+        FERRY_TRY(ferry_training_events_of(from, users, &f->scratch, &f->events[d], error));
+    }
+    return FERRY_OK;
+}
+
+static ferry_status count_popularity(fitting *f, size_t d, ferry_error *error)
+{
+    ferry_model_domain *dom = &f->model->domains[d];
+    const ferry_training_events *e = &f->events[d];
+    float *popularity = ferry_arena_array(&f->model->arena, dom->items, sizeof *popularity);
+    if (popularity == NULL) return no_memory(error);
+    for (size_t i = 0; i < e->start[e->user_count]; i++)
+        popularity[e->item[i]] = popularity[e->item[i]] + 1.0f;
+    dom->popularity = popularity;
+    return FERRY_OK;
+}
+
+/* ---- texts ---- */
+
+/* Root mean square of the first C columns of all domains' whitened texts: the net wants unit. */
+static ferry_status measure_content(fitting *f, const float *const *blocks, ferry_error *error)
+{
+    ferry_model *model = f->model;
+    size_t C = f->options->net.content_dim, count = 0;
+    double square = 0.0;
+    model->content_scale = 1.0f;
+    for (size_t d = 0; d < f->count; d++) {
+        size_t n = model->domains[d].items;
+        float *content;
+        ferry_arena arena;
+        ferry_arena_init(&arena, f->scratch.allocator);
+        ferry_status status = ferry_model_content(model, blocks[d], n, C, &arena, &content, error);
+        for (size_t i = 0; status == FERRY_OK && i < n * C; i++)
+            square = square + (double)content[i] * (double)content[i];
+        ferry_arena_free(&arena);
+        FERRY_TRY(status);
+        count += n * C;
+    }
+    if (square > 0.0) model->content_scale = (float)(1.0 / sqrt(square / (double)count));
+    return FERRY_OK;
+}
+
+static ferry_status fit_texts(fitting *f, ferry_error *error)
+{
+    ferry_model *model = f->model;
+    size_t N = model->catalog->dimension, K = N < WHITENED ? N : WHITENED;
+    const float **blocks = ferry_arena_array(&f->scratch, f->count, sizeof *blocks);
+    size_t *rows = ferry_arena_array(&f->scratch, f->count, sizeof *rows);
+    if (blocks == NULL || rows == NULL) return no_memory(error);
+    for (size_t d = 0; d < f->count; d++) {
+        rows[d] = model->domains[d].items;
+        FERRY_TRY(ferry_model_vectors(model, d, &f->scratch, &blocks[d], error));
+    }
+    stage(f, "texts", f->count);
+    if (f->options->source != NULL) { /* what was learned in its space is used in its space */
+        const ferry_whiten *from = &f->options->source->whiten;
+        model->whiten = *from;
+        model->whiten.mean = ferry_arena_array(&model->arena, from->N, sizeof(float));
+        model->whiten.projection =
+            ferry_arena_array(&model->arena, from->N, from->K * sizeof(float));
+        if (model->whiten.mean == NULL || model->whiten.projection == NULL) return no_memory(error);
+        memcpy(model->whiten.mean, from->mean, from->N * sizeof(float));
+        memcpy(model->whiten.projection, from->projection, from->N * from->K * sizeof(float));
+        model->content_scale = f->options->source->content_scale;
+    } else {
+        FERRY_TRY(ferry_whiten_fit(model->kernels, blocks, rows, f->count, N, K, WHITEN_POWER,
+                                   &model->arena, &model->whiten, error));
+        FERRY_TRY(measure_content(f, blocks, error));
+    }
+    for (size_t d = 0; d < f->count; d++) {
+        model->domains[d].whiten = model->whiten;
+        if (f->count > 1 || f->options->source != NULL)
+            FERRY_TRY(ferry_whiten_fit(model->kernels, &blocks[d], &rows[d], 1, N, K, WHITEN_POWER,
+                                       &model->arena, &model->domains[d].whiten, error));
+    }
+    return FERRY_OK;
+}
+
+/* ---- neighbours ---- */
+
+static ferry_status fit_neighbors(fitting *f, size_t d, ferry_error *error)
+{
+    const ferry_training_events *e = &f->events[d];
+    ferry_model_domain *dom = &f->model->domains[d];
+    ferry_sparse sequences = {e->user_count, dom->items, e->start, e->item, NULL};
+    ferry_sequence_options options = FERRY_SEQUENCE_DEFAULTS;
+    ferry_neighbors found;
+    FERRY_TRY(ferry_neighbors_sequence(&sequences, &options, &f->scratch.allocator, &found, error));
+    ferry_status status = ferry_sparse_copy(&found.table, &f->model->arena, &dom->neighbors, error);
+    ferry_neighbors_free(&found);
+    return status;
+}
+
+/* ---- the net ---- */
+
+static ferry_status make_net(fitting *f, ferry_net_config *config, ferry_error *error)
+{
+    ferry_model *model = f->model;
+    const char **names = ferry_arena_array(&f->scratch, f->count, sizeof *names);
+    size_t *counts = ferry_arena_array(&f->scratch, f->count, sizeof *counts);
+    if (names == NULL || counts == NULL) return no_memory(error);
+    for (size_t d = 0; d < f->count; d++) {
+        names[d] = model->domains[d].name;
+        counts[d] = model->domains[d].items;
+    }
+    return ferry_net_create(&model->arena.allocator, config, names, counts, f->count,
+                            f->options->train.seed, &model->net, error);
+}
+
+/* What the source's net shares, under the same names and of the same shapes, into ours. */
+static void begin_from_source(const ferry_net *source, ferry_net *net)
+{
+    for (size_t i = 0; i < net->tensor_count; i++) {
+        const ferry_net_tensor *to = &net->tensor[i], *from = ferry_net_find(source, to->name);
+        if (from != NULL && from->rows == to->rows && from->columns == to->columns)
+            memcpy(net->parameters + to->offset, source->parameters + from->offset,
+                   to->count * sizeof(float));
+    }
+}
+
+static ferry_status net_domain(fitting *f, size_t d, ferry_train_domain *out, ferry_error *error)
+{
+    const ferry_training_events *e = &f->events[d];
+    const float *vectors;
+    float *content = NULL;
+    size_t C = f->model->net->config.content_dim;
+    FERRY_TRY(ferry_model_vectors(f->model, d, &f->scratch, &vectors, error));
+    if (C > 0)
+        FERRY_TRY(ferry_model_content(f->model, vectors, f->model->domains[d].items, C, &f->scratch,
+                                      &content, error));
+    *out = (ferry_train_domain){.domain = d,
+                                .content = content,
+                                .user_count = e->user_count,
+                                .start = e->start,
+                                .item = e->item,
+                                .behavior = e->behavior,
+                                .value = e->value,
+                                .timestamp = e->timestamp};
+    return FERRY_OK;
+}
+
+static ferry_status validate(void *user, const ferry_net *net, double *metric, ferry_error *error)
+{
+    (void)error;
+    ferry_validation_run(((fitting *)user)->validation, net, metric);
+    return FERRY_OK;
+}
+
+/* The trainer's callbacks have one user: ours go between, to ask for the caller's. */
+static bool forward_progress(void *user, const ferry_train_progress *progress)
+{
+    const ferry_train_options *options = &((fitting *)user)->options->train;
+    return options->progress == NULL || options->progress(options->user, progress);
+}
+
+static double forward_seconds(void *user)
+{
+    const ferry_train_options *options = &((fitting *)user)->options->train;
+    return options->seconds(options->user);
+}
+
+static ferry_status forward_checkpoint(void *user, const void *bytes, size_t size,
+                                       ferry_error *error)
+{
+    const ferry_train_options *options = &((fitting *)user)->options->train;
+    return options->checkpoint(options->user, bytes, size, error);
+}
+
+static ferry_status train_net(fitting *f, ferry_train_options options,
+                              const ferry_train_domain *domains, ferry_error *error)
+{
+    ferry_net *net = f->model->net;
+    const float **content = ferry_arena_array(&f->scratch, f->count, sizeof *content);
+    if (content == NULL) return no_memory(error);
+    for (size_t d = 0; d < f->count; d++) content[d] = domains[d].content;
+    FERRY_TRY(ferry_validation_create(
+        net, f->dataset, f->domains, content, f->options->validation_users / 2, options.seed,
+        f->model->kernels, options.pool, &f->scratch.allocator, &f->validation, error));
+    options.progress = forward_progress;
+    if (options.seconds != NULL) options.seconds = forward_seconds;
+    if (options.checkpoint != NULL) options.checkpoint = forward_checkpoint;
+    if (ferry_validation_users(f->validation) > 0) options.validate = validate;
+    options.kernels = f->model->kernels->name;
+    options.user = f;
+    ferry_status status = ferry_train(net, domains, f->count, &options, &f->report->net, error);
+    ferry_validation_close(f->validation);
+    return status;
+}
+
+static ferry_status fit_net(fitting *f, ferry_error *error)
+{
+    ferry_net_config config = f->options->net;
+    ferry_train_options options = f->options->train;
+    if (config.behaviors == 0 && f->dataset->behavior_count > 1)
+        config.behaviors = f->dataset->behavior_count;
+    FERRY_TRY(make_net(f, &config, error));
+    ferry_net *net = f->model->net;
+    if (f->options->source != NULL && f->options->source->net != NULL) {
+        begin_from_source(f->options->source->net, net);
+        float *source = ferry_arena_array(&f->scratch, net->size, sizeof *source);
+        if (source == NULL) return no_memory(error);
+        memcpy(source, net->parameters, net->size * sizeof *source);
+        options.source = source;
+    }
+    ferry_train_domain *domains = ferry_arena_array(&f->scratch, f->count, sizeof *domains);
+    if (domains == NULL) return no_memory(error);
+    for (size_t d = 0; d < f->count; d++) FERRY_TRY(net_domain(f, d, &domains[d], error));
+    stage(f, "net", f->count);
+    FERRY_TRY(train_net(f, options, domains, error));
+    for (size_t d = 0; d < f->count; d++) FERRY_TRY(ferry_model_prepare_net(f->model, d, error));
+    return FERRY_OK;
+}
+
+/* ---- all ---- */
+
+static ferry_status copy_behaviors(fitting *f, ferry_error *error)
+{
+    size_t count = f->dataset->behavior_count;
+    const char **names = ferry_arena_array(&f->model->arena, count, sizeof *names);
+    if (names == NULL) return no_memory(error);
+    for (size_t b = 0; b < count; b++) {
+        const char *name = f->dataset->behaviors[b];
+        names[b] = ferry_arena_text(&f->model->arena, name, strlen(name));
+        if (names[b] == NULL) return no_memory(error);
+    }
+    f->model->behaviors = names;
+    f->model->behavior_count = count;
+    return FERRY_OK;
+}
+
+static ferry_status fit(fitting *f, ferry_error *error)
+{
+    const ferry_fit_options *options = f->options;
+    ferry_pool *pool = options->train.pool;
+    FERRY_TRY(copy_behaviors(f, error));
+    FERRY_TRY(add_domains(f, error));
+    FERRY_TRY(fit_texts(f, error));
+    for (size_t d = 0; d < f->count; d++) {
+        stage(f, "neighbors", d);
+        FERRY_TRY(count_popularity(f, d, error));
+        FERRY_TRY(ferry_model_prepare_text(f->model, d, true, error));
+        FERRY_TRY(fit_neighbors(f, d, error));
+    }
+    if (!options->without_net) FERRY_TRY(fit_net(f, error));
+    for (size_t d = 0; d < f->count && f->count > 1 && !options->without_across; d++) {
+        stage(f, "across", d);
+        FERRY_TRY(ferry_fit_across(f->model, f->events, d, options->train.seed, pool, error));
+    }
+    if (options->default_mix) return FERRY_OK;
+    stage(f, "mix", f->count);
+    return ferry_fit_mix(f->model, f->dataset, f->domains, options->validation_users,
+                         options->train.seed, pool, f->report, error);
+}
+
+ferry_status ferry_fit(const ferry_dataset *dataset, const ferry_catalog *catalog,
+                       const size_t *domains, size_t count, const ferry_fit_options *options,
+                       ferry_model **out, ferry_fit_report *report, ferry_error *error)
+{
+    ferry_fit_report none;
+    *out = NULL;
+    if (count == 0) return ferry_fail(error, FERRY_INVALID_ARGUMENT, "no domain to train on");
+    fitting f = {.dataset = dataset,
+                 .domains = domains,
+                 .count = count,
+                 .options = options,
+                 .report = report != NULL ? report : &none};
+    *f.report = (ferry_fit_report){0};
+    FERRY_TRY(ferry_model_create(catalog, &f.model, error));
+    ferry_arena_init(&f.scratch, catalog->allocator);
+    ferry_status status = fit(&f, error);
+    ferry_arena_free(&f.scratch);
+    if (status != FERRY_OK) {
+        ferry_model_close(f.model);
+        return status;
+    }
+    *out = f.model;
+    return FERRY_OK;
+}

@@ -1,0 +1,353 @@
+/* The mix's weights, learned of validation users: the model's own features, its own candidates. */
+#include <string.h>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "math/elementary.h"
+#include "train/fit.h"
+#include "train/mix.h"
+
+enum {
+    CANDIDATES = 600, /* best by the default mix, the target among them, or there is no example */
+    TARGETS = 3,      /* of one user, the first ones */
+    LEAST = 100,      /* examples; fewer say too little, and the default weights stay */
+    TOP = 10,
+};
+
+/* Features that a situation's weights are learned of. */
+static const ferry_feature KNOWN[] = {FERRY_FEATURE_NET, FERRY_FEATURE_NEIGHBORS,
+                                      FERRY_FEATURE_TEXT, FERRY_FEATURE_WORDS,
+                                      FERRY_FEATURE_POPULARITY};
+static const ferry_feature NEW_DOMAIN[] = {
+    FERRY_FEATURE_TEXT,   FERRY_FEATURE_TEXT_LAST,   FERRY_FEATURE_WORDS,
+    FERRY_FEATURE_TITLE,  FERRY_FEATURE_TITLE_LAST,  FERRY_FEATURE_TITLE_SQUARE,
+    FERRY_FEATURE_AUTHOR, FERRY_FEATURE_AUTHOR_LAST, FERRY_FEATURE_TAGS};
+static const ferry_feature NEWCOMER[] = {FERRY_FEATURE_FACTORS, FERRY_FEATURE_PROFILE,
+                                         FERRY_FEATURE_ACROSS, FERRY_FEATURE_LINKED};
+
+typedef struct situation {
+    ferry_situation as;
+    const ferry_feature *features;
+    size_t count;
+} situation;
+
+static const situation SITUATIONS[] = {
+    {FERRY_KNOWN, KNOWN, sizeof KNOWN / sizeof *KNOWN},
+    {FERRY_NEW_DOMAIN, NEW_DOMAIN, sizeof NEW_DOMAIN / sizeof *NEW_DOMAIN},
+    {FERRY_NEWCOMER, NEWCOMER, sizeof NEWCOMER / sizeof *NEWCOMER},
+};
+
+typedef struct worker {
+    ferry_model_scratch *scratch;
+    ferry_history_entry *history; /* [longest] */
+    float *scores;                /* [n] */
+    uint32_t *best;               /* [CANDIDATES] a heap of items, the worst at the root */
+} worker;
+
+/* The examples of one domain and situation: users side by side, each filling its own slots. */
+typedef struct gathering {
+    const ferry_model *model;
+    const ferry_dataset *dataset;
+    const size_t *dataset_domain;
+    size_t domain; /* the model's */
+    const situation *kind;
+    const uint32_t *rows;        /* [users] of the data set's domain */
+    ferry_mix_example *examples; /* [users * TARGETS], candidates 0 where there is none */
+    float *values;               /* [users * TARGETS, CANDIDATES, features] */
+    worker *workers;
+} gathering;
+
+/* ---- candidates ---- */
+
+static bool is_worse(const float *scores, uint32_t a, uint32_t b)
+{
+    return scores[a] < scores[b] || (scores[a] == scores[b] && a > b);
+}
+
+static void sift(uint32_t *heap, size_t count, const float *scores)
+{
+    for (size_t i = 0, child; (child = 2 * i + 1) < count; i = child) {
+        if (child + 1 < count && is_worse(scores, heap[child + 1], heap[child])) child++;
+        if (!is_worse(scores, heap[child], heap[i])) return;
+        uint32_t swap = heap[i];
+        heap[i] = heap[child];
+        heap[child] = swap;
+    }
+}
+
+/* The best of scores [n] into best, in no order; scores of -1e30 and below are none. */
+static size_t find_best(const float *scores, size_t n, uint32_t *best)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (scores[i] <= -1e30f) continue;
+        if (count < CANDIDATES) {
+            best[count++] = i;
+            for (size_t at = count - 1; at > 0 && is_worse(scores, best[at], best[(at - 1) / 2]);
+                 at = (at - 1) / 2) {
+                uint32_t swap = best[at];
+                best[at] = best[(at - 1) / 2];
+                best[(at - 1) / 2] = swap;
+            }
+        } else if (is_worse(scores, best[0], i)) {
+            best[0] = i;
+            sift(best, count, scores);
+        }
+    }
+    return count;
+}
+
+/* ---- one user ---- */
+
+static size_t read_history(const gathering *g, uint32_t row, worker *w)
+{
+    size_t from = g->dataset_domain[g->domain];
+    const ferry_interactions *domain = &g->dataset->domains[from];
+    size_t count = ferry_history_of(g->dataset, from, domain->user[row], FERRY_VALIDATION, false,
+                                    w->history),
+           kept = 0;
+    for (size_t i = 0; i < count; i++) { /* the data set's domains to the model's */
+        size_t d = 0;
+        while (d < g->model->known_domains && g->dataset_domain[d] != w->history[i].domain) d++;
+        if (d == g->model->known_domains) continue;
+        w->history[kept] = w->history[i];
+        w->history[kept++].domain = (uint32_t)d;
+    }
+    return kept;
+}
+
+static void score_by_default(const gathering *g, worker *w, size_t count)
+{
+    float mix[FERRY_SITUATIONS][FERRY_FEATURES];
+    size_t n = g->model->domains[g->domain].items;
+    bool wanted[FERRY_FEATURES] = {false};
+    ferry_model_default_mix(mix);
+    for (size_t f = 0; f < g->kind->count; f++) wanted[g->kind->features[f]] = true;
+    ferry_model_features(g->model, g->domain, w->history, count, wanted, w->scratch);
+    memset(w->scores, 0, n * sizeof *w->scores);
+    for (size_t f = 0; f < FERRY_FEATURES; f++) {
+        float weight = mix[g->kind->as][f];
+        if (weight == 0.0f) continue;
+        for (size_t i = 0; i < n; i++)
+            w->scores[i] = w->scores[i] + weight * w->scratch->values[f][i];
+    }
+    for (size_t i = 0; i < count; i++)
+        if (w->history[i].domain == g->domain) w->scores[w->history[i].item] = -1e30f;
+}
+
+static void add_example(const gathering *g, const worker *w, size_t slot, uint32_t target,
+                        size_t candidates)
+{
+    size_t features = g->kind->count;
+    float *values = g->values + slot * CANDIDATES * features, *to = values + features;
+    bool found = false;
+    for (size_t c = 0; c < candidates; c++) {
+        float *row = w->best[c] == target ? values : to;
+        found = found || w->best[c] == target;
+        if (row == to) to += features;
+        if (to > values + CANDIDATES * features) break; /* the target is not among them */
+        for (size_t f = 0; f < features; f++)
+            row[f] = w->scratch->values[g->kind->features[f]][w->best[c]];
+    }
+    g->examples[slot] = (ferry_mix_example){values, found ? candidates : 0};
+}
+
+static void gather_user(void *context, size_t index, size_t at)
+{
+    const gathering *g = context;
+    worker *w = &g->workers[at];
+    const ferry_interactions *domain = &g->dataset->domains[g->dataset_domain[g->domain]];
+    uint32_t row = g->rows[index];
+    size_t count = read_history(g, row, w), slot = index * TARGETS;
+    ferry_situation found = ferry_model_situation(g->model, g->domain, w->history, count);
+    bool as_new = g->kind->as == FERRY_NEW_DOMAIN && found == FERRY_KNOWN;
+    if (found != g->kind->as && !as_new) return;
+    score_by_default(g, w, count);
+    size_t candidates = find_best(w->scores, g->model->domains[g->domain].items, w->best);
+    for (uint32_t i = domain->start[row]; i < domain->start[row + 1]; i++) {
+        if (domain->part[i] != FERRY_VALIDATION || slot == (index + 1) * TARGETS) continue;
+        add_example(g, w, slot++, domain->item[i], candidates);
+    }
+}
+
+/* ---- a domain ---- */
+
+static ferry_status no_memory(ferry_error *error)
+{
+    return ferry_fail_memory(error, "the mix's examples");
+}
+
+/* A sample of the users with validation events; rows [users]. */
+static size_t sample_users(const ferry_interactions *domain, uint64_t seed, size_t users,
+                           uint32_t *rows)
+{
+    size_t count = 0;
+    for (size_t u = 0; u < domain->user_count; u++) {
+        bool has = false;
+        for (uint32_t i = domain->start[u]; i < domain->start[u + 1]; i++)
+            has = has || domain->part[i] == FERRY_VALIDATION;
+        if (has) rows[count++] = (uint32_t)u;
+    }
+    ferry_random random;
+    ferry_random_seed(&random, seed, 77);
+    ferry_random_shuffle(&random, rows, count);
+    return count < users ? count : users;
+}
+
+static ferry_status make_workers(const gathering *g, size_t threads, size_t n, ferry_arena *arena,
+                                 worker *workers, ferry_error *error)
+{
+    size_t longest = ferry_history_longest(g->dataset);
+    for (size_t i = 0; i < threads; i++) {
+        workers[i].history = ferry_arena_array(arena, longest, sizeof *workers[i].history);
+        workers[i].scores = ferry_arena_array(arena, n, sizeof *workers[i].scores);
+        workers[i].best = ferry_arena_array(arena, CANDIDATES, sizeof *workers[i].best);
+        if (workers[i].history == NULL || workers[i].scores == NULL || workers[i].best == NULL)
+            return no_memory(error);
+        FERRY_TRY(ferry_model_scratch_create(g->model, &workers[i].scratch, error));
+    }
+    return FERRY_OK;
+}
+
+/* ---- what the weights are worth ---- */
+
+static double ndcg(const ferry_mix_example *examples, size_t count, size_t features,
+                   const float *weights)
+{
+    double sum = 0.0;
+    for (size_t e = 0; e < count; e++) {
+        size_t better = 0;
+        float target = 0.0f;
+        for (size_t c = 0; c < examples[e].candidates; c++) {
+            float score = 0.0f;
+            for (size_t f = 0; f < features; f++)
+                score = score + weights[f] * examples[e].values[c * features + f];
+            if (c == 0) target = score;
+            better += c > 0 && score >= target;
+        }
+        if (examples[e].candidates > 0 && better < TOP)
+            sum += (double)(ferry_log_float(2.0f) / ferry_log_float((float)better + 2.0f));
+    }
+    return count > 0 ? sum / (double)count : 0.0;
+}
+
+/* Learns of the first half of the examples; keeps what is better on the second. */
+static ferry_status learn(const gathering *g, size_t count, const ferry_allocator *allocator,
+                          float *weights, ferry_fit_report *report, ferry_error *error)
+{
+    size_t features = g->kind->count, half = count / 2;
+    float learned[FERRY_MIX_MAX_FEATURES];
+    memcpy(learned, weights, features * sizeof *learned);
+    ferry_mix_options options = {.pull = 1e-4f};
+    FERRY_TRY(
+        ferry_mix_fit(g->examples, half, features, &options, allocator, learned, NULL, error));
+    double before = ndcg(g->examples + half, count - half, features, weights);
+    double after = ndcg(g->examples + half, count - half, features, learned);
+    if (after > before) memcpy(weights, learned, features * sizeof *learned);
+    report->before[g->kind->as] += before * (double)(count - half);
+    report->after[g->kind->as] += (after > before ? after : before) * (double)(count - half);
+    report->examples[g->kind->as] += count;
+    return FERRY_OK;
+}
+
+static size_t compact(ferry_mix_example *examples, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (examples[i].candidates > 1) examples[kept++] = examples[i];
+    return kept;
+}
+
+typedef struct mixing {
+    ferry_model *model;
+    const ferry_dataset *dataset;
+    const size_t *dataset_domain;
+    size_t users;
+    uint64_t seed;
+    ferry_pool *pool;
+    ferry_fit_report *report;
+} mixing;
+
+/* Examples of domains [first, last) for one situation, and its weights. */
+static ferry_status fit_situation(const mixing *m, const situation *kind, size_t first, size_t last,
+                                  ferry_arena *arena, worker *workers, ferry_error *error)
+{
+    size_t slots = (last - first) * m->users * TARGETS, count = 0;
+    ferry_mix_example *examples = ferry_arena_array(arena, slots, sizeof *examples);
+    float *values = ferry_arena_array(arena, slots, CANDIDATES * kind->count * sizeof *values);
+    if (examples == NULL || values == NULL) return no_memory(error);
+    gathering g = {.model = m->model,
+                   .dataset = m->dataset,
+                   .dataset_domain = m->dataset_domain,
+                   .kind = kind,
+                   .workers = workers};
+    for (size_t d = first; d < last; d++) {
+        const ferry_interactions *domain = &m->dataset->domains[m->dataset_domain[d]];
+        uint32_t *rows = ferry_arena_array(arena, domain->user_count, sizeof *rows);
+        if (rows == NULL) return no_memory(error);
+        size_t users = sample_users(domain, m->seed, m->users, rows);
+        g.domain = d;
+        g.rows = rows;
+        g.examples = examples + count;
+        g.values = values + count * CANDIDATES * kind->count;
+        ferry_pool_run(m->pool, users, gather_user, &g);
+        count += users * TARGETS;
+    }
+    g.examples = examples;
+    count = compact(examples, count);
+    float weights[FERRY_MIX_MAX_FEATURES];
+    for (size_t f = 0; f < kind->count; f++)
+        weights[f] = m->model->domains[first].mix[kind->as][kind->features[f]];
+    if (count < LEAST) return FERRY_OK;
+    FERRY_TRY(learn(&g, count, &arena->allocator, weights, m->report, error));
+    for (size_t d = first; d < last; d++)
+        for (size_t f = 0; f < kind->count; f++)
+            m->model->domains[d].mix[kind->as][kind->features[f]] = weights[f];
+    return FERRY_OK;
+}
+
+static ferry_status fit_all(const mixing *m, ferry_arena *arena, worker *workers,
+                            ferry_error *error)
+{
+    size_t known = m->model->known_domains;
+    for (size_t s = 0; s < sizeof SITUATIONS / sizeof *SITUATIONS; s++) {
+        const situation *kind = &SITUATIONS[s];
+        /* A new domain's weights are to serve any: one set, learned of all domains. */
+        size_t step = kind->as == FERRY_NEW_DOMAIN ? known : 1;
+        for (size_t d = 0; d < known; d += step) {
+            ferry_arena scratch;
+            ferry_arena_init(&scratch, arena->allocator);
+            ferry_status status = fit_situation(m, kind, d, d + step, &scratch, workers, error);
+            ferry_arena_free(&scratch);
+            FERRY_TRY(status);
+        }
+        double tested = 0.0;
+        tested = (double)(m->report->examples[kind->as] - m->report->examples[kind->as] / 2);
+        if (tested > 0.0) {
+            m->report->before[kind->as] /= tested;
+            m->report->after[kind->as] /= tested;
+        }
+    }
+    return FERRY_OK;
+}
+
+ferry_status ferry_fit_mix(ferry_model *model, const ferry_dataset *dataset,
+                           const size_t *dataset_domain, size_t users, uint64_t seed,
+                           ferry_pool *pool, ferry_fit_report *report, ferry_error *error)
+{
+    ferry_arena arena;
+    ferry_arena_init(&arena, model->arena.allocator);
+    size_t threads = ferry_pool_threads(pool), n = 1;
+    for (size_t d = 0; d < model->known_domains; d++)
+        n = model->domains[d].items > n ? model->domains[d].items : n;
+    worker *workers = ferry_arena_array(&arena, threads, sizeof *workers);
+    mixing m = {model, dataset, dataset_domain, users, seed, pool, report};
+    gathering g = {.model = model, .dataset = dataset};
+    ferry_status status =
+        workers != NULL ? make_workers(&g, threads, n, &arena, workers, error) : no_memory(error);
+    if (status == FERRY_OK) status = fit_all(&m, &arena, workers, error);
+    for (size_t i = 0; workers != NULL && i < threads; i++)
+        ferry_model_scratch_close(workers[i].scratch);
+    ferry_arena_free(&arena);
+    return status;
+}

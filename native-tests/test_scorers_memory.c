@@ -152,14 +152,14 @@ MEMORY_TEST(across)
 MEMORY_TEST(als)
 MEMORY_TEST(ridge)
 MEMORY_TEST(whitening)
-MEMORY_TEST(match)
+MEMORY_TEST(words)
 MEMORY_TEST(map)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sequence), cmocka_unit_test(across),    cmocka_unit_test(als),
-        cmocka_unit_test(ridge),    cmocka_unit_test(whitening), cmocka_unit_test(match),
+        cmocka_unit_test(ridge),    cmocka_unit_test(whitening), cmocka_unit_test(words),
         cmocka_unit_test(map),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

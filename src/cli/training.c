@@ -22,7 +22,8 @@ const char cli_training_help[] =
     "  --samples N         softmax over the batch's items and N drawn ones, 1024; 0: all items\n"
     "  --dropout X         0.3    --patience N  epochs without a better one to stop after, 0: "
     "none\n"
-    "  --keep-history      what was there before stays a candidate of the softmax\n"
+    "  --mask-history      what was there before is no candidate of the softmax: better for the net\n"
+    "                      alone, worse in the mix\n"
     "  --default-mix       the mix's weights are not learned\n"
     "  --seed N            0; the same seed gives the same bytes on every machine\n"
     "  --threads N         1; the same bytes with any number\n"
@@ -58,7 +59,6 @@ void cli_training_init(cli_training *t, const char *subcommand, int argc)
                         .fit = ferry_fit_options_default(),
                         .threads = 1,
                         .report = {.subcommand = subcommand, .unit = "steps"}};
-    t->fit.train.mask_history = true;
     t->fit.train.checkpoint_every = 200;
     ferry_buffer_init(&t->checkpoint, ferry_allocator_or_default(NULL));
 }
@@ -130,7 +130,7 @@ bool cli_training_take(cli_training *t, int option)
         return true;
     case 't': return cli_parse_count(t->subcommand, "--threads", optarg, &t->threads);
     case 'k': return parse_size(t, "--checkpoint-every", optarg, &train->checkpoint_every);
-    case 'H': train->mask_history = false; return true;
+    case 'H': train->mask_history = true; return true;
     case 'm': t->fit.default_mix = true; return true;
     case 'r': t->resume = true; return true;
     case 'j': t->json = true; return true;

@@ -33,7 +33,7 @@ typedef struct cli_training {
         {"samples", required_argument, NULL, 'n'}, {"dropout", required_argument, NULL, 'p'},     \
         {"seed", required_argument, NULL, 's'}, {"threads", required_argument, NULL, 't'},        \
         {"patience", required_argument, NULL, 'P'}, {"target", required_argument, NULL, 'T'},     \
-        {"keep-history", no_argument, NULL, 'H'}, {"default-mix", no_argument, NULL, 'm'},        \
+        {"mask-history", no_argument, NULL, 'H'}, {"default-mix", no_argument, NULL, 'm'},        \
         {"checkpoint-every", required_argument, NULL, 'k'}, {"resume", no_argument, NULL, 'r'},   \
         {"json", no_argument, NULL, 'j'}
 

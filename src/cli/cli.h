@@ -13,6 +13,7 @@ enum { EXIT_OK = 0, EXIT_ERROR = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 int cli_catalog(int argc, char **argv);
 int cli_encode(int argc, char **argv);
 int cli_eval(int argc, char **argv);
+int cli_prepare(int argc, char **argv);
 int cli_quantize(int argc, char **argv);
 int cli_recommend(int argc, char **argv);
 int cli_train(int argc, char **argv);

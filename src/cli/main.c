@@ -10,6 +10,7 @@ static const struct {
     const char *summary;
 } subcommands[] = {
     {"encode", cli_encode, "texts to embeddings"},
+    {"prepare", cli_prepare, "items and events to a data set"},
     {"catalog", cli_catalog, "items to a catalogue of vectors"},
     {"quantize", cli_quantize, "a model directory to its int8 copy"},
     {"train", cli_train, "what people did to a model that recommends"},

@@ -43,6 +43,13 @@ static bool append_domain(cJSON *list, const ferry_interactions *domain)
     return built;
 }
 
+static cJSON *behaviors_json(const ferry_dataset *dataset)
+{
+    static const char *const none[1] = {""};
+    const char *const *names = dataset->behaviors != NULL ? dataset->behaviors : none;
+    return cJSON_CreateStringArray(names, (int)dataset->behavior_count);
+}
+
 static cJSON *domains_json(const ferry_dataset *dataset)
 {
     cJSON *list = cJSON_CreateArray();
@@ -62,8 +69,7 @@ ferry_status ferry_dataset_write_json(const ferry_dataset *dataset, const cJSON 
         cJSON_AddStringToObject(json, "format", DATASET_FORMAT) != NULL &&
         cJSON_AddNumberToObject(json, "version", DATASET_VERSION) != NULL &&
         cJSON_AddNumberToObject(json, "users", (double)dataset->user_count) != NULL &&
-        add_item(json, "behaviors",
-                 cJSON_CreateStringArray(dataset->behaviors, (int)dataset->behavior_count)) &&
+        add_item(json, "behaviors", behaviors_json(dataset)) &&
         add_item(json, "domains", domains_json(dataset)) &&
         (settings == NULL || add_item(json, "settings", cJSON_Duplicate(settings, true))) &&
         (report == NULL || add_item(json, "report", cJSON_Duplicate(report, true)));

@@ -52,7 +52,7 @@ expect 0 "Usage: ferry SUBCOMMAND" "$ferry" --help
 expect 2 "Usage: ferry SUBCOMMAND" "$ferry"
 expect 0 "kernels:" "$ferry" --version
 expect 2 'no subcommand "fry"' "$ferry" fry
-for subcommand in encode catalog quantize recommend; do
+for subcommand in encode prepare catalog quantize recommend; do
     expect 0 "Usage: ferry $subcommand" "$ferry" $subcommand --help
     expect 2 "ferry $subcommand: " "$ferry" $subcommand --wrong
 done
@@ -107,6 +107,88 @@ expect 1 "name one with --user" "$ferry" recommend --catalog "$work/shop" --hist
 expect 0 "A steel fork" "$ferry" recommend --catalog "$work/shop" --history "$work/two.jsonl" --user a
 truncate -s 100 "$work/one/vectors.safetensors"
 expect 1 "vectors.safetensors" "$ferry" recommend --catalog "$work/one" --history "$work/two.jsonl"
+
+# ---- prepare ----
+cat >"$work/events.csv" <<'END'
+user,item,domain,behavior,value,timestamp
+ada,spoon,home,purchase,,1
+ada,fork,home,cart,2,2
+ada,spoon,home,rating,4,3
+ada,kite,toys,view,,4
+bob,kite,toys,rating,2,5
+bob,nothing,toys,view,,6
+bob,kite,toys,rating,nan,7
+,kite,toys,view,,8
+END
+sed '3,5d' "$work/items.jsonl" >"$work/clean.jsonl"
+prepare="$ferry prepare --items $work/clean.jsonl --events $work/events.csv"
+expect 2 "--events is missing" "$ferry" prepare --out "$work/data"
+expect 2 "--out is missing" "$ferry" prepare --events "$work/events.csv"
+expect 2 "--core 0: expected a whole number" $prepare --core 0 --out "$work/data"
+expect 2 "expected one of loo time ratio new-user" $prepare --split half --out "$work/data"
+expect 2 "expected one of exact first last none" $prepare --dedupe-events all --out "$work/data"
+expect 2 "add up to 1" $prepare --split ratio --ratio 0.5,0.5,0.5 --out "$work/data"
+expect 2 "add up to 1" $prepare --split ratio --ratio 0.5,0.5 --out "$work/data"
+expect 2 "--ratio goes with --split time or ratio" $prepare --ratio 1,0,0 --out "$work/data"
+expect 2 "--target goes with --split new-user" $prepare --target home --out "$work/data"
+expect 2 "needs --target" $prepare --split new-user --out "$work/data"
+expect 2 "--half-life -1: expected a number" $prepare --half-life -1 --out "$work/data"
+expect 2 "--seed 1.5: expected a whole number" $prepare --seed 1.5 --out "$work/data"
+expect 2 'unexpected word "x"' "$ferry" prepare x --out "$work/data"
+expect 0 'events.csv:7: left out: item "nothing" is not among' $prepare --out "$work/data"
+expect 0 'events.csv:8: left out: the value is "nan"' $prepare --out "$work/data"
+expect 0 "events.csv:9: left out: no user" $prepare --out "$work/data"
+expect 0 "2 users, 1 of them in several domains" $prepare --out "$work/data"
+expect 0 "1 in home and toys" $prepare --out "$work/data"
+expect 0 '"refused":[{"reason":"item' $prepare --json --out "$work/data"
+expect 0 '"behaviors":["purchase","cart","rating","view"]' cat "$work/data/dataset.json"
+expect 0 '"title":"A red kite","names":{"de":"Ein Drachen"}}' cat "$work/data/items.jsonl"
+expect 0 '"toys.weight":{"dtype":"F32","shape":[2]' cat "$work/data/events.safetensors"
+expect 0 "3 items in 2 domains" $catalog --items "$work/data/items.jsonl" --out "$work/prepared"
+expect 0 "" $prepare -q --out "$work/again"
+expect 0 "" cmp "$work/data/events.safetensors" "$work/again/events.safetensors"
+expect 0 "" cmp "$work/data/items.jsonl" "$work/again/items.jsonl"
+expect 1 "events.csv:7" $prepare --strict --out "$work/strict"
+expect 1 "is the core too large?" $prepare --core 9 --out "$work/data"
+expect 0 "ferry-dataset" cat "$work/data/dataset.json" # what was there is still there
+expect 1 "/no/such" "$ferry" prepare --events /no/such.csv --out "$work/data"
+expect 1 "Not a directory" $prepare --out "$work/events.csv"
+expect 1 "$work/events.csv" $prepare --out "$work/events.csv/deeper"
+expect 1 "a table's name ends in" "$ferry" prepare --events "$work/items.xyz" --out "$work/data"
+echo ada >"$work/new-users"
+new_user="$prepare --split new-user --target"
+expect 0 "1 of them in several" $new_user toys --test-users "$work/new-users" --out "$work/new"
+expect 0 '"split":"new-user","target":"toys","seed":0,"test_users":1' cat "$work/new/dataset.json"
+expect 1 'no domain "cars"' $new_user cars --out "$work/new"
+echo eve >>"$work/new-users"
+expect 1 "1 of the 2 test users are not linked" $new_user toys --test-users "$work/new-users" --out "$work/new"
+: >"$work/nobody"
+expect 1 "no user in it" $new_user toys --test-users "$work/nobody" --out "$work/new"
+expect 1 "no events are left" "$ferry" prepare --events - --out "$work/none"
+: >"$work/empty.csv"
+expect 1 "empty.csv:1" "$ferry" prepare --events "$work/empty.csv" --out "$work/none"
+if [ "$(id -u)" != 0 ]; then # root may write anywhere
+    mkdir "$work/locked"
+    chmod a-w "$work/locked"
+    expect 1 "Permission denied" $prepare --out "$work/locked"
+fi
+# a full disk leaves nothing that could be taken for a data set, nor a part of a file
+full="(trap '' XFSZ; ulimit -f 0; $prepare --out $work/full; echo exit \$?) 2>&1 | cat"
+expect 0 "File too large" sh -c "$full"
+expect 0 "exit 1" sh -c "$full"
+expect 0 "" [ -z "$(ls "$work/full")" ]
+# Ctrl-C while it waits for events
+mkfifo "$work/pipe.csv"
+cat >"$work/interrupt" <<'END'
+trap - INT
+"$1" prepare --events "$2/pipe.csv" --out "$2/interrupted" &
+exec 9>"$2/pipe.csv"
+sleep 0.3
+kill -INT $!
+wait $!
+END
+expect 130 "interrupted; nothing was written" timeout 10 sh "$work/interrupt" "$ferry" "$work"
+expect 0 "" [ ! -e "$work/interrupted/dataset.json" ]
 
 # ---- encode ----
 expect 0 '{"id":"0","embedding":[' "$ferry" encode --model "$model" --text "a spoon"

@@ -62,7 +62,7 @@ static const char *parse_number(const char *text, double low, double high, doubl
     return text + size;
 }
 
-static bool parse_whole(const char *option, const char *text, double low, double high, double *out)
+static bool parse_range(const char *option, const char *text, double low, double high, double *out)
 {
     const char *end = parse_number(text, low, high, out);
     if (end != NULL && *end == '\0') return true;
@@ -157,11 +157,11 @@ static bool take_option(arguments *a, int option, cli_list **words)
     case 'o': a->out = optarg; break;
     case 'm':
         o->has_min_rating = true;
-        return parse_whole("--min-rating", optarg, -1e6, 1e6, &o->min_rating);
+        return parse_range("--min-rating", optarg, -1e6, 1e6, &o->min_rating);
     case 'd': return parse_dedupe(optarg, &o->dedupe_events);
     case 'D': o->merge_titles = true; break;
     case 'c': return cli_parse_count("prepare", "--core", optarg, &o->core);
-    case 'l': return parse_whole("--half-life", optarg, 1e-3, 1e6, &o->half_life);
+    case 'l': return parse_range("--half-life", optarg, 1e-3, 1e6, &o->half_life);
     case 's': return parse_split(optarg, &o->split.split);
     case 'r': a->given_split_option = "--ratio"; return parse_ratio(optarg, o->split.ratio);
     case 't':
@@ -170,13 +170,17 @@ static bool take_option(arguments *a, int option, cli_list **words)
         break;
     case 'S':
         a->given_split_option = "--share";
-        return parse_whole("--share", optarg, 0, 1, &o->split.share);
+        return parse_range("--share", optarg, 0, 1, &o->split.share);
     case 'u':
         a->given_split_option = "--test-users";
         a->test_users = optarg;
         break;
     case 'n':
-        if (!parse_whole("--seed", optarg, 0, 9007199254740992.0, &number)) return false;
+        if (!ferry_number_parse(optarg, strlen(optarg), &number) || !(number >= 0) ||
+            number > 0x1p53 || number != (double)(uint64_t)number) {
+            cli_usage("prepare", "--seed %s: expected a whole number from 0 to 2^53", optarg);
+            return false;
+        }
         o->split.seed = (uint64_t)number;
         break;
     case 'x': a->report.strict = true; break;
@@ -275,6 +279,11 @@ static void print_table(const cJSON *report)
 
 /* ---- the work ---- */
 
+static ferry_status interrupted(ferry_error *error)
+{
+    return ferry_fail(error, FERRY_CANCELLED, "interrupted; nothing was written");
+}
+
 static ferry_status add_tables(ferry_prepare *prepare, arguments *a, bool events,
                                ferry_error *error)
 {
@@ -285,13 +294,13 @@ static ferry_status add_tables(ferry_prepare *prepare, arguments *a, bool events
     for (size_t i = 0; i < files->count && status == FERRY_OK; i++) {
         ferry_table_format format;
         status = cli_read_file(files->values[i], &buffer, error);
+        if (!cli_progress(&a->report, 0, 0)) status = interrupted(error); /* perhaps its failure */
         if (status != FERRY_OK) break;
         ferry_file table = cli_table(files->values[i], &buffer, &format);
         status = events
                      ? ferry_prepare_events(prepare, &table, format, cli_refused, &a->report, error)
                      : ferry_prepare_items(prepare, &table, format, cli_refused, &a->report, error);
-        if (status == FERRY_OK && !cli_progress(&a->report, 0, 0))
-            status = ferry_fail(error, FERRY_CANCELLED, "interrupted; nothing was written");
+        if (status == FERRY_OK && !cli_progress(&a->report, 0, 0)) status = interrupted(error);
     }
     ferry_buffer_free(&buffer);
     return status;

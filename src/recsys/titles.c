@@ -133,7 +133,7 @@ static bool rank_words(grouping *g, size_t count)
     for (size_t i = 0; i < count; i++) {
         word_set *set = &g->sets[i];
         for (uint32_t w = 0; w < set->count; w++) set->words[w] = rank[set->words[w]];
-        qsort(set->words, set->count, sizeof *set->words, by_number);
+        if (set->count > 1) qsort(set->words, set->count, sizeof *set->words, by_number);
     }
     return true;
 }

@@ -34,7 +34,7 @@ static void add(ferry_visitor *visitor, const char *domain, const char *item,
                 ferry_behavior behavior, double value)
 {
     ferry_error error;
-    ferry_event event = {item, domain, behavior, value, 0};
+    ferry_event event = {item, domain, behavior, value, 0, NULL};
     if (ferry_visitor_add(visitor, &event, &error) != FERRY_OK) fail_msg("%s", error.message);
 }
 
@@ -126,10 +126,10 @@ static void order_of_arrival_does_not_matter(void **state)
     (void)state;
     ferry_catalog *catalog = open_small();
     float scores[2][SMALL_ITEMS];
-    static const ferry_event events[] = {{"b1", NULL, FERRY_RATING, 4.3, 30},
-                                         {"s1", NULL, FERRY_VIEW, 0, 10},
-                                         {"f1", NULL, FERRY_RATING, 2.7, 20},
-                                         {"f2", NULL, FERRY_PURCHASE, 0, 40}};
+    static const ferry_event events[] = {{"b1", NULL, FERRY_RATING, 4.3, 30, NULL},
+                                         {"s1", NULL, FERRY_VIEW, 0, 10, NULL},
+                                         {"f1", NULL, FERRY_RATING, 2.7, 20, NULL},
+                                         {"f2", NULL, FERRY_PURCHASE, 0, 40, NULL}};
     for (size_t turn = 0; turn < 2; turn++) {
         ferry_visitor *visitor;
         assert_int_equal(ferry_visitor_create(catalog, &visitor, NULL), FERRY_OK);
@@ -161,14 +161,14 @@ static void wrong_calls_are_told_and_survived(void **state)
         ferry_status status;
         const char *says;
     } wrong[] = {
-        {{"nothing", NULL, FERRY_VIEW, 0, 0}, FERRY_NOT_FOUND, "nothing"},
-        {{"b1", "films", FERRY_VIEW, 0, 0}, FERRY_NOT_FOUND, "films"},
-        {{"b1", "toys", FERRY_VIEW, 0, 0}, FERRY_NOT_FOUND, "toys"},
-        {{"x", NULL, FERRY_VIEW, 0, 0}, FERRY_INVALID_ARGUMENT, "several domains"},
-        {{NULL, NULL, FERRY_VIEW, 0, 0}, FERRY_INVALID_ARGUMENT, "NULL"},
-        {{"b1", NULL, FERRY_RATING, 5.5, 0}, FERRY_INVALID_ARGUMENT, "5.5"},
-        {{"b1", NULL, FERRY_RATING, (double)NAN, 0}, FERRY_INVALID_ARGUMENT, "nan"},
-        {{"b1", NULL, (ferry_behavior)17, 0, 0}, FERRY_INVALID_ARGUMENT, "17"},
+        {{"nothing", NULL, FERRY_VIEW, 0, 0, NULL}, FERRY_NOT_FOUND, "nothing"},
+        {{"b1", "films", FERRY_VIEW, 0, 0, NULL}, FERRY_NOT_FOUND, "films"},
+        {{"b1", "toys", FERRY_VIEW, 0, 0, NULL}, FERRY_NOT_FOUND, "toys"},
+        {{"x", NULL, FERRY_VIEW, 0, 0, NULL}, FERRY_INVALID_ARGUMENT, "several domains"},
+        {{NULL, NULL, FERRY_VIEW, 0, 0, NULL}, FERRY_INVALID_ARGUMENT, "NULL"},
+        {{"b1", NULL, FERRY_RATING, 5.5, 0, NULL}, FERRY_INVALID_ARGUMENT, "5.5"},
+        {{"b1", NULL, FERRY_RATING, (double)NAN, 0, NULL}, FERRY_INVALID_ARGUMENT, "nan"},
+        {{"b1", NULL, (ferry_behavior)17, 0, 0, NULL}, FERRY_INVALID_ARGUMENT, "17"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         assert_int_equal(ferry_visitor_add(visitor, &wrong[i].event, &error), wrong[i].status);

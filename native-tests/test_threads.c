@@ -25,7 +25,7 @@ typedef struct worker {
 
 static ferry_status work(worker *self)
 {
-    static const ferry_event event = {"f1", "films", FERRY_PURCHASE, 0, 0};
+    static const ferry_event event = {"f1", "films", FERRY_PURCHASE, 0, 0, NULL};
     ferry_encoder *encoder;
     ferry_visitor *visitor;
     ferry_text text = {"a wooden spoon", 14};

@@ -299,6 +299,24 @@ FERRY_API size_t ferry_catalog_domain_count(const ferry_catalog *catalog);
 /* Sorted by name; NULL if index >= domain_count. */
 FERRY_API const char *ferry_catalog_domain(const ferry_catalog *catalog, size_t index);
 
+/* ---- model ------------------------------------------------------------------------------------ */
+
+typedef struct ferry_model ferry_model;
+
+/*
+ * Opens what `ferry train` or `ferry transfer` wrote: ferry.json, items.jsonl, model.safetensors.
+ * Borrows the catalogue, copies the files. Items are matched by domain and id: what the model does
+ * not know is scored by its content, domains it was not trained on by their texts. NOT_FOUND if the
+ * catalogue lacks a domain of the model, INVALID_ARGUMENT if its texts were encoded by another model.
+ * Read-only once open: visitors on several threads may share it.
+ */
+FERRY_API ferry_status ferry_model_open(const ferry_catalog *catalog, const ferry_file *files,
+                                        size_t file_count, ferry_model **out, ferry_error *error);
+/* The same from a directory on disk. Native builds only. */
+FERRY_API ferry_status ferry_model_open_directory(const ferry_catalog *catalog, const char *path,
+                                                  ferry_model **out, ferry_error *error);
+FERRY_API void ferry_model_close(ferry_model *model);
+
 /* ---- visitor ------------------------------------------------------------------------------- */
 
 typedef struct ferry_visitor ferry_visitor;
@@ -328,6 +346,7 @@ typedef struct ferry_event {
     ferry_behavior behavior;
     double value;      /* of a rating: 1…5; otherwise unused */
     int64_t timestamp; /* seconds since 1970, or 0 if unknown */
+    const char *behavior_name; /* of FERRY_OTHER: what the model knows it by; NULL: unnamed */
 } ferry_event;
 
 /* Borrows the catalogue. */
@@ -349,6 +368,13 @@ FERRY_API ferry_status ferry_visitor_add_table(ferry_visitor *visitor, const fer
                                                ferry_row_refused refused, void *refused_user,
                                                size_t *added, ferry_error *error);
 
+/*
+ * From now on recommendations are the model's; NULL: the texts alone. Borrows the model, which must
+ * be of the visitor's catalogue. The history stays.
+ */
+FERRY_API ferry_status ferry_visitor_use(ferry_visitor *visitor, const ferry_model *model,
+                                         ferry_error *error);
+
 FERRY_API size_t ferry_visitor_event_count(const ferry_visitor *visitor);
 
 typedef struct ferry_recommend_options {
@@ -361,7 +387,9 @@ typedef struct ferry_recommend_options {
 
 typedef struct ferry_recommendation {
     size_t item; /* index into the catalogue */
-    float score; /* cosine of the visitor's vector and the item's, -1…1 */
+    /* Without a model: cosine of the visitor's vector and the item's, -1…1. With one: logarithm of
+     * the item's share of its domain's softmax, so that domains can be compared; at most 0. */
+    float score;
 } ferry_recommendation;
 
 typedef struct ferry_excluded {
@@ -369,9 +397,10 @@ typedef struct ferry_excluded {
 } ferry_excluded;
 
 /*
- * The k items nearest to the visitor's vector (the weighted mean of the vectors in the history),
- * best first, equal scores by domain and id in byte order. out holds k entries, *count gets the
- * number written. EMPTY_HISTORY if no event has a weight, or if they cancel out.
+ * The k items of the highest score, best first, equal scores by domain and id in byte order. out
+ * holds k entries, *count gets the number written. Without a model the score is nearness to the
+ * weighted mean of the vectors in the history, and EMPTY_HISTORY says that no event has a weight, or
+ * that they cancel out. With a model an empty history gets what is popular.
  */
 FERRY_API ferry_status ferry_visitor_recommend(ferry_visitor *visitor,
                                                const ferry_recommend_options *options,

@@ -3,14 +3,13 @@
 #include "base/error.h"
 #include "recsys/model_files.h"
 
-ferry_status ferry_model_open_directory(const char *path, const ferry_catalog *catalog,
-                                        ferry_pool *pool, ferry_model **out, ferry_error *error)
+ferry_status ferry_model_open_directory(const ferry_catalog *catalog, const char *path,
+                                        ferry_model **out, ferry_error *error)
 {
     ferry_directory *dir;
     *out = NULL;
     FERRY_TRY(ferry_directory_open(path, &catalog->allocator, &dir, error));
-    ferry_status status =
-        ferry_model_load(catalog, (ferry_files){dir->files, dir->count}, pool, out, error);
+    ferry_status status = ferry_model_open(catalog, dir->files, dir->count, out, error);
     ferry_directory_close(dir);
     return ferry_in_directory(status, path, error);
 }

@@ -318,7 +318,8 @@ int EXPORT(ferry_wasm_visitor_add)(ferry_visitor *visitor, const char *json, siz
     ferry_arena_init(&arena, ferry_allocator_or_default(NULL));
     ferry_status status = ferry_event_from_json(json, size, &arena, &row, error);
     if (status == FERRY_OK) {
-        ferry_event event = {row.item, row.domain, row.behavior, row.value, row.timestamp};
+        ferry_event event = {row.item,  row.domain,    row.behavior,
+                             row.value, row.timestamp, row.behavior_name};
         status = ferry_visitor_add(visitor, &event, error);
     }
     ferry_arena_free(&arena);

@@ -163,8 +163,7 @@ static ferry_status open_model(eval_run *run, ferry_error *error)
 {
     const eval_options *options = run->options;
     const char *name = run->dataset->domains[run->domain].domain;
-    FERRY_TRY(
-        ferry_model_open_directory(options->model, run->catalog, run->pool, &run->model, error));
+    FERRY_TRY(ferry_model_open_directory(run->catalog, options->model, &run->model, error));
     for (size_t d = 0; d < run->model->domain_count && options->mix != NULL; d++)
         if (strcmp(run->model->domains[d].name, name) == 0)
             FERRY_TRY(set_mix(options->mix, &run->model->domains[d], error));

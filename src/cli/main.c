@@ -14,6 +14,7 @@ static const struct {
     {"catalog", cli_catalog, "items to a catalogue of vectors"},
     {"quantize", cli_quantize, "a model directory to its int8 copy"},
     {"train", cli_train, "what people did to a model that recommends"},
+    {"transfer", cli_transfer, "a model of other domains to a model of this one"},
     {"eval", cli_eval, "how good a ranking is, on a prepared data set"},
     {"recommend", cli_recommend, "a visitor's history to a ranked list"},
 };

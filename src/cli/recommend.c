@@ -11,6 +11,9 @@ static const char help[] =
     "0.25,\n"
     "a rating (value - 3) / 2. Items of the history are left out.\n\n"
     "  --catalog DIR     what 'ferry catalog' wrote\n"
+    "  --model DIR       what 'ferry train' or 'ferry transfer' wrote: ranks by what was learned, "
+    "and\n"
+    "                    an empty history by what is popular\n"
     "  --history FILE    events as .jsonl, .csv or RecBole .inter; - is JSONL on stdin\n"
     "                    Columns: item, user, domain, behavior (else a rating if there is a "
     "value,\n"
@@ -29,7 +32,7 @@ static const char help[] =
     "  -h, --help\n";
 
 typedef struct recommend_options {
-    const char *catalog, *history, *user, *kernels;
+    const char *catalog, *model, *history, *user, *kernels;
     cli_list domains;
     size_t k;
     bool keep_seen, json;
@@ -53,7 +56,8 @@ static ferry_status read_history(ferry_visitor *visitor, recommend_options *opti
     if (status == FERRY_INVALID_ARGUMENT && options->user == NULL)
         return ferry_fail(error, status, "%s: events of several users; name one with --user",
                           options->history);
-    if (status != FERRY_OK || ferry_visitor_event_count(visitor) > 0) return status;
+    if (status != FERRY_OK || ferry_visitor_event_count(visitor) > 0 || options->model != NULL)
+        return status;
     return ferry_fail(error, FERRY_EMPTY_HISTORY, "%s: no usable event%s%s%s (%zu left out)",
                       options->history, options->user != NULL ? " of user \"" : "",
                       options->user != NULL ? options->user : "", options->user != NULL ? "\"" : "",
@@ -114,12 +118,18 @@ static int run(recommend_options *options)
     ferry_error error = {0};
     ferry_catalog *catalog = NULL;
     ferry_visitor *visitor = NULL;
+    ferry_model *model = NULL;
     ferry_catalog_options open = {.size = sizeof open, .kernels = options->kernels};
     ferry_status status = ferry_catalog_open_directory(options->catalog, &open, &catalog, &error);
     if (status == FERRY_OK) status = ferry_visitor_create(catalog, &visitor, &error);
+    if (status == FERRY_OK && options->model != NULL) {
+        status = ferry_model_open_directory(catalog, options->model, &model, &error);
+        if (status == FERRY_OK) status = ferry_visitor_use(visitor, model, &error);
+    }
     if (status == FERRY_OK) status = read_history(visitor, options, &error);
     if (status == FERRY_OK) status = recommend(catalog, visitor, options, &error);
     ferry_visitor_close(visitor);
+    ferry_model_close(model);
     ferry_catalog_close(catalog);
     return status == FERRY_OK ? EXIT_OK : cli_fail("recommend", status, &error);
 }
@@ -129,6 +139,7 @@ static int parse(int argc, char **argv, recommend_options *options)
 {
     static const struct option known[] = {CLI_COMMON_OPTIONS,
                                           {"catalog", required_argument, NULL, 'c'},
+                                          {"model", required_argument, NULL, 'm'},
                                           {"history", required_argument, NULL, 'H'},
                                           {"user", required_argument, NULL, 'u'},
                                           {"domain", required_argument, NULL, 'd'},
@@ -139,6 +150,7 @@ static int parse(int argc, char **argv, recommend_options *options)
     for (int c; (c = getopt_long(argc, argv, "hqk:", known, NULL)) != -1;) {
         switch (c) {
         case 'c': options->catalog = optarg; break;
+        case 'm': options->model = optarg; break;
         case 'H': options->history = optarg; break;
         case 'u': options->user = optarg; break;
         case 'd': options->domains.values[options->domains.count++] = optarg; break;

@@ -22,7 +22,8 @@ const char cli_training_help[] =
     "  --samples N         softmax over the batch's items and N drawn ones, 1024; 0: all items\n"
     "  --dropout X         0.3    --patience N  epochs without a better one to stop after, 0: "
     "none\n"
-    "  --mask-history      what was there before is no candidate of the softmax: better for the net\n"
+    "  --mask-history      what was there before is no candidate of the softmax: better for the "
+    "net\n"
     "                      alone, worse in the mix\n"
     "  --default-mix       the mix's weights are not learned\n"
     "  --seed N            0; the same seed gives the same bytes on every machine\n"
@@ -33,8 +34,6 @@ const char cli_training_help[] =
     "  --kernels NAME      auto, or one of those `ferry --version` lists: same result\n"
     "  -q, --quiet         no progress\n"
     "  -h, --help\n";
-
-static const char CHECKPOINT[] = "checkpoint";
 
 static double now(void)
 {
@@ -58,6 +57,7 @@ void cli_training_init(cli_training *t, const char *subcommand, int argc)
                         .targets = cli_list_make(argc),
                         .fit = ferry_fit_options_default(),
                         .threads = 1,
+                        .checkpoint_name = "checkpoint",
                         .report = {.subcommand = subcommand, .unit = "steps"}};
     t->fit.train.checkpoint_every = 200;
     ferry_buffer_init(&t->checkpoint, ferry_allocator_or_default(NULL));
@@ -164,17 +164,6 @@ static ferry_status find_targets(cli_training *t, ferry_error *error)
     return FERRY_OK;
 }
 
-static ferry_status read_checkpoint(cli_training *t, ferry_error *error)
-{
-    char path[4096];
-    snprintf(path, sizeof path, "%s/%s", t->out, CHECKPOINT);
-    if (!t->resume) return FERRY_OK;
-    FERRY_TRY(cli_read_file(path, &t->checkpoint, error));
-    t->fit.train.resume = t->checkpoint.data;
-    t->fit.train.resume_size = t->checkpoint.size;
-    return FERRY_OK;
-}
-
 ferry_status cli_training_open(cli_training *t, ferry_error *error)
 {
     ferry_catalog_options open = {.size = sizeof open, .kernels = t->kernels};
@@ -193,8 +182,7 @@ ferry_status cli_training_open(cli_training *t, ferry_error *error)
                                   t->domains.values[d]);
     }
     FERRY_TRY(find_targets(t, error));
-    FERRY_TRY(cli_make_writable(t->out, error)); /* now, not after minutes of training */
-    return read_checkpoint(t, error);
+    return cli_make_writable(t->out, error); /* now, not after minutes of training */
 }
 
 void cli_training_close(cli_training *t)
@@ -232,7 +220,7 @@ static ferry_status write_checkpoint(void *user, const void *bytes, size_t size,
 {
     const cli_training *t = user;
     char path[4096], part[4096 + 8];
-    snprintf(path, sizeof path, "%s/%s", t->out, CHECKPOINT);
+    snprintf(path, sizeof path, "%s/%s", t->out, t->checkpoint_name);
     snprintf(part, sizeof part, "%s.part", path);
     FILE *file = fopen(part, "wb");
     if (file == NULL) return ferry_fail(error, FERRY_IO, "%s: %s", part, strerror(errno));
@@ -256,6 +244,24 @@ static void show_stage(void *user, const char *what, const char *domain)
             domain != NULL ? domain : "");
 }
 
+/* What there is to go on from, if asked to. */
+static ferry_status read_checkpoint(cli_training *t, ferry_error *error)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", t->out, t->checkpoint_name);
+    t->fit.train.resume = NULL;
+    if (!t->resume) return FERRY_OK;
+    if (access(path, F_OK) != 0) {
+        if (!t->report.quiet) fprintf(stderr, "%s: not there, so from the beginning\n", path);
+        return FERRY_OK;
+    }
+    t->checkpoint.size = 0;
+    FERRY_TRY(cli_read_file(path, &t->checkpoint, error));
+    t->fit.train.resume = t->checkpoint.data;
+    t->fit.train.resume_size = t->checkpoint.size;
+    return FERRY_OK;
+}
+
 ferry_status cli_training_fit(cli_training *t, ferry_model **out, ferry_fit_report *report,
                               ferry_error *error)
 {
@@ -268,6 +274,7 @@ ferry_status cli_training_fit(cli_training *t, ferry_model **out, ferry_fit_repo
     t->fit.stage = show_stage;
     t->fit.stage_user = t;
     t->began = now();
+    FERRY_TRY(read_checkpoint(t, error));
     cli_catch_interrupt();
     ferry_status status = ferry_fit(t->dataset, t->catalog, t->indices, t->domains.count, &t->fit,
                                     out, report, error);
@@ -279,10 +286,13 @@ ferry_status cli_training_fit(cli_training *t, ferry_model **out, ferry_fit_repo
 
 ferry_status cli_training_save(cli_training *t, const ferry_model *model, ferry_error *error)
 {
+    static const char *const checkpoints[] = {"checkpoint", "checkpoint-without"};
     char path[4096];
     FERRY_TRY(ferry_model_save_directory(model, t->out, error));
-    snprintf(path, sizeof path, "%s/%s", t->out, CHECKPOINT);
-    remove(path);
+    for (size_t i = 0; i < sizeof checkpoints / sizeof *checkpoints; i++) {
+        snprintf(path, sizeof path, "%s/%s", t->out, checkpoints[i]);
+        remove(path);
+    }
     return FERRY_OK;
 }
 

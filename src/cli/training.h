@@ -18,7 +18,8 @@ typedef struct cli_training {
     ferry_catalog *catalog;
     ferry_dataset *dataset;
     ferry_pool *pool;
-    size_t *indices; /* [domains.count] the data set's */
+    size_t *indices;             /* [domains.count] the data set's */
+    const char *checkpoint_name; /* in --out */
     ferry_buffer checkpoint;
     double began, last_shown;
     const char *stage;

@@ -67,6 +67,11 @@ ferry_status ferry_dataset_find_domain(const ferry_dataset *dataset, const char 
 ferry_status ferry_dataset_bind(ferry_dataset *dataset, const ferry_catalog *catalog,
                                 ferry_error *error);
 
+/* Leaves a domain the training and validation events of `users` of its users, drawn by the seed;
+ * what is tested stays. All if there are no more. */
+ferry_status ferry_dataset_limit(ferry_dataset *dataset, size_t domain, size_t users, uint64_t seed,
+                                 ferry_error *error);
+
 /* ---- files ---- */
 
 /* Each appends the bytes of one file. settings and report, of dataset.json, may be NULL. The items

@@ -20,8 +20,6 @@
 #include "recsys/tfidf.h"
 #include "recsys/whiten.h"
 
-typedef struct ferry_model ferry_model;
-
 /*
  * X(NAME, "name", needs): needs says when a feature can tell items apart:
  *   HERE       the visitor has events in the domain
@@ -127,7 +125,6 @@ struct ferry_model {
 /* An empty model without domains. */
 ferry_status ferry_model_create(const ferry_catalog *catalog, ferry_model **out,
                                 ferry_error *error);
-void ferry_model_close(ferry_model *model); /* NULL is fine */
 
 /* The catalogue's vectors [n, N] of a domain's items; in the arena, or where they stand. */
 ferry_status ferry_model_vectors(const ferry_model *model, size_t domain, ferry_arena *arena,

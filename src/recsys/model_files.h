@@ -27,8 +27,6 @@ ferry_status ferry_model_load(const ferry_catalog *catalog, ferry_files files, f
 
 /* ---- directories (api/model_directory.c; native only) ---- */
 
-ferry_status ferry_model_open_directory(const char *path, const ferry_catalog *catalog,
-                                        ferry_pool *pool, ferry_model **out, ferry_error *error);
 /* ferry.json comes last: a directory is a model only once all of it is there. */
 ferry_status ferry_model_save_directory(const ferry_model *model, const char *path,
                                         ferry_error *error);

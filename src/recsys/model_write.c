@@ -90,7 +90,7 @@ static bool fill_json(cJSON *json, const ferry_model *model)
         }
     }
     if ((domains = cJSON_AddArrayToObject(json, "domains")) == NULL) return false;
-    for (size_t d = 0; d < model->domain_count; d++)
+    for (size_t d = 0; d < model->known_domains; d++)
         if (!add_domain(domains, &model->domains[d])) return false;
     return true;
 }
@@ -110,7 +110,7 @@ ferry_status ferry_model_write_items(const ferry_model *model, ferry_buffer *out
                                      ferry_error *error)
 {
     const ferry_catalog *catalog = model->catalog;
-    for (size_t d = 0; d < model->domain_count; d++) {
+    for (size_t d = 0; d < model->known_domains; d++) {
         const ferry_model_domain *domain = &model->domains[d];
         size_t first = catalog->domain_first[domain->catalog_domain];
         for (size_t i = 0; i < domain->items; i++) {
@@ -203,7 +203,7 @@ ferry_status ferry_model_write_tensors(const ferry_model *model, ferry_buffer *o
     ferry_arena_init(&arena, out->allocator);
     tensor_list list = {.arena = &arena};
     list.capacity = 2 + (model->net != NULL ? model->net->tensor_count : 0) +
-                    TENSORS_OF_A_DOMAIN * model->domain_count;
+                    TENSORS_OF_A_DOMAIN * model->known_domains;
     list.tensors = ferry_arena_array(&arena, list.capacity, sizeof *list.tensors);
     ferry_status status = list.tensors != NULL ? FERRY_OK : ferry_fail_memory(error, "the tensors");
     if (status == FERRY_OK) {
@@ -211,7 +211,7 @@ ferry_status ferry_model_write_tensors(const ferry_model *model, ferry_buffer *o
         add_tensor(&list, "text", "mean", FERRY_F32, model->whiten.mean, N, 0);
         add_tensor(&list, "text", "projection", FERRY_F32, model->whiten.projection, N, K);
         if (model->net != NULL) add_net_tensors(&list, model->net);
-        for (size_t d = 0; d < model->domain_count; d++)
+        for (size_t d = 0; d < model->known_domains; d++)
             add_domain_tensors(&list, &model->domains[d]);
         status = list.failed
                      ? ferry_fail_memory(error, "the tensors")

@@ -19,6 +19,7 @@ ferry_status ferry_visitor_create(const ferry_catalog *catalog, ferry_visitor **
     ferry_visitor *visitor = ferry_allocate(allocator, 1, sizeof *visitor);
     if (visitor == NULL) return ferry_fail_memory(error, "the visitor");
     visitor->catalog = catalog;
+    ferry_names_init(&visitor->others, *allocator);
     size_t items = catalog->count > 0 ? catalog->count : 1;
     size_t domains = catalog->domain_count > 0 ? catalog->domain_count : 1;
     visitor->seen = ferry_allocate(allocator, items, 1);
@@ -39,6 +40,8 @@ void ferry_visitor_close(ferry_visitor *visitor)
     if (visitor == NULL) return;
     const ferry_allocator *allocator = &visitor->catalog->allocator;
     size_t items = visitor->catalog->count > 0 ? visitor->catalog->count : 1;
+    ferry_visitor_use(visitor, NULL, NULL);
+    ferry_names_free(&visitor->others);
     ferry_release(allocator, visitor->events, visitor->capacity * sizeof *visitor->events);
     size_t domains = visitor->catalog->domain_count > 0 ? visitor->catalog->domain_count : 1;
     ferry_release(allocator, visitor->seen, items);
@@ -85,6 +88,10 @@ ferry_status ferry_visitor_add(ferry_visitor *visitor, const ferry_event *event,
     FERRY_TRY(ferry_catalog_find(visitor->catalog, event->domain, event->item, &item, error));
     FERRY_TRY(ferry_event_weight(event->behavior, event->value, &added.weight, error));
     added.item = (uint32_t)item;
+    added.other = FERRY_NO_NAME;
+    if (event->behavior == FERRY_OTHER && event->behavior_name != NULL &&
+        !ferry_names_add(&visitor->others, event->behavior_name, &added.other, NULL))
+        return ferry_fail_memory(error, "a behaviour's name");
     if (visitor->count == visitor->capacity) {
         size_t more = visitor->capacity == 0 ? 16 : 2 * visitor->capacity, size = sizeof added;
         const ferry_allocator *allocator = &visitor->catalog->allocator;
@@ -163,7 +170,8 @@ static ferry_status add_row(void *user, const ferry_event_row *row, ferry_error 
                          .domain = row->domain,
                          .behavior = row->behavior,
                          .value = row->value,
-                         .timestamp = row->timestamp};
+                         .timestamp = row->timestamp,
+                         .behavior_name = row->behavior_name};
     FERRY_TRY(ferry_visitor_add(reader->visitor, &event, error));
     reader->added++;
     return FERRY_OK;

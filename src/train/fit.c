@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/random.h"
 #include "train/validate.h"
 
 enum { WHITENED = 256 };
@@ -15,8 +14,7 @@ ferry_fit_options ferry_fit_options_default(void)
 {
     return (ferry_fit_options){.net = ferry_net_config_default(),
                                .train = ferry_train_options_default(),
-                               .validation_users = 2000,
-                               .shots = 1.0};
+                               .validation_users = 2000};
 }
 
 typedef struct fitting {
@@ -45,9 +43,8 @@ static void stage(const fitting *f, const char *what, size_t domain)
 
 /* ---- events ---- */
 
-ferry_status ferry_training_events_of(const ferry_interactions *domain, const uint8_t *users,
-                                      ferry_arena *arena, ferry_training_events *out,
-                                      ferry_error *error)
+ferry_status ferry_training_events_of(const ferry_interactions *domain, ferry_arena *arena,
+                                      ferry_training_events *out, ferry_error *error)
 {
     size_t most = domain->event_count, count = 0;
     *out = (ferry_training_events){
@@ -62,7 +59,6 @@ ferry_status ferry_training_events_of(const ferry_interactions *domain, const ui
         out->value == NULL || out->weight == NULL || out->timestamp == NULL)
         return no_memory(error);
     for (size_t u = 0; u < domain->user_count; u++) {
-        if (users != NULL && !users[u]) continue;
         size_t before = count;
         for (uint32_t i = domain->start[u]; i < domain->start[u + 1]; i++) {
             if (domain->part[i] != FERRY_TRAIN) continue;
@@ -79,26 +75,6 @@ ferry_status ferry_training_events_of(const ferry_interactions *domain, const ui
     return FERRY_OK;
 }
 
-/* The share of the users that --shots leaves: 1 for those who stay. */
-static ferry_status choose_users(fitting *f, const ferry_interactions *domain, uint8_t **out,
-                                 ferry_error *error)
-{
-    *out = NULL;
-    double shots = f->options->shots;
-    if (shots <= 0.0 || shots >= 1.0) return FERRY_OK;
-    uint32_t *order = ferry_arena_array(&f->scratch, domain->user_count, sizeof *order);
-    *out = ferry_arena_array(&f->scratch, domain->user_count, 1);
-    if (order == NULL || *out == NULL) return no_memory(error);
-    for (size_t u = 0; u < domain->user_count; u++) order[u] = (uint32_t)u;
-    ferry_random random;
-    ferry_random_seed(&random, f->options->train.seed, 1000);
-    ferry_random_shuffle(&random, order, domain->user_count);
-    size_t kept = (size_t)((double)domain->user_count * shots + 0.5);
-    for (size_t u = 0; u < (kept > 8 ? kept : 8) && u < domain->user_count; u++)
-        (*out)[order[u]] = 1;
-    return FERRY_OK;
-}
-
 /* ---- the model's domains ---- */
 
 static ferry_status add_domains(fitting *f, ferry_error *error)
@@ -112,7 +88,6 @@ static ferry_status add_domains(fitting *f, ferry_error *error)
     for (size_t d = 0; d < f->count; d++) {
         const ferry_interactions *from = &f->dataset->domains[f->domains[d]];
         ferry_model_domain *dom = &model->domains[d];
-        uint8_t *users;
         dom->catalog_domain = ferry_catalog_find_domain(catalog, from->domain);
         if (dom->catalog_domain == FERRY_NO_ITEM)
             return ferry_fail(error, FERRY_NOT_FOUND, "no domain \"%s\" in the catalogue",
@@ -120,9 +95,10 @@ static ferry_status add_domains(fitting *f, ferry_error *error)
         dom->name = catalog->domains[dom->catalog_domain];
         dom->items = from->item_count;
         ferry_model_default_mix(dom->mix);
+        if (f->options->source != NULL)
+            memcpy(dom->mix, f->options->source->domains[0].mix, sizeof dom->mix);
         model->domain_count = model->known_domains = d + 1;
-        FERRY_TRY(choose_users(f, from, &users, error));
-        FERRY_TRY(ferry_training_events_of(from, users, &f->scratch, &f->events[d], error));
+        FERRY_TRY(ferry_training_events_of(from, &f->scratch, &f->events[d], error));
     }
     return FERRY_OK;
 }
@@ -242,6 +218,14 @@ static void begin_from_source(const ferry_net *source, ferry_net *net)
     }
 }
 
+/* Ids that are not to be trained say nothing, rather than noise. */
+static void clear_ids(ferry_net *net)
+{
+    for (size_t d = 0; d < net->domain_count && net->config.ids; d++)
+        memset(net->parameters + net->domain[d].ids, 0,
+               net->domain[d].item_count * net->config.sequence.dim * sizeof(float));
+}
+
 static ferry_status net_domain(fitting *f, size_t d, ferry_train_domain *out, ferry_error *error)
 {
     const ferry_training_events *e = &f->events[d];
@@ -321,6 +305,7 @@ static ferry_status fit_net(fitting *f, ferry_error *error)
     ferry_net *net = f->model->net;
     if (f->options->source != NULL && f->options->source->net != NULL) {
         begin_from_source(f->options->source->net, net);
+        if (options.trainable == FERRY_TRAIN_ADAPTERS) clear_ids(net);
         float *source = ferry_arena_array(&f->scratch, net->size, sizeof *source);
         if (source == NULL) return no_memory(error);
         memcpy(source, net->parameters, net->size * sizeof *source);

@@ -14,8 +14,9 @@ typedef struct ferry_fit_options {
     bool without_net, without_across, default_mix;
     size_t
         validation_users; /* a sample of each domain's, for early stopping and the mix; 0: 2000 */
-    const ferry_model *source; /* transfer: what its net shares begins as this one's; or NULL */
-    double shots; /* share of the training users whose events are read, (0, 1]; 0: all */
+    /* Transfer: what the net shares begins as this one's (L2-SP pulls to it), texts are whitened as
+     * its are, and the mix begins as its first domain's. Or NULL. */
+    const ferry_model *source;
     /* Told before each part of the work; may be NULL. */
     void (*stage)(void *user, const char *what, const char *domain);
     void *stage_user;
@@ -40,8 +41,7 @@ ferry_status ferry_fit(const ferry_dataset *dataset, const ferry_catalog *catalo
 
 /* ---- the parts ---- */
 
-/* A domain's training events; start, item… from the arena. users: of those rows alone ([user_count]
- * 1 for wanted), or NULL. */
+/* A domain's training events; arrays from the arena. */
 typedef struct ferry_training_events {
     size_t user_count;
     uint32_t *user;  /* [user_count] the dataset's */
@@ -52,9 +52,8 @@ typedef struct ferry_training_events {
     int64_t *timestamp;
 } ferry_training_events;
 
-ferry_status ferry_training_events_of(const ferry_interactions *domain, const uint8_t *users,
-                                      ferry_arena *arena, ferry_training_events *out,
-                                      ferry_error *error);
+ferry_status ferry_training_events_of(const ferry_interactions *domain, ferry_arena *arena,
+                                      ferry_training_events *out, ferry_error *error);
 
 /* What carries to `target` (of the model) from its other domains; leaves the domain without it if
  * fewer than FERRY_ACROSS_LEAST people are linked. events [known_domains]. */

@@ -388,7 +388,8 @@ typedef struct ferry_recommend_options {
 typedef struct ferry_recommendation {
     size_t item; /* index into the catalogue */
     /* Without a model: cosine of the visitor's vector and the item's, -1…1. With one: logarithm of
-     * the item's share of its domain's softmax, so that domains can be compared; at most 0. */
+     * the item's share of its domain's softmax times the domain's share of the history (half an
+     * event added to each), so that domains can be compared; at most 0. */
     float score;
 } ferry_recommendation;
 

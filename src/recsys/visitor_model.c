@@ -105,6 +105,18 @@ static ferry_status make_history(ferry_visitor *visitor, ferry_error *error)
     return FERRY_OK;
 }
 
+/*
+ * ln of the chance that the visitor's next event is in the domain, by where the others were: so that
+ * a domain nothing is known of does not fill the list. Half an event is added to each.
+ */
+static float log_share(const ferry_visitor *visitor, size_t domain)
+{
+    float here = 0.5f, all = 0.5f * (float)visitor->model->domain_count;
+    for (size_t i = 0; i < visitor->count; i++)
+        here = here + (visitor->history[i].domain == domain ? 1.0f : 0.0f);
+    return ferry_log_float(here / (all + (float)visitor->count));
+}
+
 /* ln softmax in place; [n] */
 static void log_softmax(float *x, size_t n)
 {
@@ -129,8 +141,9 @@ static ferry_status score_by_model(ferry_visitor *visitor, ferry_error *error)
         ferry_model_score(model, d, visitor->history, visitor->count, visitor->model_scratch,
                           visitor->domain_scores);
         log_softmax(visitor->domain_scores, domain->items);
+        float share = log_share(visitor, d);
         for (size_t i = 0; i < domain->items; i++)
-            visitor->scores[items[i]] = visitor->domain_scores[i];
+            visitor->scores[items[i]] = visitor->domain_scores[i] + share;
     }
     return FERRY_OK;
 }

@@ -18,6 +18,8 @@ const char cli_training_help[] =
     "  --objective NAME    softmax (the default), bpr, or mse on the events' values\n"
     "  --target NAME       only events of this behaviour are predicted; all are read. May be\n"
     "                      given several times\n"
+    "  --shots N|X%        events of only N, or X per cent, of a domain's users, drawn by the "
+    "seed\n"
     "  --epochs N          12     --learning-rate X  6e-3   --batch N  positions a step, 1024\n"
     "  --samples N         softmax over the batch's items and N drawn ones, 1024; 0: all items\n"
     "  --dropout X         0.3    --patience N  epochs without a better one to stop after, 0: "
@@ -91,6 +93,21 @@ static bool parse_objective(cli_training *t, const char *text)
     return false;
 }
 
+/* "5%", "200" or "0"; false prints a usage message. */
+static bool parse_shots(const cli_training *t, const char *text, size_t users, size_t *out)
+{
+    char *end;
+    double number = strtod(text, &end);
+    bool share = strcmp(end, "%") == 0;
+    if (end == text || (!share && *end != '\0') || !(number >= 0.0) || number > 1e9 ||
+        (share && number > 100.0)) {
+        cli_usage(t->subcommand, "--shots %s: expected a number of users, or a share as 5%%", text);
+        return false;
+    }
+    *out = share ? (size_t)((double)users * number / 100.0 + 0.5) : (size_t)number;
+    return true;
+}
+
 /* "a,b" is two domains: what the table of contents of the help promises. */
 static void take_domains(cli_training *t, char *text)
 {
@@ -113,6 +130,7 @@ bool cli_training_take(cli_training *t, int option)
     case 'o': t->out = optarg; return true;
     case 'K': t->kernels = optarg; return true;
     case 'D': take_domains(t, optarg); return true;
+    case 'S': t->shots = optarg; return parse_shots(t, optarg, 1, &size);
     case 'T': t->targets.values[t->targets.count++] = optarg; return true;
     case 'O': return parse_objective(t, optarg);
     case 'e': return cli_parse_count(t->subcommand, "--epochs", optarg, &train->epochs);
@@ -164,6 +182,16 @@ static ferry_status find_targets(cli_training *t, ferry_error *error)
     return FERRY_OK;
 }
 
+static ferry_status limit_users(cli_training *t, ferry_error *error)
+{
+    for (size_t d = 0; d < t->domains.count && t->shots != NULL; d++) {
+        size_t users = 0;
+        parse_shots(t, t->shots, t->dataset->domains[t->indices[d]].user_count, &users);
+        FERRY_TRY(ferry_dataset_limit(t->dataset, t->indices[d], users, t->fit.train.seed, error));
+    }
+    return FERRY_OK;
+}
+
 ferry_status cli_training_open(cli_training *t, ferry_error *error)
 {
     ferry_catalog_options open = {.size = sizeof open, .kernels = t->kernels};
@@ -182,6 +210,7 @@ ferry_status cli_training_open(cli_training *t, ferry_error *error)
                                   t->domains.values[d]);
     }
     FERRY_TRY(find_targets(t, error));
+    FERRY_TRY(limit_users(t, error));
     return cli_make_writable(t->out, error); /* now, not after minutes of training */
 }
 

@@ -7,7 +7,7 @@
 
 typedef struct cli_training {
     const char *subcommand;
-    const char *data, *catalog_path, *out, *kernels;
+    const char *data, *catalog_path, *out, *shots, *kernels;
     cli_list domains, targets;
     ferry_fit_options fit;
     size_t threads;
@@ -26,16 +26,17 @@ typedef struct cli_training {
 } cli_training;
 
 /* Options of both subcommands, for getopt_long; letters are those of cli_training_take. */
-#define CLI_TRAINING_OPTIONS                                                                      \
-    {"data", required_argument, NULL, 'd'}, {"catalog", required_argument, NULL, 'c'},            \
-        {"domain", required_argument, NULL, 'D'}, {"out", required_argument, NULL, 'o'},          \
-        {"objective", required_argument, NULL, 'O'}, {"epochs", required_argument, NULL, 'e'},    \
-        {"learning-rate", required_argument, NULL, 'l'}, {"batch", required_argument, NULL, 'b'}, \
-        {"samples", required_argument, NULL, 'n'}, {"dropout", required_argument, NULL, 'p'},     \
-        {"seed", required_argument, NULL, 's'}, {"threads", required_argument, NULL, 't'},        \
-        {"patience", required_argument, NULL, 'P'}, {"target", required_argument, NULL, 'T'},     \
-        {"mask-history", no_argument, NULL, 'H'}, {"default-mix", no_argument, NULL, 'm'},        \
-        {"checkpoint-every", required_argument, NULL, 'k'}, {"resume", no_argument, NULL, 'r'},   \
+#define CLI_TRAINING_OPTIONS                                                                       \
+    {"data", required_argument, NULL, 'd'}, {"catalog", required_argument, NULL, 'c'},             \
+        {"domain", required_argument, NULL, 'D'}, {"shots", required_argument, NULL, 'S'},         \
+        {"out", required_argument, NULL, 'o'}, {"objective", required_argument, NULL, 'O'},        \
+        {"epochs", required_argument, NULL, 'e'}, {"learning-rate", required_argument, NULL, 'l'}, \
+        {"batch", required_argument, NULL, 'b'}, {"samples", required_argument, NULL, 'n'},        \
+        {"dropout", required_argument, NULL, 'p'}, {"seed", required_argument, NULL, 's'},         \
+        {"threads", required_argument, NULL, 't'}, {"patience", required_argument, NULL, 'P'},     \
+        {"target", required_argument, NULL, 'T'}, {"mask-history", no_argument, NULL, 'H'},        \
+        {"default-mix", no_argument, NULL, 'm'},                                                   \
+        {"checkpoint-every", required_argument, NULL, 'k'}, {"resume", no_argument, NULL, 'r'},    \
         {"json", no_argument, NULL, 'j'}
 
 extern const char cli_training_help[];

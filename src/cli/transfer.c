@@ -11,11 +11,11 @@
 static const char help[] =
     "Usage: ferry transfer --from DIR --data DIR --catalog DIR --domain T --out DIR [OPTION]…\n\n"
     "Begins with what a model learned in other domains and trains on T; a guard trains without it\n"
-    "too, and keeps whichever ranks the validation events better.\n\n"
+    "too, and keeps whichever ranks the validation events better. Without a training event "
+    "(--shots\n"
+    "0) T is ranked by its texts, with the weights of the source.\n\n"
     "  --from DIR          the source: what 'ferry train' wrote\n"
     "  --domain T          the target\n"
-    "  --shots N|X%        events of N, or X per cent, of T's users are read; 0: none at all,\n"
-    "                      and T is ranked by its texts with the weights of the source\n"
     "  --train WHAT        all (the default), adapters, or both\n"
     "  --rank N            of T's adapter, 8\n"
     "  --l2sp X            lambda of lambda |W - source|^2, 1e-3\n"
@@ -23,7 +23,7 @@ static const char help[] =
 
 typedef struct transfer {
     cli_training training; /* first: the callbacks' user */
-    const char *from, *shots;
+    const char *from;
     size_t rank;
     bool no_guard;
     ferry_model *source;
@@ -42,27 +42,11 @@ static bool take_trainable(transfer *t, const char *text)
     return false;
 }
 
-/* "5%", "200" or "0"; false prints a usage message. */
-static bool parse_shots(const char *text, size_t users, size_t *out)
-{
-    char *end;
-    double number = strtod(text, &end);
-    bool share = strcmp(end, "%") == 0;
-    if (end == text || (!share && *end != '\0') || !(number >= 0.0) || number > 1e9 ||
-        (share && number > 100.0)) {
-        cli_usage("transfer", "--shots %s: expected a number of users, or a share as 5%%", text);
-        return false;
-    }
-    *out = share ? (size_t)((double)users * number / 100.0 + 0.5) : (size_t)number;
-    return true;
-}
-
 static bool take(transfer *t, int option)
 {
     char *end;
     switch (option) {
     case 'F': t->from = optarg; return true;
-    case 'S': t->shots = optarg; return true;
     case 'W': return take_trainable(t, optarg);
     case '4': return cli_parse_count("transfer", "--rank", optarg, &t->rank);
     case '2':
@@ -80,13 +64,11 @@ static int parse(int argc, char **argv, transfer *t)
     static const struct option known[] = {CLI_COMMON_OPTIONS,
                                           CLI_TRAINING_OPTIONS,
                                           {"from", required_argument, NULL, 'F'},
-                                          {"shots", required_argument, NULL, 'S'},
                                           {"train", required_argument, NULL, 'W'},
                                           {"rank", required_argument, NULL, '4'},
                                           {"l2sp", required_argument, NULL, '2'},
                                           {"no-guard", no_argument, NULL, 'G'},
                                           {0}};
-    size_t ignored;
     for (int c; (c = getopt_long(argc, argv, "hq", known, NULL)) != -1;) {
         if (c == 'h') return fputs(help, stdout), fputs(cli_training_help, stdout), EXIT_OK;
         if (c == '?') return cli_help_hint("transfer"); /* getopt has said what is wrong */
@@ -94,7 +76,6 @@ static int parse(int argc, char **argv, transfer *t)
     }
     if (optind < argc) return cli_usage("transfer", "unexpected word \"%s\"", argv[optind]);
     if (t->from == NULL) return cli_usage("transfer", "--from is missing");
-    if (t->shots != NULL && !parse_shots(t->shots, 1, &ignored)) return EXIT_USAGE;
     if (t->training.domains.count > 1)
         return cli_usage("transfer", "one --domain is the target, but %zu are given",
                          t->training.domains.count);
@@ -220,12 +201,7 @@ static ferry_status run(transfer *t, ferry_error *error)
             return ferry_fail(error, FERRY_INVALID_ARGUMENT,
                               "%s was trained on \"%s\" already: a source knows other domains",
                               t->from, target->domain);
-    size_t users = target->user_count;
-    if (t->shots != NULL) parse_shots(t->shots, target->user_count, &users);
-    if (users > 0)
-        FERRY_TRY(ferry_dataset_limit(training->dataset, training->indices[0], users,
-                                      training->fit.train.seed, error));
-    if (users > 0 && has_training_events(target)) return guarded(t, error);
+    if (has_training_events(target)) return guarded(t, error);
     if (!training->report.quiet)
         fprintf(stderr,
                 "no training events of %s: it is ranked by its texts, with the weights of %s\n",

@@ -144,6 +144,7 @@ static bool uses(const ferry_model_domain *dom, ferry_feature first, ferry_featu
     return false;
 }
 
+/* Those tables that are used and not yet there. */
 static ferry_status make_words(preparing *p, bool every_feature, ferry_error *error)
 {
     const ferry_catalog *catalog = p->model->catalog;
@@ -155,8 +156,11 @@ static ferry_status make_words(preparing *p, bool every_feature, ferry_error *er
     if (items == NULL) return ferry_fail_memory(error, "the words of the items");
     for (size_t i = 0; i < n; i++) items[i] = catalog->items[index[i]].item;
     unsigned all = FERRY_TERMS_TITLE | FERRY_TERMS_TAGS | FERRY_TERMS_AUTHOR;
-    FERRY_TRY(ferry_tfidf_create(items, n, all, allocator, &dom->words, error));
-    if (!every_feature && !uses(dom, FERRY_FEATURE_TITLE, FERRY_FEATURE_TAGS)) return FERRY_OK;
+    if (dom->words.items.start == NULL)
+        FERRY_TRY(ferry_tfidf_create(items, n, all, allocator, &dom->words, error));
+    if (dom->title.items.start != NULL ||
+        (!every_feature && !uses(dom, FERRY_FEATURE_TITLE, FERRY_FEATURE_TAGS)))
+        return FERRY_OK;
     FERRY_TRY(ferry_tfidf_create(items, n, FERRY_TERMS_TITLE, allocator, &dom->title, error));
     FERRY_TRY(ferry_tfidf_create(items, n, FERRY_TERMS_TAGS, allocator, &dom->tags, error));
     return ferry_tfidf_authors(items, n, allocator, &dom->author, error);
@@ -184,6 +188,18 @@ ferry_status ferry_model_prepare_text(ferry_model *model, size_t domain, bool ev
     if (status == FERRY_OK) status = make_popularity(&p, error);
     if (status == FERRY_OK) status = make_text(&p, error);
     if (status == FERRY_OK) status = make_words(&p, every_feature, error);
+    ferry_arena_free(&p.scratch);
+    return status;
+}
+
+ferry_status ferry_model_set_mix(ferry_model *model, size_t domain,
+                                 const float mix[FERRY_SITUATIONS][FERRY_FEATURES],
+                                 ferry_error *error)
+{
+    preparing p;
+    memcpy(model->domains[domain].mix, mix, sizeof model->domains[domain].mix);
+    ferry_status status = begin(model, domain, &p, error);
+    if (status == FERRY_OK) status = make_words(&p, false, error);
     ferry_arena_free(&p.scratch);
     return status;
 }

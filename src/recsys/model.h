@@ -58,7 +58,7 @@ typedef enum ferry_feature {
 #define FERRY_SITUATION_LIST(X)                                                          \
     X(KNOWN, "known")           /* events here, in a domain with training events */      \
     X(NEW_DOMAIN, "new_domain") /* events here, but nobody's were there to learn from */ \
-    X(NEWCOMER, "newcomer")     /* events in linked domains alone */                     \
+    X(NEWCOMER, "newcomer")     /* events in other learned domains alone */              \
     X(STRANGER, "stranger")     /* nothing to go by */
 
 typedef enum ferry_situation {
@@ -69,7 +69,7 @@ typedef enum ferry_situation {
 } ferry_situation;
 
 #define FERRY_MODEL_FORMAT "ferry-model"
-enum { FERRY_MODEL_VERSION = 1 };
+enum { FERRY_MODEL_VERSION = 1, FERRY_MODEL_MOST_NAME = 400 /* bytes of a domain's name */ };
 
 extern const char *const ferry_feature_names[FERRY_FEATURES];
 extern const char *const ferry_situation_names[FERRY_SITUATIONS];
@@ -153,6 +153,11 @@ ferry_status ferry_model_prepare_net(ferry_model *model, size_t domain, ferry_er
 /* The weights that were found to serve all domains alike; docs/training.md. */
 void ferry_model_default_mix(float mix[FERRY_SITUATIONS][FERRY_FEATURES]);
 
+/* Other weights for a domain, and the tables they need. Scratches made before are too small. */
+ferry_status ferry_model_set_mix(ferry_model *model, size_t domain,
+                                 const float mix[FERRY_SITUATIONS][FERRY_FEATURES],
+                                 ferry_error *error);
+
 /* ---- used ---- */
 
 /* What one thread needs to score: see ferry_model_scratch_create. */
@@ -176,13 +181,14 @@ ferry_status ferry_model_scratch_create(const ferry_model *model, ferry_model_sc
                                         ferry_error *error);
 void ferry_model_scratch_close(ferry_model_scratch *scratch); /* NULL is fine */
 
-/* Which weights a history calls for. Entries' domains are the model's. */
+/* Which weights a history calls for. Entries' domains are the model's. A newcomer is who has an
+ * entry of weight > 0 in another domain that was learned of. */
 ferry_situation ferry_model_situation(const ferry_model *model, size_t domain,
                                       const ferry_history_entry *history, size_t count);
 
-/* The features with wanted[f] into scratch->values[f] [n]; those that the history says nothing on
- * are 0. Entries count from the oldest; those of weight <= 0 are seen, but do not speak for what
- * they are like. */
+/* The features with wanted[f], which the domain's mix or `every_feature` has made tables for, into
+ * scratch->values[f] [n]; those that the history says nothing on are 0. Entries count from the
+ * oldest; those of weight <= 0 are seen, but do not speak for what they are like. */
 void ferry_model_features(const ferry_model *model, size_t domain,
                           const ferry_history_entry *history, size_t count,
                           const bool wanted[FERRY_FEATURES], ferry_model_scratch *scratch);

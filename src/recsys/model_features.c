@@ -46,13 +46,22 @@ static size_t count_here(const ferry_history_entry *history, size_t count, size_
     return here;
 }
 
+/* Whether an entry of another domain says what its owner likes. */
+static bool speaks_elsewhere(const ferry_model *model, size_t domain,
+                             const ferry_history_entry *entry)
+{
+    return entry->domain != domain && entry->domain < model->known_domains && entry->weight > 0.0f;
+}
+
 ferry_situation ferry_model_situation(const ferry_model *model, size_t domain,
                                       const ferry_history_entry *history, size_t count)
 {
     const ferry_model_domain *d = &model->domains[domain];
     size_t here = count_here(history, count, domain);
     if (here > 0) return d->learned ? FERRY_KNOWN : FERRY_NEW_DOMAIN;
-    return count > 0 && d->across.source_items > 0 ? FERRY_NEWCOMER : FERRY_STRANGER;
+    for (size_t i = 0; i < count && d->across.source_items > 0; i++)
+        if (speaks_elsewhere(model, domain, &history[i])) return FERRY_NEWCOMER;
+    return FERRY_STRANGER;
 }
 
 /*
@@ -157,16 +166,16 @@ static void words_feature(const ferry_tfidf *table, size_t most, ferry_feature f
 
 /* ---- elsewhere: the other domains' histories ---- */
 
-/* Entries of other domains as rows of the across tables, weight 1 each; returns how many. */
+/* The newest entries of other domains as rows of the across tables, weight 1 each; returns how
+ * many. *oldest: the first of them in history. */
 static size_t elsewhere(const ferry_model *model, size_t domain, const ferry_history_entry *history,
-                        size_t count, ferry_model_scratch *scratch)
+                        size_t count, ferry_model_scratch *scratch, size_t *oldest)
 {
     size_t found = 0;
     for (size_t i = count; i > 0 && found < FERRY_MODEL_MOST_EVENTS; i--) {
         const ferry_history_entry *entry = &history[i - 1];
-        if (entry->domain == domain || entry->domain >= model->known_domains ||
-            entry->weight <= 0.0f)
-            continue;
+        if (!speaks_elsewhere(model, domain, entry)) continue;
+        *oldest = i - 1;
         size_t first = 0;
         for (size_t d = 0; d < entry->domain; d++)
             first += d == domain ? 0 : model->domains[d].items;
@@ -197,7 +206,7 @@ static void profile_feature(const ferry_model *model, size_t domain,
     memset(scratch->query, 0, K * sizeof *scratch->query);
     for (size_t i = 0; i < count; i++) {
         const ferry_history_entry *entry = &history[i];
-        if (entry->domain == domain || entry->weight <= 0.0f) continue;
+        if (!speaks_elsewhere(model, domain, entry)) continue;
         const float *row = model->domains[entry->domain].shared_text + entry->item * K;
         ferry_add_scaled(scratch->query, row, 1.0f, K);
     }
@@ -250,12 +259,12 @@ static void elsewhere_features(const ferry_model *model, size_t domain,
                                const bool wanted[FERRY_FEATURES], ferry_model_scratch *scratch)
 {
     const ferry_across *a = &model->domains[domain].across;
-    size_t found = elsewhere(model, domain, history, count, scratch);
+    size_t oldest = 0, found = elsewhere(model, domain, history, count, scratch, &oldest);
     if (found == 0) return;
     if (wanted[FERRY_FEATURE_FACTORS])
         factors_feature(model, domain, found, scratch, scratch->values[FERRY_FEATURE_FACTORS]);
     if (wanted[FERRY_FEATURE_PROFILE])
-        profile_feature(model, domain, history, count, scratch,
+        profile_feature(model, domain, history + oldest, count - oldest, scratch,
                         scratch->values[FERRY_FEATURE_PROFILE]);
     if (wanted[FERRY_FEATURE_ACROSS]) {
         for (size_t i = 0; i < found; i++) scratch->weights[i] = 1.0f / (float)found;

@@ -20,7 +20,7 @@ ferry_status ferry_model_write_tensors(const ferry_model *model, ferry_buffer *o
 /*
  * Reads a model for a catalogue, which it borrows; the files' bytes are copied. Items are matched
  * by domain and id: those the model does not know are scored by their content, those that are no
- * more in the catalogue are left out. NOT_FOUND if no domain of the model is in the catalogue.
+ * more in the catalogue are left out. NOT_FOUND if the catalogue lacks a domain of the model.
  */
 ferry_status ferry_model_load(const ferry_catalog *catalog, ferry_files files, ferry_pool *pool,
                               ferry_model **out, ferry_error *error);

@@ -18,10 +18,10 @@ typedef struct loading {
                          FERRY_NO_ITEM */
     size_t *rows;     /* [domain_count] items of the file's domain, as ferry.json says */
     size_t *read;     /* [domain_count] of them seen in items.jsonl */
-    bool *is_here;    /* [domain_count] the catalogue has the domain */
     size_t *factors, *profile_rank; /* [domain_count] */
     float *alpha;                   /* [domain_count] */
     size_t text_dimension, whitened;
+    size_t last; /* domain of the last item: the next one's, as a rule */
 } loading;
 
 static char *copy_text(loading *l, const char *text)
@@ -47,21 +47,27 @@ static ferry_status find_tensor(loading *l, const char *prefix, const char *name
     if (t->dtype == dtype && t->rank == rank && (rows == SIZE_MAX || t->shape[0] == rows) &&
         (rank == 1 || t->shape[1] == columns))
         return FERRY_OK;
+    const char *type = dtype == FERRY_F32 ? "F32" : "I32";
+    if (rows == SIZE_MAX)
+        return ferry_fail(error, FERRY_MALFORMED,
+                          "%s: tensor \"%.200s\" is %s of rank %zu, expected %s of rank 1",
+                          FERRY_MODEL_TENSORS, full, t->dtype_name, t->rank, type);
     return ferry_fail(error, FERRY_MALFORMED,
-                      "%s: tensor \"%.200s\" is %s of rank %zu with %zu rows, expected %s of rank "
-                      "%zu with %zu rows and %zu columns",
+                      "%s: tensor \"%.200s\" is %s of rank %zu with %zu rows and %zu columns, "
+                      "expected %s of rank %zu with %zu and %zu",
                       FERRY_MODEL_TENSORS, full, t->dtype_name, t->rank,
-                      t->rank > 0 ? t->shape[0] : 0, dtype == FERRY_F32 ? "F32" : "I32", rank, rows,
-                      columns);
+                      t->rank > 0 ? t->shape[0] : 0, t->rank > 1 ? t->shape[1] : 0, type, rank,
+                      rows, columns);
 }
 
-static ferry_status check_finite(const float *values, size_t count, const char *name,
-                                 ferry_error *error)
+static ferry_status check_finite(const float *values, size_t count, const char *prefix,
+                                 const char *name, ferry_error *error)
 {
     for (size_t i = 0; i < count; i++)
         if (!(values[i] - values[i] == 0.0f))
-            return ferry_fail(error, FERRY_MALFORMED, "%s: \"%s\" has a number that is not finite",
-                              FERRY_MODEL_TENSORS, name);
+            return ferry_fail(error, FERRY_MALFORMED,
+                              "%s: \"%.64s.%s\" has a number that is not finite",
+                              FERRY_MODEL_TENSORS, prefix, name);
     return FERRY_OK;
 }
 
@@ -74,7 +80,7 @@ static ferry_status read_plain(loading *l, const char *prefix, const char *name,
     *out = ferry_arena_array(&l->model->arena, t->count, sizeof **out);
     if (*out == NULL) return ferry_fail_memory(error, name);
     memcpy(*out, t->data, t->size);
-    return check_finite(*out, t->count, name, error);
+    return check_finite(*out, t->count, prefix, name, error);
 }
 
 /* Rows of items into their places: out [n, columns], zeros for items that the model lacks. */
@@ -90,7 +96,7 @@ static ferry_status read_rows(loading *l, const char *prefix, const char *name, 
     for (size_t i = 0; i < rows; i++)
         if (place[i] != FERRY_NO_ITEM)
             memcpy(out + place[i] * width, from + i * width * sizeof *out, width * sizeof *out);
-    return check_finite(out, n * width, name, error);
+    return check_finite(out, n * width, prefix, name, error);
 }
 
 static ferry_status new_rows(loading *l, const char *prefix, const char *name, size_t columns,
@@ -124,8 +130,11 @@ static ferry_status raw_sparse(loading *l, const char *prefix, const char *const
     if (starts[rows] != column->count)
         return ferry_fail(error, FERRY_MALFORMED, "%s: \"%s.%s\" ends at %u, but there are %zu",
                           FERRY_MODEL_TENSORS, prefix, names[0], starts[rows], column->count);
-    FERRY_TRY(ferry_sparse_check(out, names[0], error));
-    return check_finite(weights, column->count, names[2], error);
+    ferry_error wrong = {0};
+    if (ferry_sparse_check(out, names[0], &wrong) != FERRY_OK)
+        return ferry_fail(error, FERRY_MALFORMED, "%s: \"%.64s\": %.200s", FERRY_MODEL_TENSORS,
+                          prefix, wrong.message);
+    return check_finite(weights, column->count, prefix, names[2], error);
 }
 
 /* out [to_rows, to_columns]: row i of the file goes to row_place[i], column j to column_place[j].
@@ -165,38 +174,83 @@ static ferry_status read_sparse(loading *l, const char *prefix, const char *cons
 
 /* ---- ferry.json ---- */
 
+static ferry_status read_weights(const cJSON *weights, const char *where, float mix[FERRY_FEATURES],
+                                 ferry_error *error)
+{
+    if (!cJSON_IsObject(weights))
+        return ferry_fail(error, FERRY_MALFORMED, "%s: the weights of \"%.64s\" are no object",
+                          where, weights->string);
+    for (const cJSON *w = weights->child; w != NULL; w = w->next) {
+        size_t f = 0;
+        while (f < FERRY_FEATURES && strcmp(ferry_feature_names[f], w->string) != 0) f++;
+        if (f == FERRY_FEATURES)
+            return ferry_fail(error, FERRY_UNSUPPORTED, "%s: unknown feature \"%.64s\"", where,
+                              w->string);
+        if (!cJSON_IsNumber(w) || !(w->valuedouble > -1e6 && w->valuedouble < 1e6))
+            return ferry_fail(error, FERRY_MALFORMED,
+                              "%s: the weight of \"%s\" is no number within ±1e6", where,
+                              w->string);
+        mix[f] = (float)w->valuedouble;
+    }
+    return FERRY_OK;
+}
+
 static ferry_status read_mix(const cJSON *entry, const char *where,
                              float mix[FERRY_SITUATIONS][FERRY_FEATURES], ferry_error *error)
 {
     const cJSON *all = ferry_json_get(entry, "mix");
     memset(mix, 0, sizeof(float[FERRY_SITUATIONS][FERRY_FEATURES]));
-    for (size_t s = 0; s < FERRY_SITUATIONS; s++) {
-        const cJSON *weights = ferry_json_get(all, ferry_situation_names[s]);
-        for (const cJSON *w = weights != NULL ? weights->child : NULL; w != NULL; w = w->next) {
-            size_t f = 0;
-            while (f < FERRY_FEATURES && strcmp(ferry_feature_names[f], w->string) != 0) f++;
-            if (f == FERRY_FEATURES)
-                return ferry_fail(error, FERRY_UNSUPPORTED, "%s: unknown feature \"%.64s\"", where,
-                                  w->string);
-            if (!cJSON_IsNumber(w) || !(w->valuedouble > -1e6 && w->valuedouble < 1e6))
-                return ferry_fail(error, FERRY_MALFORMED,
-                                  "%s: the weight of \"%s\" is no number within ±1e6", where,
-                                  w->string);
-            mix[s][f] = (float)w->valuedouble;
-        }
+    if (!cJSON_IsObject(all))
+        return ferry_fail(error, FERRY_MALFORMED, "%s: \"mix\" is missing, or no object", where);
+    for (const cJSON *weights = all->child; weights != NULL; weights = weights->next) {
+        size_t s = 0;
+        while (s < FERRY_SITUATIONS && strcmp(ferry_situation_names[s], weights->string) != 0) s++;
+        if (s == FERRY_SITUATIONS)
+            return ferry_fail(error, FERRY_UNSUPPORTED,
+                              "%s: unknown situation \"%.64s\" in \"mix\"", where, weights->string);
+        FERRY_TRY(read_weights(weights, where, mix[s], error));
     }
     return FERRY_OK;
 }
 
-static ferry_status read_float(const cJSON *json, const char *key, const char *where, float *out,
-                               ferry_error *error)
+/* A number that must be there, in [least, 1e30]. */
+static ferry_status read_float(const cJSON *json, const char *key, const char *where, double least,
+                               float *out, ferry_error *error)
 {
-    double value = (double)*out;
+    double value = 0.0;
+    if (ferry_json_get(json, key) == NULL)
+        return ferry_fail(error, FERRY_MALFORMED, "%s: \"%s\" is missing", where, key);
     FERRY_TRY(ferry_json_number(json, key, where, &value, error));
-    if (!(value > -1e30 && value < 1e30))
-        return ferry_fail(error, FERRY_MALFORMED, "%s: \"%s\" is %g", where, key, value);
+    if (!(value >= least && value <= 1e30))
+        return ferry_fail(error, FERRY_MALFORMED, "%s: \"%s\" is %g, expected %g…1e30", where, key,
+                          value, least);
     *out = (float)value;
     return FERRY_OK;
+}
+
+/* A whole number from 1. */
+static ferry_status read_positive(const cJSON *json, const char *key, const char *where, size_t max,
+                                  size_t *out, ferry_error *error)
+{
+    FERRY_TRY(ferry_json_size_required(json, key, where, max, out, error));
+    if (*out > 0) return FERRY_OK;
+    return ferry_fail(error, FERRY_MALFORMED, "%s: \"%s\" is 0", where, key);
+}
+
+enum { MOST_PROFILE_RANK = 4096 };
+
+static ferry_status read_across_numbers(loading *l, const cJSON *across, size_t d,
+                                        ferry_error *error)
+{
+    const char *where = FERRY_MODEL_JSON;
+    ferry_across *to = &l->model->domains[d].across;
+    FERRY_TRY(
+        read_positive(across, "factors", where, FERRY_ALS_MAX_FACTORS, &l->factors[d], error));
+    FERRY_TRY(read_positive(across, "profile_rank", where, MOST_PROFILE_RANK, &l->profile_rank[d],
+                            error));
+    FERRY_TRY(read_float(across, "factor_deviation", where, 1e-30, &to->factor_deviation, error));
+    FERRY_TRY(read_float(across, "alpha", where, 0.0, &l->alpha[d], error));
+    return read_float(across, "lambda", where, 1e-12, &to->lambda, error);
 }
 
 static ferry_status read_domain(loading *l, const cJSON *entry, size_t d, ferry_error *error)
@@ -204,7 +258,7 @@ static ferry_status read_domain(loading *l, const cJSON *entry, size_t d, ferry_
     ferry_model_domain *domain = &l->model->domains[d];
     const char *name = NULL, *where = FERRY_MODEL_JSON;
     FERRY_TRY(ferry_json_string(entry, "name", where, &name, error));
-    if (name == NULL || name[0] == '\0' || strlen(name) > 400)
+    if (name == NULL || name[0] == '\0' || strlen(name) > FERRY_MODEL_MOST_NAME)
         return ferry_fail(error, FERRY_MALFORMED, "%s: a domain without a usable name", where);
     for (size_t before = 0; before < d; before++)
         if (strcmp(l->model->domains[before].name, name) == 0)
@@ -215,23 +269,11 @@ static ferry_status read_domain(loading *l, const cJSON *entry, size_t d, ferry_
     FERRY_TRY(ferry_json_size_required(entry, "items", where, FERRY_MAX_ITEMS, &l->rows[d], error));
     FERRY_TRY(read_mix(entry, where, domain->mix, error));
     const cJSON *across = ferry_json_get(entry, "across");
-    if (across == NULL) return FERRY_OK;
-    FERRY_TRY(ferry_json_size_required(across, "factors", where, FERRY_ALS_MAX_FACTORS,
-                                       &l->factors[d], error));
-    FERRY_TRY(
-        ferry_json_size_required(across, "profile_rank", where, 4096, &l->profile_rank[d], error));
-    FERRY_TRY(
-        read_float(across, "factor_deviation", where, &domain->across.factor_deviation, error));
-    FERRY_TRY(read_float(across, "alpha", where, &l->alpha[d], error));
-    FERRY_TRY(read_float(across, "lambda", where, &domain->across.lambda, error));
-    if (l->factors[d] > 0 && domain->across.lambda > 0.0f && domain->across.factor_deviation > 0.0f)
-        return FERRY_OK;
-    return ferry_fail(error, FERRY_MALFORMED,
-                      "%s: domain \"%s\": factors, lambda and factor_deviation are to be positive",
-                      where, name);
+    return across != NULL ? read_across_numbers(l, across, d, error) : FERRY_OK;
 }
 
-static ferry_status read_net_config(const cJSON *net, ferry_net_config *out, ferry_error *error)
+static ferry_status read_net_config(const loading *l, const cJSON *net, ferry_net_config *out,
+                                    ferry_error *error)
 {
     const char *where = FERRY_MODEL_JSON, *encoder = "";
     ferry_sequence_shape *shape = &out->sequence;
@@ -245,20 +287,29 @@ static ferry_status read_net_config(const cJSON *net, ferry_net_config *out, fer
                    {"heads", 4096, &shape->heads},
                    {"feed_forward", 1 << 16, &shape->feed_forward},
                    {"max_length", 1 << 16, &shape->max_length},
-                   {"content_dim", 4096, &out->content_dim},
+                   {"content_dim", l->whitened, &out->content_dim},
                    {"behaviors", FERRY_MAX_BEHAVIORS, &out->behaviors},
                    {"time_buckets", 256, &out->time_buckets},
                    {"adapter_rank", 4096, &out->adapter_rank}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         FERRY_TRY(ferry_json_size_required(net, numbers[i].key, where, numbers[i].max,
                                            numbers[i].to, error));
+    if (out->behaviors > 0 && out->behaviors != l->model->behavior_count)
+        return ferry_fail(error, FERRY_MALFORMED,
+                          "%s: the net has %zu behaviors, but %zu are named", where, out->behaviors,
+                          l->model->behavior_count);
+    if (ferry_json_get(net, "ids") == NULL)
+        return ferry_fail(error, FERRY_MALFORMED, "%s: \"ids\" is missing", where);
     return ferry_json_bool(net, "ids", where, &out->ids, error);
 }
 
 static ferry_status read_behaviors(loading *l, const cJSON *json, ferry_error *error)
 {
     const cJSON *list = ferry_json_get(json, "behaviors"), *name;
-    size_t count = cJSON_IsArray(list) ? (size_t)cJSON_GetArraySize(list) : 0, i = 0;
+    if (!cJSON_IsArray(list))
+        return ferry_fail(error, FERRY_MALFORMED, "%s: \"behaviors\" is missing, or no array",
+                          FERRY_MODEL_JSON);
+    size_t count = (size_t)cJSON_GetArraySize(list), i = 0;
     if (count > FERRY_MAX_BEHAVIORS)
         return ferry_fail(error, FERRY_LIMIT, "%s: %zu behaviors, the limit is %d",
                           FERRY_MODEL_JSON, count, FERRY_MAX_BEHAVIORS);
@@ -296,9 +347,8 @@ static ferry_status read_header(loading *l, const cJSON *json, ferry_error *erro
                           "the model was trained on texts of \"%.64s\" (%zu numbers), but the "
                           "catalogue has those of \"%.64s\" (%zu)",
                           text_model, l->text_dimension, catalog->model, catalog->dimension);
-    FERRY_TRY(
-        ferry_json_size_required(json, "whitened", where, l->text_dimension, &l->whitened, error));
-    return read_float(json, "content_scale", where, &l->model->content_scale, error);
+    FERRY_TRY(read_positive(json, "whitened", where, l->text_dimension, &l->whitened, error));
+    return read_float(json, "content_scale", where, 1e-30, &l->model->content_scale, error);
 }
 
 /* Arrays a domain: those of the file, then those of the catalogue that the file lacks. */
@@ -313,11 +363,11 @@ static ferry_status make_domains(loading *l, size_t known, ferry_error *error)
     l->factors = ferry_arena_array(&l->scratch, known, sizeof *l->factors);
     l->profile_rank = ferry_arena_array(&l->scratch, known, sizeof *l->profile_rank);
     l->alpha = ferry_arena_array(&l->scratch, known, sizeof *l->alpha);
+    if (model->domains == NULL || l->place == NULL || l->rows == NULL || l->read == NULL ||
+        l->factors == NULL || l->profile_rank == NULL || l->alpha == NULL)
+        return ferry_fail_memory(error, "the model's domains");
     model->domain_count = model->known_domains = known;
-    if (model->domains != NULL && l->place != NULL && l->rows != NULL && l->read != NULL &&
-        l->factors != NULL && l->profile_rank != NULL && l->alpha != NULL)
-        return FERRY_OK;
-    return ferry_fail_memory(error, "the model's domains");
+    return FERRY_OK;
 }
 
 static ferry_status match_domain(loading *l, size_t d, ferry_error *error)
@@ -352,7 +402,7 @@ static ferry_status read_json(loading *l, const cJSON *json, ferry_net_config *c
     }
     FERRY_TRY(read_behaviors(l, json, error));
     *has_net = net != NULL;
-    return net != NULL ? read_net_config(net, config, error) : FERRY_OK;
+    return net != NULL ? read_net_config(l, net, config, error) : FERRY_OK;
 }
 
 /* ---- items.jsonl ---- */
@@ -361,12 +411,15 @@ static ferry_status take_item(void *user, const ferry_item_row *row, ferry_error
 {
     loading *l = user;
     const ferry_catalog *catalog = l->model->catalog;
-    size_t d = 0, item;
-    while (d < l->model->known_domains && strcmp(l->model->domains[d].name, row->domain) != 0) d++;
+    size_t d = l->last, item;
+    if (strcmp(l->model->domains[d].name, row->domain) != 0)
+        for (d = 0; d < l->model->known_domains; d++)
+            if (strcmp(l->model->domains[d].name, row->domain) == 0) break;
     if (d == l->model->known_domains || l->read[d] == l->rows[d])
         return ferry_fail(error, FERRY_MALFORMED, "domain \"%.64s\" has %s in %s", row->domain,
                           d == l->model->known_domains ? "no place" : "fewer items",
                           FERRY_MODEL_JSON);
+    l->last = d;
     bool found = ferry_catalog_find(catalog, row->domain, row->id, &item, NULL) == FERRY_OK;
     l->place[d][l->read[d]++] = found ? catalog->within[item] : FERRY_NO_ITEM;
     return FERRY_OK;
@@ -410,6 +463,31 @@ static ferry_status read_whiten(loading *l, const char *prefix, const char *mean
     return read_plain(l, prefix, projection, out->N, out->K, &out->projection, error);
 }
 
+/* The encoder's tensor is in the file: so that a number in ferry.json alone takes no memory. */
+static ferry_status is_in_file(void *user, const char *name, size_t rows, size_t columns,
+                               ferry_initial initial, float scale, ferry_error *error)
+{
+    const ferry_tensor *t;
+    (void)initial, (void)scale;
+    return find_tensor(user, "net", name, FERRY_F32, rows > 0 ? rows : 1, columns, &t, error);
+}
+
+static ferry_status check_net_sizes(loading *l, const ferry_net_config *config, ferry_error *error)
+{
+    const ferry_sequence_shape *shape = &config->sequence;
+    size_t d = shape->dim, r = config->adapter_rank;
+    FERRY_TRY(is_in_file(l, "output_norm.bias", d, 0, FERRY_INITIAL_ZERO, 0.0f, error));
+    if (config->content_dim > 0)
+        FERRY_TRY(is_in_file(l, "content.weight", d, config->content_dim, FERRY_INITIAL_ZERO, 0.0f,
+                             error));
+    for (size_t i = 0; i < l->model->known_domains && r > 0; i++) {
+        char name[640];
+        snprintf(name, sizeof name, "adapter.%s.user.up", l->model->domains[i].name);
+        FERRY_TRY(is_in_file(l, name, d, r, FERRY_INITIAL_ZERO, 0.0f, error));
+    }
+    return ferry_sequence_encoder_of(shape->kind)->tensors(shape, is_in_file, l, error);
+}
+
 static ferry_status read_net(loading *l, const ferry_net_config *config, ferry_error *error)
 {
     ferry_model *model = l->model;
@@ -421,6 +499,7 @@ static ferry_status read_net(loading *l, const ferry_net_config *config, ferry_e
         names[d] = model->domains[d].name;
         counts[d] = model->domains[d].items;
     }
+    FERRY_TRY(check_net_sizes(l, config, error));
     FERRY_TRY(ferry_net_create(&model->arena.allocator, config, names, counts, known, 0,
                                &model->net, error));
     ferry_net *net = model->net;
@@ -438,7 +517,7 @@ static ferry_status read_net(loading *l, const ferry_net_config *config, ferry_e
         FERRY_TRY(find_tensor(l, "net", t->name, FERRY_F32, t->rows > 0 ? t->rows : 1, t->columns,
                               &from, error));
         memcpy(to, from->data, from->size);
-        FERRY_TRY(check_finite(to, from->count, t->name, error));
+        FERRY_TRY(check_finite(to, from->count, "net", t->name, error));
     }
     return FERRY_OK;
 }

@@ -1,3 +1,4 @@
+/* A model's files; of the domains those that something was learned of. */
 #include <stdio.h>
 #include <string.h>
 

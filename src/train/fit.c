@@ -7,14 +7,14 @@
 #include "base/error.h"
 #include "train/validate.h"
 
-enum { WHITENED = 256 };
+enum { WHITENED = 256, VALIDATION_USERS = 2000 };
 static const float WHITEN_POWER = 0.25f;
 
 ferry_fit_options ferry_fit_options_default(void)
 {
     return (ferry_fit_options){.net = ferry_net_config_default(),
                                .train = ferry_train_options_default(),
-                               .validation_users = 2000};
+                               .validation_users = VALIDATION_USERS};
 }
 
 typedef struct fitting {
@@ -22,6 +22,8 @@ typedef struct fitting {
     const size_t *domains; /* [count] the data set's */
     size_t count;
     const ferry_fit_options *options;
+    size_t validation_users;
+    ferry_net_config net; /* options->net, made to fit data and catalogue */
     ferry_model *model;
     ferry_arena scratch;
     ferry_training_events *events; /* [count] */
@@ -34,11 +36,12 @@ static ferry_status no_memory(ferry_error *error)
     return ferry_fail_memory(error, "training");
 }
 
-static void stage(const fitting *f, const char *what, size_t domain)
+static ferry_status stage(const fitting *f, const char *what, size_t domain, ferry_error *error)
 {
-    if (f->options->stage != NULL)
-        f->options->stage(f->options->stage_user, what,
-                          domain < f->count ? f->model->domains[domain].name : NULL);
+    const char *name = domain < f->count ? f->model->domains[domain].name : NULL;
+    if (f->options->stage == NULL || f->options->stage(f->options->stage_user, what, name))
+        return FERRY_OK;
+    return ferry_fail(error, FERRY_CANCELLED, "training was stopped before: %s", what);
 }
 
 /* ---- events ---- */
@@ -93,7 +96,16 @@ static ferry_status add_domains(fitting *f, ferry_error *error)
             return ferry_fail(error, FERRY_NOT_FOUND, "no domain \"%s\" in the catalogue",
                               from->domain);
         dom->name = catalog->domains[dom->catalog_domain];
-        dom->items = from->item_count;
+        dom->items = catalog->domain_first[dom->catalog_domain + 1] -
+                     catalog->domain_first[dom->catalog_domain];
+        if (dom->items != from->item_count)
+            return ferry_fail(error, FERRY_INVALID_ARGUMENT,
+                              "domain \"%s\" has %zu items in the data, %zu in the catalogue: it "
+                              "is not bound to it",
+                              dom->name, from->item_count, dom->items);
+        if (strlen(dom->name) > FERRY_MODEL_MOST_NAME)
+            return ferry_fail(error, FERRY_LIMIT, "the domain's name \"%.64s…\" is too long",
+                              dom->name);
         ferry_model_default_mix(dom->mix);
         if (f->options->source != NULL)
             memcpy(dom->mix, f->options->source->domains[0].mix, sizeof dom->mix);
@@ -121,7 +133,7 @@ static ferry_status count_popularity(fitting *f, size_t d, ferry_error *error)
 static ferry_status measure_content(fitting *f, const float *const *blocks, ferry_error *error)
 {
     ferry_model *model = f->model;
-    size_t C = f->options->net.content_dim, count = 0;
+    size_t C = f->net.content_dim, count = 0;
     double square = 0.0;
     model->content_scale = 1.0f;
     for (size_t d = 0; d < f->count; d++) {
@@ -140,10 +152,34 @@ static ferry_status measure_content(fitting *f, const float *const *blocks, ferr
     return FERRY_OK;
 }
 
+/* What was learned in the source's space is used in its space. */
+static ferry_status take_space(fitting *f, ferry_error *error)
+{
+    ferry_model *model = f->model;
+    const ferry_whiten *from = &f->options->source->whiten;
+    ferry_whiten *to = &model->whiten;
+    if (from->N != model->catalog->dimension)
+        return ferry_fail(error, FERRY_INVALID_ARGUMENT,
+                          "the source's texts have %zu numbers, the catalogue's %zu", from->N,
+                          model->catalog->dimension);
+    to->N = from->N;
+    to->K = from->K;
+    to->mean = ferry_arena_array(&model->arena, from->N, sizeof *to->mean);
+    to->projection = ferry_arena_array(&model->arena, from->N, from->K * sizeof *to->projection);
+    if (to->mean == NULL || to->projection == NULL) return no_memory(error);
+    memcpy(to->mean, from->mean, from->N * sizeof *to->mean);
+    memcpy(to->projection, from->projection, from->N * from->K * sizeof *to->projection);
+    model->content_scale = f->options->source->content_scale;
+    return FERRY_OK;
+}
+
 static ferry_status fit_texts(fitting *f, ferry_error *error)
 {
     ferry_model *model = f->model;
+    const ferry_model *source = f->options->source;
     size_t N = model->catalog->dimension, K = N < WHITENED ? N : WHITENED;
+    if (source != NULL) K = source->whiten.K; /* one number for all domains */
+    if (f->net.content_dim > K) f->net.content_dim = K;
     const float **blocks = ferry_arena_array(&f->scratch, f->count, sizeof *blocks);
     size_t *rows = ferry_arena_array(&f->scratch, f->count, sizeof *rows);
     if (blocks == NULL || rows == NULL) return no_memory(error);
@@ -151,17 +187,9 @@ static ferry_status fit_texts(fitting *f, ferry_error *error)
         rows[d] = model->domains[d].items;
         FERRY_TRY(ferry_model_vectors(model, d, &f->scratch, &blocks[d], error));
     }
-    stage(f, "texts", f->count);
-    if (f->options->source != NULL) { /* what was learned in its space is used in its space */
-        const ferry_whiten *from = &f->options->source->whiten;
-        model->whiten = *from;
-        model->whiten.mean = ferry_arena_array(&model->arena, from->N, sizeof(float));
-        model->whiten.projection =
-            ferry_arena_array(&model->arena, from->N, from->K * sizeof(float));
-        if (model->whiten.mean == NULL || model->whiten.projection == NULL) return no_memory(error);
-        memcpy(model->whiten.mean, from->mean, from->N * sizeof(float));
-        memcpy(model->whiten.projection, from->projection, from->N * from->K * sizeof(float));
-        model->content_scale = f->options->source->content_scale;
+    FERRY_TRY(stage(f, "texts", f->count, error));
+    if (source != NULL) {
+        FERRY_TRY(take_space(f, error));
     } else {
         FERRY_TRY(ferry_whiten_fit(model->kernels, blocks, rows, f->count, N, K, WHITEN_POWER,
                                    &model->arena, &model->whiten, error));
@@ -169,7 +197,7 @@ static ferry_status fit_texts(fitting *f, ferry_error *error)
     }
     for (size_t d = 0; d < f->count; d++) {
         model->domains[d].whiten = model->whiten;
-        if (f->count > 1 || f->options->source != NULL)
+        if (f->count > 1 || source != NULL)
             FERRY_TRY(ferry_whiten_fit(model->kernels, &blocks[d], &rows[d], 1, N, K, WHITEN_POWER,
                                        &model->arena, &model->domains[d].whiten, error));
     }
@@ -282,7 +310,7 @@ static ferry_status train_net(fitting *f, ferry_train_options options,
     if (content == NULL) return no_memory(error);
     for (size_t d = 0; d < f->count; d++) content[d] = domains[d].content;
     FERRY_TRY(ferry_validation_create(
-        net, f->dataset, f->domains, content, f->options->validation_users / 2, options.seed,
+        net, f->dataset, f->domains, content, (f->validation_users + 1) / 2, options.seed,
         f->model->kernels, options.pool, &f->scratch.allocator, &f->validation, error));
     options.progress = forward_progress;
     if (options.seconds != NULL) options.seconds = forward_seconds;
@@ -297,7 +325,7 @@ static ferry_status train_net(fitting *f, ferry_train_options options,
 
 static ferry_status fit_net(fitting *f, ferry_error *error)
 {
-    ferry_net_config config = f->options->net;
+    ferry_net_config config = f->net;
     ferry_train_options options = f->options->train;
     if (config.behaviors == 0 && f->dataset->behavior_count > 1)
         config.behaviors = f->dataset->behavior_count;
@@ -314,7 +342,7 @@ static ferry_status fit_net(fitting *f, ferry_error *error)
     ferry_train_domain *domains = ferry_arena_array(&f->scratch, f->count, sizeof *domains);
     if (domains == NULL) return no_memory(error);
     for (size_t d = 0; d < f->count; d++) FERRY_TRY(net_domain(f, d, &domains[d], error));
-    stage(f, "net", f->count);
+    FERRY_TRY(stage(f, "net", f->count, error));
     FERRY_TRY(train_net(f, options, domains, error));
     for (size_t d = 0; d < f->count; d++) FERRY_TRY(ferry_model_prepare_net(f->model, d, error));
     return FERRY_OK;
@@ -345,20 +373,20 @@ static ferry_status fit(fitting *f, ferry_error *error)
     FERRY_TRY(add_domains(f, error));
     FERRY_TRY(fit_texts(f, error));
     for (size_t d = 0; d < f->count; d++) {
-        stage(f, "neighbors", d);
+        FERRY_TRY(stage(f, "neighbors", d, error));
         FERRY_TRY(count_popularity(f, d, error));
         FERRY_TRY(ferry_model_prepare_text(f->model, d, true, error));
         FERRY_TRY(fit_neighbors(f, d, error));
     }
     if (!options->without_net) FERRY_TRY(fit_net(f, error));
     for (size_t d = 0; d < f->count && f->count > 1 && !options->without_across; d++) {
-        stage(f, "across", d);
+        FERRY_TRY(stage(f, "across", d, error));
         FERRY_TRY(ferry_fit_across(f->model, f->events, d, options->train.seed, pool, error));
     }
     if (options->default_mix) return FERRY_OK;
-    stage(f, "mix", f->count);
-    return ferry_fit_mix(f->model, f->dataset, f->domains, options->validation_users,
-                         options->train.seed, pool, f->report, error);
+    FERRY_TRY(stage(f, "mix", f->count, error));
+    return ferry_fit_mix(f->model, f->dataset, f->domains, f->validation_users, options->train.seed,
+                         pool, f->report, error);
 }
 
 ferry_status ferry_fit(const ferry_dataset *dataset, const ferry_catalog *catalog,
@@ -372,8 +400,11 @@ ferry_status ferry_fit(const ferry_dataset *dataset, const ferry_catalog *catalo
                  .domains = domains,
                  .count = count,
                  .options = options,
+                 .validation_users = options->validation_users,
+                 .net = options->net,
                  .report = report != NULL ? report : &none};
     *f.report = (ferry_fit_report){0};
+    if (f.validation_users == 0) f.validation_users = VALIDATION_USERS;
     FERRY_TRY(ferry_model_create(catalog, &f.model, error));
     ferry_arena_init(&f.scratch, catalog->allocator);
     ferry_status status = fit(&f, error);

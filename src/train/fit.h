@@ -9,7 +9,7 @@
 #include "train/train.h"
 
 typedef struct ferry_fit_options {
-    ferry_net_config net;      /* its behaviors and content_dim 0: those of data and catalogue */
+    ferry_net_config net;      /* behaviors 0: the data's; content_dim: at most what texts have */
     ferry_train_options train; /* pool, seed, progress… for everything; validate is fit's own */
     bool without_net, without_across, default_mix;
     size_t
@@ -17,8 +17,8 @@ typedef struct ferry_fit_options {
     /* Transfer: what the net shares begins as this one's (L2-SP pulls to it), texts are whitened as
      * its are, and the mix begins as its first domain's. Or NULL. */
     const ferry_model *source;
-    /* Told before each part of the work; may be NULL. */
-    void (*stage)(void *user, const char *what, const char *domain);
+    /* Told before each part of the work, false cancels; may be NULL. */
+    bool (*stage)(void *user, const char *what, const char *domain);
     void *stage_user;
 } ferry_fit_options;
 
@@ -26,9 +26,9 @@ ferry_fit_options ferry_fit_options_default(void);
 
 typedef struct ferry_fit_report {
     ferry_train_report net;
-    size_t examples[FERRY_SITUATIONS]; /* that the mix was learned on, of all domains */
-    double before[FERRY_SITUATIONS],
-        after[FERRY_SITUATIONS]; /* NDCG@10 on the other half of them */
+    size_t examples[FERRY_SITUATIONS]; /* of all domains; on one half the mix was learned … */
+    size_t tested[FERRY_SITUATIONS];   /* … on the other it was tested: */
+    double before[FERRY_SITUATIONS], after[FERRY_SITUATIONS]; /* NDCG@10 */
 } ferry_fit_report;
 
 /*

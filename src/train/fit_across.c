@@ -107,13 +107,13 @@ static ferry_status count_linked(crossing *c, const ferry_sparse *targets, ferry
 {
     ferry_model_domain *dom = &c->model->domains[c->target];
     float *linked = ferry_arena_array(&c->model->arena, dom->items, sizeof *linked);
-    if (linked == NULL) return no_memory(error);
+    size_t *seen = ferry_arena_array(c->scratch, dom->items, sizeof *seen); /* by row - 1, last */
+    if (linked == NULL || seen == NULL) return no_memory(error);
     for (size_t u = 0; u < targets->rows; u++) {
         for (uint32_t i = targets->start[u]; i < targets->start[u + 1]; i++) {
-            bool again = false;
-            for (uint32_t j = targets->start[u]; j < i && !again; j++)
-                again = targets->column[j] == targets->column[i];
-            if (!again) linked[targets->column[i]] = linked[targets->column[i]] + 1.0f;
+            uint32_t item = targets->column[i];
+            if (seen[item] != u + 1) linked[item] = linked[item] + 1.0f;
+            seen[item] = u + 1;
         }
     }
     dom->across.linked = linked;

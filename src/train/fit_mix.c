@@ -247,6 +247,7 @@ static ferry_status learn(const gathering *g, size_t count, const ferry_allocato
     report->before[g->kind->as] += before * (double)(count - half);
     report->after[g->kind->as] += (after > before ? after : before) * (double)(count - half);
     report->examples[g->kind->as] += count;
+    report->tested[g->kind->as] += count - half;
     return FERRY_OK;
 }
 
@@ -321,8 +322,7 @@ static ferry_status fit_all(const mixing *m, ferry_arena *arena, worker *workers
             ferry_arena_free(&scratch);
             FERRY_TRY(status);
         }
-        double tested = 0.0;
-        tested = (double)(m->report->examples[kind->as] - m->report->examples[kind->as] / 2);
+        double tested = (double)m->report->tested[kind->as];
         if (tested > 0.0) {
             m->report->before[kind->as] /= tested;
             m->report->after[kind->as] /= tested;

@@ -100,8 +100,10 @@ ferry_status ferry_mix_fit(const ferry_mix_example *examples, size_t count, size
     }
     ferry_release(allocator, scores, most * sizeof *scores);
     float mean = (float)(total / (double)count);
+    bool finite = isfinite(mean);
+    for (size_t f = 0; f < features; f++) finite = finite && isfinite(weights[f]);
     if (loss != NULL) *loss = mean;
-    if (!(mean <= 1e30f))
-        return ferry_fail(error, FERRY_MALFORMED, "the mix: its loss became %g", (double)mean);
-    return FERRY_OK;
+    if (finite) return FERRY_OK;
+    for (size_t f = 0; f < features; f++) weights[f] = initial[f];
+    return ferry_fail(error, FERRY_DIVERGED, "the mix: its loss became %g", (double)mean);
 }

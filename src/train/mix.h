@@ -17,15 +17,15 @@ typedef struct ferry_mix_example {
 typedef struct ferry_mix_options {
     size_t epochs;       /* passes over the examples; 0: 12 */
     size_t batch;        /* examples a step; 0: 100 */
-    float learning_rate; /* of Adam, falling linearly to a thirtieth; 0: 0.15 */
+    float learning_rate; /* Adam's in epoch e of E: this times 1 - e / E + 1 / 30; 0: 0.15 */
     float pull;          /* weight of the squared distance to the initial weights */
     const bool *held;    /* [features] those that keep their initial weight; NULL: none */
 } ferry_mix_options;
 
 /*
  * weights [features]: the initial ones, and then the learned. *loss (may be NULL) is the mean cross
- * entropy of the last epoch, in nats. LIMIT for more than FERRY_MIX_MAX_FEATURES, MALFORMED if the
- * loss is no number.
+ * entropy of the last epoch, in nats, examples without candidates counting 0. LIMIT for more than
+ * FERRY_MIX_MAX_FEATURES; DIVERGED if loss or weights are not finite, the initial ones then stand.
  */
 enum { FERRY_MIX_MAX_FEATURES = 64 };
 ferry_status ferry_mix_fit(const ferry_mix_example *examples, size_t count, size_t features,

@@ -156,9 +156,10 @@ static void rank_case(void *context, size_t index, size_t at)
         better += w->scores[i] > target;
         equal += w->scores[i] == target;
     }
-    double rank = (double)better + (equal > 0 ? (double)(equal - 1) / 2.0 : 0.0); /* from 0 */
+    double rank = (double)better + ((double)equal - 1.0) / 2.0; /* from 0 */
     v->values[index] = 0.0;
-    if (!seen && rank < TOP) v->values[index] = ferry_log(2.0) / ferry_log(rank + 2.0);
+    if (!seen && equal > 0 && rank < TOP) /* not a number equals nothing */
+        v->values[index] = ferry_log(2.0) / ferry_log(rank + 2.0);
 }
 
 void ferry_validation_run(ferry_validation *v, const ferry_net *net, double *ndcg)

@@ -135,10 +135,11 @@ static double seconds_now(void)
 }
 
 /* "net=1,text=3" as the weights of every situation of the domain. */
-static ferry_status set_mix(const char *text, ferry_model_domain *domain, ferry_error *error)
+static ferry_status parse_mix(const char *text, float mix[FERRY_SITUATIONS][FERRY_FEATURES],
+                              ferry_error *error)
 {
-    memset(domain->mix, 0, sizeof domain->mix);
-    for (const char *at = text; *at != '\0';) {
+    memset(mix, 0, sizeof(float[FERRY_SITUATIONS][FERRY_FEATURES]));
+    for (const char *at = text; at != NULL;) {
         const char *equals = strchr(at, '=');
         char *end = NULL;
         size_t f = 0;
@@ -153,8 +154,8 @@ static ferry_status set_mix(const char *text, ferry_model_domain *domain, ferry_
                               "--mix \"%s\": expected FEATURE=NUMBER[,…] with features of "
                               "ferry.json",
                               text);
-        for (size_t s = 0; s < FERRY_SITUATIONS; s++) domain->mix[s][f] = weight;
-        at = *end == ',' ? end + 1 : end;
+        for (size_t s = 0; s < FERRY_SITUATIONS; s++) mix[s][f] = weight;
+        at = *end == ',' ? end + 1 : NULL;
     }
     return FERRY_OK;
 }
@@ -164,9 +165,12 @@ static ferry_status open_model(eval_run *run, ferry_error *error)
     const eval_options *options = run->options;
     const char *name = run->dataset->domains[run->domain].domain;
     FERRY_TRY(ferry_model_open_directory(run->catalog, options->model, &run->model, error));
-    for (size_t d = 0; d < run->model->domain_count && options->mix != NULL; d++)
-        if (strcmp(run->model->domains[d].name, name) == 0)
-            FERRY_TRY(set_mix(options->mix, &run->model->domains[d], error));
+    for (size_t d = 0; d < run->model->domain_count && options->mix != NULL; d++) {
+        float mix[FERRY_SITUATIONS][FERRY_FEATURES];
+        if (strcmp(run->model->domains[d].name, name) != 0) continue;
+        FERRY_TRY(parse_mix(options->mix, mix, error));
+        FERRY_TRY(ferry_model_set_mix(run->model, d, mix, error));
+    }
     return ferry_model_scorer_create(run->model, run->dataset, run->domain, run->pool,
                                      &run->model_scorer, error);
 }

@@ -28,8 +28,8 @@ static bool take(cli_training *t, int option)
     case '1': return cli_parse_count("train", "--dim", optarg, &net->sequence.dim);
     case '2': return cli_parse_count("train", "--layers", optarg, &net->sequence.layers);
     case '3': return cli_parse_count("train", "--heads", optarg, &net->sequence.heads);
-    case '4': return cli_parse_count("train", "--rank", optarg, &net->adapter_rank);
-    case '5': return cli_parse_count("train", "--time", optarg, &net->time_buckets);
+    case '4': return cli_training_parse_size(t, "--rank", optarg, &net->adapter_rank);
+    case '5': return cli_training_parse_size(t, "--time", optarg, &net->time_buckets);
     case '6': t->fit.without_net = true; return true;
     case '7': t->fit.without_across = true; return true;
     default: return cli_training_take(t, option);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "recsys/model_files.h"
 
 const char cli_training_help[] =
@@ -36,6 +37,8 @@ const char cli_training_help[] =
     "  --kernels NAME      auto, or one of those `ferry --version` lists: same result\n"
     "  -q, --quiet         no progress\n"
     "  -h, --help\n";
+
+enum { MOST_PATH = 4000 };
 
 static double now(void)
 {
@@ -76,7 +79,8 @@ static bool parse_number(const cli_training *t, const char *option, const char *
     return false;
 }
 
-static bool parse_size(const cli_training *t, const char *option, const char *text, size_t *out)
+bool cli_training_parse_size(const cli_training *t, const char *option, const char *text,
+                             size_t *out)
 {
     *out = 0;
     return strcmp(text, "0") == 0 || cli_parse_count(t->subcommand, option, text, out);
@@ -108,7 +112,7 @@ static bool parse_shots(const cli_training *t, const char *text, size_t users, s
     return true;
 }
 
-/* "a,b" is two domains: what the table of contents of the help promises. */
+/* "a,b" is two domains. */
 static void take_domains(cli_training *t, char *text)
 {
     for (char *name = strtok(text, ","); name != NULL; name = strtok(NULL, ",")) {
@@ -135,19 +139,20 @@ bool cli_training_take(cli_training *t, int option)
     case 'O': return parse_objective(t, optarg);
     case 'e': return cli_parse_count(t->subcommand, "--epochs", optarg, &train->epochs);
     case 'b': return cli_parse_count(t->subcommand, "--batch", optarg, &train->batch_positions);
-    case 'n': return parse_size(t, "--samples", optarg, &train->samples);
+    case 'n': return cli_training_parse_size(t, "--samples", optarg, &train->samples);
     case 'l': return parse_number(t, "--learning-rate", optarg, 1e-9, 100, &train->learning_rate);
     case 'p':
         if (!parse_number(t, "--dropout", optarg, 0, 0.99, &number)) return false;
         train->dropout = train->encoder_dropout = (float)number;
         return true;
-    case 'P': return parse_size(t, "--patience", optarg, &train->patience);
+    case 'P': return cli_training_parse_size(t, "--patience", optarg, &train->patience);
     case 's':
-        if (!parse_size(t, "--seed", optarg, &size)) return false;
+        if (!cli_training_parse_size(t, "--seed", optarg, &size)) return false;
         train->seed = size;
         return true;
     case 't': return cli_parse_count(t->subcommand, "--threads", optarg, &t->threads);
-    case 'k': return parse_size(t, "--checkpoint-every", optarg, &train->checkpoint_every);
+    case 'k':
+        return cli_training_parse_size(t, "--checkpoint-every", optarg, &train->checkpoint_every);
     case 'H': train->mask_history = true; return true;
     case 'm': t->fit.default_mix = true; return true;
     case 'r': t->resume = true; return true;
@@ -162,6 +167,8 @@ int cli_training_check(cli_training *t)
     if (t->catalog_path == NULL) return cli_usage(t->subcommand, "--catalog is missing");
     if (t->domains.count == 0) return cli_usage(t->subcommand, "--domain is missing");
     if (t->out == NULL || t->out[0] == '\0') return cli_usage(t->subcommand, "--out is missing");
+    if (strlen(t->out) > MOST_PATH)
+        return cli_usage(t->subcommand, "--out is longer than %d bytes", MOST_PATH);
     return -1;
 }
 
@@ -247,7 +254,7 @@ static bool show_progress(void *user, const ferry_train_progress *p)
 /* Written beside its place, then renamed: a kill in between leaves the one before. */
 static ferry_status write_checkpoint(void *user, const void *bytes, size_t size, ferry_error *error)
 {
-    const cli_training *t = user;
+    cli_training *t = user;
     char path[4096], part[4096 + 8];
     snprintf(path, sizeof path, "%s/%s", t->out, t->checkpoint_name);
     snprintf(part, sizeof part, "%s.part", path);
@@ -259,18 +266,22 @@ static ferry_status write_checkpoint(void *user, const void *bytes, size_t size,
         reason = errno;
         written = false;
     }
-    if (written && rename(part, path) == 0) return FERRY_OK;
+    if (written && rename(part, path) == 0) {
+        t->checkpointed = true;
+        return FERRY_OK;
+    }
     if (written) reason = errno;
     remove(part);
     return ferry_fail(error, FERRY_IO, "%s: %s", path, strerror(reason));
 }
 
-static void show_stage(void *user, const char *what, const char *domain)
+static bool show_stage(void *user, const char *what, const char *domain)
 {
     cli_training *t = user;
-    if (t->report.quiet) return;
-    fprintf(stderr, "%6.1f s  %s%s%s\n", now() - t->began, what, domain != NULL ? " of " : "",
-            domain != NULL ? domain : "");
+    if (!t->report.quiet)
+        fprintf(stderr, "%6.1f s  %s%s%s\n", now() - t->began, what, domain != NULL ? " of " : "",
+                domain != NULL ? domain : "");
+    return cli_progress(&(cli_report){.quiet = true}, 0, 0); /* Ctrl-C */
 }
 
 /* What there is to go on from, if asked to. */
@@ -307,7 +318,7 @@ ferry_status cli_training_fit(cli_training *t, ferry_model **out, ferry_fit_repo
     cli_catch_interrupt();
     ferry_status status = ferry_fit(t->dataset, t->catalog, t->indices, t->domains.count, &t->fit,
                                     out, report, error);
-    if (status == FERRY_CANCELLED && !t->report.quiet)
+    if (status == FERRY_CANCELLED && !t->report.quiet && t->checkpointed)
         fprintf(stderr, "\nferry %s: stopped; the same command with --resume goes on\n",
                 t->subcommand);
     return status;
@@ -327,48 +338,81 @@ ferry_status cli_training_save(cli_training *t, const ferry_model *model, ferry_
 
 /* ---- the report ---- */
 
+static bool add_number(cJSON *to, const char *name, double value)
+{
+    return cJSON_AddNumberToObject(to, name, value) != NULL;
+}
+
+static bool fill_report(cJSON *json, const cli_training *t, const ferry_model *model,
+                        const ferry_fit_report *report)
+{
+    const ferry_train_progress *last = &report->net.last;
+    cJSON *net = NULL, *mix;
+    if (cJSON_AddStringToObject(json, "out", t->out) == NULL ||
+        !add_number(json, "seconds", now() - t->began) ||
+        (model->net != NULL && (net = cJSON_AddObjectToObject(json, "net")) == NULL) ||
+        (mix = cJSON_AddObjectToObject(json, "mix")) == NULL)
+        return false;
+    bool fits = net == NULL || (add_number(net, "parameters", (double)model->net->size) &&
+                                add_number(net, "epochs", (double)last->epoch) &&
+                                add_number(net, "steps", (double)last->step) &&
+                                add_number(net, "loss", last->loss) &&
+                                add_number(net, "best_epoch", (double)last->best_epoch) &&
+                                add_number(net, "ndcg@10", last->best_metric) &&
+                                add_number(net, "seconds", last->seconds) &&
+                                add_number(net, "positions", (double)report->net.positions));
+    for (size_t s = 0; s < FERRY_SITUATIONS && fits; s++) {
+        if (report->examples[s] == 0) continue;
+        cJSON *of = cJSON_AddObjectToObject(mix, ferry_situation_names[s]);
+        fits = of != NULL && add_number(of, "examples", (double)report->examples[s]) &&
+               add_number(of, "before", report->before[s]) &&
+               add_number(of, "after", report->after[s]);
+    }
+    return fits;
+}
+
+static void print_json(const cli_training *t, const ferry_model *model,
+                       const ferry_fit_report *report)
+{
+    ferry_buffer text;
+    ferry_buffer_init(&text, ferry_allocator_or_default(NULL));
+    cJSON *json = cJSON_CreateObject();
+    if (json != NULL && fill_report(json, t, model, report) && ferry_json_append(&text, json)) {
+        fwrite(text.data, 1, text.size, stdout);
+        putchar('\n');
+    }
+    cJSON_Delete(json);
+    ferry_buffer_free(&text);
+}
+
+static void print_mix(const ferry_model_domain *domain)
+{
+    fprintf(stderr, "%s:", domain->name);
+    for (size_t s = 0; s < FERRY_SITUATIONS; s++) {
+        fprintf(stderr, "  %s", ferry_situation_names[s]);
+        for (size_t f = 0; f < FERRY_FEATURES; f++)
+            if (domain->mix[s][f] != 0.0f)
+                fprintf(stderr, " %s %.2f", ferry_feature_names[f], (double)domain->mix[s][f]);
+    }
+    fputc('\n', stderr);
+}
+
 void cli_training_print(const cli_training *t, const ferry_model *model,
                         const ferry_fit_report *report)
 {
     const ferry_train_progress *net = &report->net.last;
-    FILE *to = t->json ? stdout : stderr;
-    if (t->json) {
-        fprintf(to,
-                "{\"out\":\"%s\",\"seconds\":%.3f,\"net\":{\"parameters\":%zu,\"epochs\":%zu,"
-                "\"steps\":%zu,\"loss\":%.6f,\"best_epoch\":%zu,\"ndcg@10\":%.6f,\"seconds\":%.3f,"
-                "\"positions\":%zu},\"mix\":{",
-                t->out, now() - t->began, model->net != NULL ? model->net->size : 0, net->epoch,
-                net->step, net->loss, net->best_epoch, net->best_metric, net->seconds,
-                report->net.positions);
-        for (size_t s = 0, shown = 0; s < FERRY_SITUATIONS; s++) {
-            if (report->examples[s] == 0) continue;
-            fprintf(to, "%s\"%s\":{\"examples\":%zu,\"before\":%.6f,\"after\":%.6f}",
-                    shown++ > 0 ? "," : "", ferry_situation_names[s], report->examples[s],
-                    report->before[s], report->after[s]);
-        }
-        fputs("}}\n", to);
-        return;
-    }
-    if (t->report.quiet) return;
+    if (t->json) print_json(t, model, report);
+    if (t->json || t->report.quiet) return;
     if (model->net != NULL)
-        fprintf(to, "net: %zu numbers, %zu epochs (best %zu), loss %.3f, ndcg@10 %.4f, %.1f s\n",
-                model->net->size, net->epoch, net->best_epoch, net->loss, net->best_metric,
-                net->seconds);
+        fprintf(stderr,
+                "net: %zu numbers, %zu epochs (best %zu), loss %.3f, ndcg@10 %.4f, %.1f s\n",
+                model->net->size, net->epoch, net->best_epoch, net->loss,
+                net->best_metric < 0 ? 0 : net->best_metric, net->seconds);
     for (size_t s = 0; s < FERRY_SITUATIONS; s++)
         if (report->examples[s] > 0)
-            fprintf(to, "mix, %s: ndcg@10 %.4f -> %.4f on half of %zu examples\n",
+            fprintf(stderr, "mix, %s: ndcg@10 %.4f -> %.4f on half of %zu examples\n",
                     ferry_situation_names[s], report->before[s], report->after[s],
                     report->examples[s]);
-    for (size_t d = 0; d < model->known_domains; d++) {
-        fprintf(to, "%s:", model->domains[d].name);
-        for (size_t s = 0; s < FERRY_SITUATIONS; s++) {
-            fprintf(to, "  %s", ferry_situation_names[s]);
-            for (size_t f = 0; f < FERRY_FEATURES; f++)
-                if (model->domains[d].mix[s][f] != 0.0f)
-                    fprintf(to, " %s %.2f", ferry_feature_names[f],
-                            (double)model->domains[d].mix[s][f]);
-        }
-        fputc('\n', to);
-    }
-    fprintf(to, "%s: %.1f s in all\n", t->out, now() - t->began);
+    for (size_t d = 0; d < model->known_domains; d++) print_mix(&model->domains[d]);
+    fprintf(stderr, "%s: %.1f s in all\n", t->out, now() - t->began);
 }

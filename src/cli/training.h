@@ -22,7 +22,7 @@ typedef struct cli_training {
     const char *checkpoint_name; /* in --out */
     ferry_buffer checkpoint;
     double began, last_shown;
-    const char *stage;
+    bool checkpointed; /* there is something for --resume */
 } cli_training;
 
 /* Options of both subcommands, for getopt_long; letters are those of cli_training_take. */
@@ -43,6 +43,9 @@ extern const char cli_training_help[];
 
 /* Defaults; argc bounds the number of --domain options. */
 void cli_training_init(cli_training *training, const char *subcommand, int argc);
+/* A whole number from 0; false prints a usage message. */
+bool cli_training_parse_size(const cli_training *training, const char *option, const char *text,
+                             size_t *out);
 /* One option; false if its value is wrong, which is then said. */
 bool cli_training_take(cli_training *training, int option);
 /* What is missing is said, and EXIT_USAGE returned; else -1. */

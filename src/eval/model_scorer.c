@@ -8,8 +8,9 @@ struct ferry_model_scorer {
     ferry_arena arena; /* everything but the scratches */
     ferry_allocator allocator;
     const ferry_model *model;
-    size_t domain;       /* the model's */
-    uint32_t *domain_of; /* [data set's domains] the model's, or FERRY_NO_ITEM */
+    size_t domain;        /* the model's */
+    uint32_t *domain_of;  /* [data set's domains] the model's, or FERRY_NO_ITEM */
+    uint8_t *behavior_of; /* [data set's behaviours] the model's; its first for unknown ones */
     size_t threads;
     ferry_model_scratch **scratch; /* [threads] */
     ferry_history_entry **history; /* [threads] -> [longest] */
@@ -27,13 +28,19 @@ static ferry_status create(ferry_model_scorer *s, const ferry_dataset *dataset, 
     s->domain_of = ferry_arena_array(&s->arena, dataset->domain_count, sizeof *s->domain_of);
     s->scratch = ferry_arena_array(&s->arena, s->threads, sizeof *s->scratch);
     s->history = ferry_arena_array(&s->arena, s->threads, sizeof *s->history);
-    if (s->domain_of == NULL || s->scratch == NULL || s->history == NULL) return no_memory(error);
+    s->behavior_of = ferry_arena_array(&s->arena, dataset->behavior_count, 1);
+    if (s->behavior_of == NULL || s->domain_of == NULL || s->scratch == NULL || s->history == NULL)
+        return no_memory(error);
     for (size_t d = 0; d < dataset->domain_count; d++) {
         s->domain_of[d] = FERRY_NO_ITEM;
         for (size_t m = 0; m < s->model->domain_count; m++)
             if (strcmp(s->model->domains[m].name, dataset->domains[d].domain) == 0)
                 s->domain_of[d] = (uint32_t)m;
     }
+    for (size_t b = 0; b < dataset->behavior_count; b++)
+        for (size_t m = 0; m < s->model->behavior_count; m++)
+            if (strcmp(s->model->behaviors[m], dataset->behaviors[b]) == 0)
+                s->behavior_of[b] = (uint8_t)m;
     s->domain = s->domain_of[domain];
     if (s->domain == FERRY_NO_ITEM)
         return ferry_fail(error, FERRY_NOT_FOUND, "the model knows no domain \"%s\"",
@@ -86,6 +93,7 @@ void ferry_model_scorer_score(void *user, const ferry_history_entry *history, si
         uint32_t domain = scorer->domain_of[history[i].domain];
         if (domain == FERRY_NO_ITEM) continue;
         known[kept] = history[i];
+        known[kept].behavior = scorer->behavior_of[history[i].behavior];
         known[kept++].domain = domain;
     }
     ferry_model_score(scorer->model, scorer->domain, known, kept, scorer->scratch[worker], out);

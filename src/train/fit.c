@@ -323,6 +323,18 @@ static ferry_status train_net(fitting *f, ferry_train_options options,
     return status;
 }
 
+/* Items that nobody had were only ever pushed away, as drawn negatives: what their ids learned of
+ * that says nothing. Without it they are what their content is. */
+static void forget_cold_ids(fitting *f, size_t d)
+{
+    const ferry_model_domain *dom = &f->model->domains[d];
+    ferry_net *net = f->model->net;
+    size_t dim = net->config.sequence.dim;
+    for (size_t i = 0; i < dom->items && net->config.ids && net->config.content_dim > 0; i++)
+        if (dom->popularity[i] <= 0.0f)
+            memset(net->parameters + net->domain[d].ids + i * dim, 0, dim * sizeof(float));
+}
+
 static ferry_status fit_net(fitting *f, ferry_error *error)
 {
     ferry_net_config config = f->net;
@@ -344,7 +356,10 @@ static ferry_status fit_net(fitting *f, ferry_error *error)
     for (size_t d = 0; d < f->count; d++) FERRY_TRY(net_domain(f, d, &domains[d], error));
     FERRY_TRY(stage(f, "net", f->count, error));
     FERRY_TRY(train_net(f, options, domains, error));
-    for (size_t d = 0; d < f->count; d++) FERRY_TRY(ferry_model_prepare_net(f->model, d, error));
+    for (size_t d = 0; d < f->count; d++) {
+        forget_cold_ids(f, d);
+        FERRY_TRY(ferry_model_prepare_net(f->model, d, error));
+    }
     return FERRY_OK;
 }
 

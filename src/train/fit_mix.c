@@ -122,6 +122,7 @@ static void score_by_default(const gathering *g, worker *w, size_t count)
     size_t n = g->model->domains[g->domain].items;
     bool wanted[FERRY_FEATURES] = {false};
     ferry_model_default_mix(mix);
+    for (size_t f = 0; f < FERRY_FEATURES; f++) wanted[f] = mix[g->kind->as][f] != 0.0f;
     for (size_t f = 0; f < g->kind->count; f++) wanted[g->kind->features[f]] = true;
     ferry_model_features(g->model, g->domain, w->history, count, wanted, w->scratch);
     memset(w->scores, 0, n * sizeof *w->scores);

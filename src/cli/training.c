@@ -29,6 +29,10 @@ const char cli_training_help[] =
     "net\n"
     "                      alone, worse in the mix\n"
     "  --default-mix       the mix's weights are not learned\n"
+    "  --with-validation   validation events are learned from too: no early stopping, and the "
+    "mix's\n"
+    "                      weights are those of --mix-from, or the default ones\n"
+    "  --mix-from DIR      the weights of the mix of an earlier model are taken\n"
     "  --seed N            0; the same seed gives the same bytes on every machine\n"
     "  --threads N         1; the same bytes with any number\n"
     "  --checkpoint-every N  steps between checkpoints, 200; one is written on Ctrl-C too\n"
@@ -155,6 +159,8 @@ bool cli_training_take(cli_training *t, int option)
         return cli_training_parse_size(t, "--checkpoint-every", optarg, &train->checkpoint_every);
     case 'H': train->mask_history = true; return true;
     case 'm': t->fit.default_mix = true; return true;
+    case 'V': t->with_validation = true; return true;
+    case 'x': t->mix_from = optarg; return true;
     case 'r': t->resume = true; return true;
     case 'j': t->json = true; return true;
     default: t->report.quiet = true; return true; /* 'q' */
@@ -199,6 +205,16 @@ static ferry_status limit_users(cli_training *t, ferry_error *error)
     return FERRY_OK;
 }
 
+/* Validation events become training events; a user's parts still never go back. */
+static void learn_validation(ferry_dataset *dataset)
+{
+    for (size_t d = 0; d < dataset->domain_count; d++) {
+        ferry_interactions *domain = &dataset->domains[d];
+        for (size_t e = 0; e < domain->event_count; e++)
+            if (domain->part[e] == FERRY_VALIDATION) domain->part[e] = FERRY_TRAIN;
+    }
+}
+
 ferry_status cli_training_open(cli_training *t, ferry_error *error)
 {
     ferry_catalog_options open = {.size = sizeof open, .kernels = t->kernels};
@@ -206,6 +222,7 @@ ferry_status cli_training_open(cli_training *t, ferry_error *error)
     FERRY_TRY(ferry_catalog_open_directory(t->catalog_path, &open, &t->catalog, error));
     FERRY_TRY(ferry_dataset_open_directory(t->data, NULL, &t->dataset, error));
     FERRY_TRY(ferry_dataset_bind(t->dataset, t->catalog, error));
+    if (t->with_validation) learn_validation(t->dataset);
     t->indices = calloc(t->domains.count, sizeof *t->indices);
     if (t->indices == NULL) return ferry_fail_memory(error, "the domains");
     for (size_t d = 0; d < t->domains.count; d++) {
@@ -219,6 +236,26 @@ ferry_status cli_training_open(cli_training *t, ferry_error *error)
     FERRY_TRY(find_targets(t, error));
     FERRY_TRY(limit_users(t, error));
     return cli_make_writable(t->out, error); /* now, not after minutes of training */
+}
+
+/* The weights of an earlier model's mix, domain by domain. */
+static ferry_status take_mix(const cli_training *t, ferry_model *model, ferry_error *error)
+{
+    ferry_model *from;
+    FERRY_TRY(ferry_model_open_directory(t->mix_from, t->catalog, t->pool, &from, error));
+    ferry_status status = FERRY_OK;
+    for (size_t d = 0; d < model->known_domains && status == FERRY_OK; d++) {
+        ferry_model_domain *to = &model->domains[d];
+        size_t m = 0;
+        while (m < from->known_domains && strcmp(from->domains[m].name, to->name) != 0) m++;
+        if (m == from->known_domains)
+            status = ferry_fail(error, FERRY_NOT_FOUND, "%s: has not learned of \"%s\"",
+                                t->mix_from, to->name);
+        else
+            memcpy(to->mix, from->domains[m].mix, sizeof to->mix);
+    }
+    ferry_model_close(from);
+    return status;
 }
 
 void cli_training_close(cli_training *t)
@@ -307,6 +344,7 @@ ferry_status cli_training_fit(cli_training *t, ferry_model **out, ferry_fit_repo
 {
     ferry_train_options *train = &t->fit.train;
     train->pool = t->pool;
+    t->fit.default_mix = t->fit.default_mix || t->mix_from != NULL;
     train->user = t;
     train->progress = show_progress;
     train->seconds = clock_of;
@@ -321,6 +359,13 @@ ferry_status cli_training_fit(cli_training *t, ferry_model **out, ferry_fit_repo
     if (status == FERRY_CANCELLED && !t->report.quiet && t->checkpointed)
         fprintf(stderr, "\nferry %s: stopped; the same command with --resume goes on\n",
                 t->subcommand);
+    if (status == FERRY_OK && t->mix_from != NULL) {
+        status = take_mix(t, *out, error);
+        if (status != FERRY_OK) {
+            ferry_model_close(*out);
+            *out = NULL;
+        }
+    }
     return status;
 }
 

@@ -7,11 +7,11 @@
 
 typedef struct cli_training {
     const char *subcommand;
-    const char *data, *catalog_path, *out, *shots, *kernels;
+    const char *data, *catalog_path, *out, *shots, *kernels, *mix_from;
     cli_list domains, targets;
     ferry_fit_options fit;
     size_t threads;
-    bool json, resume;
+    bool json, resume, with_validation;
     cli_report report;
 
     /* open while it runs */
@@ -37,6 +37,7 @@ typedef struct cli_training {
         {"target", required_argument, NULL, 'T'}, {"mask-history", no_argument, NULL, 'H'},        \
         {"default-mix", no_argument, NULL, 'm'},                                                   \
         {"checkpoint-every", required_argument, NULL, 'k'}, {"resume", no_argument, NULL, 'r'},    \
+        {"with-validation", no_argument, NULL, 'V'}, {"mix-from", required_argument, NULL, 'x'},   \
         {"json", no_argument, NULL, 'j'}
 
 extern const char cli_training_help[];

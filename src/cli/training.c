@@ -242,7 +242,7 @@ ferry_status cli_training_open(cli_training *t, ferry_error *error)
 static ferry_status take_mix(const cli_training *t, ferry_model *model, ferry_error *error)
 {
     ferry_model *from;
-    FERRY_TRY(ferry_model_open_directory(t->mix_from, t->catalog, t->pool, &from, error));
+    FERRY_TRY(ferry_model_open_directory(t->catalog, t->mix_from, &from, error));
     ferry_status status = FERRY_OK;
     for (size_t d = 0; d < model->known_domains && status == FERRY_OK; d++) {
         ferry_model_domain *to = &model->domains[d];

@@ -191,8 +191,8 @@ static void close_ease(void *user)
 static ferry_status check_size(const ferry_scorer_input *input, size_t tiles, ferry_error *error)
 {
     const ferry_interactions *domain = &input->dataset->domains[input->domain];
-    double bytes = ((double)tiles * (double)(tiles + 1) / 2.0 + 2.0 * (double)tiles) * TILE * TILE *
-                   sizeof(float);
+    double bytes = ((double)tiles * (double)(tiles + 1) / 2.0 + 2.0 * (double)tiles) *
+                   (double)(TILE * TILE) * sizeof(float);
     if (bytes <= (double)input->memory_limit) return FERRY_OK;
     return ferry_fail(error, FERRY_LIMIT,
                       "EASE over the %zu items of \"%s\" takes %.0f MiB, the limit is %.0f MiB",

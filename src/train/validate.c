@@ -158,7 +158,7 @@ static void rank_case(void *context, size_t index, size_t at)
     }
     double rank = (double)better + ((double)equal - 1.0) / 2.0; /* from 0 */
     v->values[index] = 0.0;
-    if (!seen && equal > 0 && rank < TOP) /* not a number equals nothing */
+    if (!seen && equal > 0 && rank < (double)TOP) /* not a number equals nothing */
         v->values[index] = ferry_log(2.0) / ferry_log(rank + 2.0);
 }
 

@@ -6,6 +6,8 @@
 #include "base/error.h"
 #include "math/elementary.h"
 
+enum { ROWS_FOR_A_DIMENSION = 4 /* before a covariance says something of a domain */ };
+
 ferry_status ferry_model_create(const ferry_catalog *catalog, ferry_model **out, ferry_error *error)
 {
     ferry_model *model = ferry_allocate(&catalog->allocator, 1, sizeof *model);
@@ -242,6 +244,30 @@ static bool is_known(const ferry_model *model, uint32_t catalog_domain)
     return false;
 }
 
+/*
+ * The domain's texts whitened by what they have in common: that needs no events, and is how the
+ * weights of a new domain were learned. One too small to tell, or whose texts do not differ, is
+ * whitened as the domains together.
+ */
+static ferry_status whiten_new_domain(ferry_model *model, size_t domain, ferry_error *error)
+{
+    ferry_model_domain *dom = &model->domains[domain];
+    const float *vectors;
+    ferry_arena scratch;
+    dom->whiten = model->whiten;
+    if (dom->items < ROWS_FOR_A_DIMENSION * model->whiten.K) return FERRY_OK;
+    ferry_arena_init(&scratch, model->arena.allocator);
+    ferry_status status = ferry_model_vectors(model, domain, &scratch, &vectors, error);
+    if (status == FERRY_OK)
+        status = ferry_whiten_fit(model->kernels, &vectors, &dom->items, 1, model->whiten.N,
+                                  model->whiten.K, FERRY_WHITEN_POWER, &model->arena, &dom->whiten,
+                                  error);
+    ferry_arena_free(&scratch);
+    if (status != FERRY_UNSUPPORTED) return status;
+    dom->whiten = model->whiten;
+    return FERRY_OK;
+}
+
 ferry_status ferry_model_add_new_domains(ferry_model *model, ferry_error *error)
 {
     const ferry_catalog *catalog = model->catalog;
@@ -252,9 +278,8 @@ ferry_status ferry_model_add_new_domains(ferry_model *model, ferry_error *error)
         dom->items = catalog->domain_first[c + 1] - catalog->domain_first[c];
         dom->popularity = ferry_arena_array(&model->arena, dom->items, sizeof *dom->popularity);
         if (dom->popularity == NULL) return ferry_fail_memory(error, "a new domain");
-        dom->whiten = model->whiten;
         memcpy(dom->mix, model->domains[0].mix, sizeof dom->mix);
-        model->domain_count++;
+        FERRY_TRY(whiten_new_domain(model, model->domain_count++, error));
     }
     return FERRY_OK;
 }

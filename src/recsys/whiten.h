@@ -9,6 +9,8 @@
 #include "base/memory.h"
 #include "math/kernels.h"
 
+#define FERRY_WHITEN_POWER 0.25f /* what a model's texts are damped by */
+
 typedef struct ferry_whiten {
     size_t N, K;
     float *mean;       /* [N] */

@@ -8,7 +8,6 @@
 #include "train/validate.h"
 
 enum { WHITENED = 256, VALIDATION_USERS = 2000 };
-static const float WHITEN_POWER = 0.25f;
 
 ferry_fit_options ferry_fit_options_default(void)
 {
@@ -191,15 +190,16 @@ static ferry_status fit_texts(fitting *f, ferry_error *error)
     if (source != NULL) {
         FERRY_TRY(take_space(f, error));
     } else {
-        FERRY_TRY(ferry_whiten_fit(model->kernels, blocks, rows, f->count, N, K, WHITEN_POWER,
+        FERRY_TRY(ferry_whiten_fit(model->kernels, blocks, rows, f->count, N, K, FERRY_WHITEN_POWER,
                                    &model->arena, &model->whiten, error));
         FERRY_TRY(measure_content(f, blocks, error));
     }
     for (size_t d = 0; d < f->count; d++) {
         model->domains[d].whiten = model->whiten;
         if (f->count > 1 || source != NULL)
-            FERRY_TRY(ferry_whiten_fit(model->kernels, &blocks[d], &rows[d], 1, N, K, WHITEN_POWER,
-                                       &model->arena, &model->domains[d].whiten, error));
+            FERRY_TRY(ferry_whiten_fit(model->kernels, &blocks[d], &rows[d], 1, N, K,
+                                       FERRY_WHITEN_POWER, &model->arena, &model->domains[d].whiten,
+                                       error));
     }
     return FERRY_OK;
 }

@@ -11,7 +11,8 @@
 static const char help[] =
     "Usage: ferry transfer --from DIR --data DIR --catalog DIR --domain T --out DIR [OPTION]…\n\n"
     "Begins with what a model learned in other domains and trains on T; a guard trains without it\n"
-    "too, and keeps whichever ranks the validation events better. Without a training event "
+    "too, and keeps the transfer if it ranks the validation events better, beyond chance. Without "
+    "a training event "
     "(--shots\n"
     "0) T is ranked by its texts, with the weights of the source.\n\n"
     "  --from DIR          the source: what 'ferry train' wrote\n"
@@ -105,9 +106,12 @@ static ferry_status evaluate(transfer *t, const ferry_model *model, ferry_evalua
     return status;
 }
 
-/* NDCG@10 of both on the same validation users, and the paired interval of the difference. */
+/*
+ * NDCG@10 of both on the same validation users. The transfer is worth it if the paired interval of
+ * the difference is above 0: with few users a mean alone takes what harms.
+ */
 static ferry_status compare(transfer *t, const ferry_model *with, const ferry_model *without,
-                            double *difference, ferry_error *error)
+                            bool *worth, ferry_error *error)
 {
     ferry_evaluation *a = NULL, *b = NULL;
     ferry_eval_comparison comparison = {0};
@@ -124,15 +128,17 @@ static ferry_status compare(transfer *t, const ferry_model *with, const ferry_mo
     if (status == FERRY_OK) {
         const ferry_eval_figure *x = ferry_evaluation_find(a, "ndcg@10"),
                                 *y = ferry_evaluation_find(b, "ndcg@10");
-        *difference = x->mean - y->mean;
-        for (size_t i = 0; i < comparison.figure_count && !t->training.report.quiet; i++)
-            if (strcmp(comparison.figures[i].name, "ndcg@10") == 0)
-                fprintf(stderr,
-                        "guard: ndcg@10 on %zu validation users: with the source %.4f, without "
-                        "%.4f, difference %+.4f [%+.4f, %+.4f]: %s is kept\n",
-                        a->user_count, x->mean, y->mean, *difference, comparison.figures[i].low,
-                        comparison.figures[i].high,
-                        *difference > 0.0 ? "the transfer" : "training without it");
+        for (size_t i = 0; i < comparison.figure_count; i++) {
+            const ferry_eval_figure *difference = &comparison.figures[i];
+            if (strcmp(difference->name, "ndcg@10") != 0) continue;
+            *worth = difference->low > 0.0;
+            if (t->training.report.quiet) continue;
+            fprintf(stderr,
+                    "guard: ndcg@10 on %zu validation users: with the source %.4f, without %.4f, "
+                    "difference %+.4f [%+.4f, %+.4f]: %s is kept\n",
+                    a->user_count, x->mean, y->mean, difference->mean, difference->low,
+                    difference->high, *worth ? "the transfer" : "training without it");
+        }
     }
     ferry_eval_comparison_close(&comparison);
     ferry_evaluation_close(a);
@@ -166,18 +172,18 @@ static ferry_status guarded(transfer *t, ferry_error *error)
 {
     ferry_model *with = NULL, *without = NULL;
     ferry_fit_report report, report_without;
-    double difference = 1.0;
+    bool worth = true;
     ferry_status status = fit(t, t->source, &with, &report, error);
     if (status == FERRY_OK && !t->no_guard) {
         if (!t->training.report.quiet) fputs("guard: the same without the source\n", stderr);
         t->training.checkpoint_name = "checkpoint-without";
         status = fit(t, NULL, &without, &report_without, error);
-        if (status == FERRY_OK) status = compare(t, with, without, &difference, error);
+        if (status == FERRY_OK) status = compare(t, with, without, &worth, error);
     }
-    const ferry_model *best = difference > 0.0 ? with : without;
+    const ferry_model *best = worth ? with : without;
     if (status == FERRY_OK) status = cli_training_save(&t->training, best, error);
     if (status == FERRY_OK)
-        cli_training_print(&t->training, best, difference > 0.0 ? &report : &report_without);
+        cli_training_print(&t->training, best, worth ? &report : &report_without);
     ferry_model_close(with);
     ferry_model_close(without);
     return status;

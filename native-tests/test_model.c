@@ -1,0 +1,773 @@
+/* A model's features against a naive computation in double, and what has to leave every bit of
+ * them as it is: files, the catalogue's order, kernels, threads. */
+#include "model_data.h"
+
+#include "base/error.h"
+#include "eval/model_scorer.h"
+#include "math/kernels.h"
+
+typedef struct fixture {
+    data_catalog catalog;
+    ferry_dataset *dataset;
+    ferry_fit_report report;
+    ferry_model *fitted, *model; /* model: fitted, written and loaded */
+    data_files files;
+    ferry_model_scratch *scratch; /* the model's */
+} fixture;
+
+static int open_fixture(void **state)
+{
+    fixture *f = calloc(1, sizeof *f);
+    assert_non_null(f);
+    data_catalog_plain(NULL, NULL, &f->catalog);
+    f->dataset = data_set_make(DATA_USERS);
+    ferry_fit_options options = data_fit_options(NULL);
+    f->fitted = data_fit(f->dataset, f->catalog.catalog, &options, &f->report);
+    data_files_write(f->fitted, &f->files);
+    f->model = data_load(&f->files, f->catalog.catalog);
+    assert_int_equal(ferry_model_scratch_create(f->model, &f->scratch, NULL), FERRY_OK);
+    *state = f;
+    return 0;
+}
+
+static int close_fixture(void **state)
+{
+    fixture *f = *state;
+    ferry_model_scratch_close(f->scratch);
+    ferry_model_close(f->model);
+    ferry_model_close(f->fitted);
+    data_files_free(&f->files);
+    ferry_dataset_close(f->dataset);
+    data_catalog_free(&f->catalog);
+    free(f);
+    return 0;
+}
+
+static ferry_history_entry entry(uint32_t domain, uint32_t item, float weight, int64_t timestamp)
+{
+    return (ferry_history_entry){.domain = domain,
+                                 .item = item,
+                                 .behavior = (uint8_t)(item % 2),
+                                 .weight = weight,
+                                 .timestamp = timestamp};
+}
+
+/* Events here and elsewhere, repeated items, some of weight <= 0. */
+enum { MIXED = 18 };
+static void mixed_history(ferry_history_entry out[MIXED])
+{
+    static const uint32_t domains[MIXED] = {0, 0, 1, 0, 2, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0};
+    static const uint32_t items[MIXED] = {3,  9, 7,  15, 1,  9,  13, 21, 3,
+                                          27, 7, 33, 45, 39, 11, 51, 8,  9};
+    static const float weights[MIXED] = {1, .5f, 1, 1, 1, -1, .25f, 1, .5f,
+                                         1, 1,   1, 1, 2, 1,  0,    1, .5f};
+    for (size_t i = 0; i < MIXED; i++)
+        out[i] = entry(domains[i], items[i], weights[i], 1000000 + 7000 * (int64_t)i);
+}
+
+/* ---- the naive model: of domain 0 ---- */
+
+enum { N0 = 64, M0 = 48 }; /* items of a, and of b: the source of a's across tables */
+
+typedef struct naive {
+    double values[FERRY_FEATURES][N0];
+} naive;
+
+/* The newest `most` entries of domain 0 with a positive weight, newest first. */
+static size_t naive_recent(const ferry_history_entry *h, size_t count, size_t most, double decay,
+                           uint32_t *items, double *weights)
+{
+    size_t found = 0;
+    double age = 1.0;
+    for (size_t i = count; i-- > 0 && found < most;)
+        if (h[i].domain == 0 && h[i].weight > 0.0f) {
+            items[found] = h[i].item;
+            weights[found++] = age * (double)h[i].weight;
+            age *= decay;
+        }
+    return found;
+}
+
+static double dot(const double *a, const double *b, size_t n)
+{
+    double sum = 0.0;
+    for (size_t i = 0; i < n; i++) sum += a[i] * b[i];
+    return sum;
+}
+
+/* Whitened vector of an item by number; unit if asked for. out [K] */
+static void naive_whiten(const ferry_whiten *w, size_t number, bool unit, double *out)
+{
+    float vector[DATA_VECTOR];
+    data_vector(number, vector);
+    for (size_t k = 0; k < w->K; k++) {
+        out[k] = 0.0;
+        for (size_t i = 0; i < w->N; i++)
+            out[k] +=
+                ((double)vector[i] - (double)w->mean[i]) * (double)w->projection[i * w->K + k];
+    }
+    double norm = sqrt(dot(out, out, w->K));
+    for (size_t k = 0; k < w->K && unit; k++) out[k] /= norm;
+}
+
+static void naive_text(const ferry_model *model, const ferry_history_entry *h, size_t count,
+                       size_t most, double out[N0])
+{
+    const ferry_whiten *w = &model->domains[0].whiten;
+    uint32_t items[3];
+    double weights[3], query[DATA_VECTOR] = {0}, z[DATA_VECTOR];
+    size_t found = naive_recent(h, count, most, (double)0.6f, items, weights);
+    for (size_t i = 0; i < found; i++) {
+        naive_whiten(w, items[i], true, z);
+        for (size_t k = 0; k < w->K; k++) query[k] += weights[i] * z[k];
+    }
+    double norm = sqrt(dot(query, query, w->K));
+    for (size_t i = 0; i < N0; i++) {
+        naive_whiten(w, i, true, z);
+        out[i] = dot(query, z, w->K) / norm;
+    }
+}
+
+/* ---- words ---- */
+
+enum { MOST_TERMS = 512, MOST_WORDS = 16 };
+
+/* An item's terms, repeated as often as they count. */
+static size_t naive_terms(size_t number, unsigned fields, char out[MOST_WORDS][DATA_WORD])
+{
+    char title[64], author[DATA_WORD], tags[2][DATA_WORD];
+    size_t count = 0;
+    data_title(number, title);
+    data_author(number, author);
+    data_tags(number, tags);
+    if (fields & FERRY_TERMS_TITLE)
+        for (char *word = strtok(title, " "); word != NULL; word = strtok(NULL, " "))
+            snprintf(out[count++], DATA_WORD, "%.40s", word);
+    for (size_t t = 0; t < 2 && (fields & FERRY_TERMS_TAGS); t++)
+        snprintf(out[count++], DATA_WORD, "%.40s", tags[t]);
+    for (size_t t = 0; t < 2 && (fields & FERRY_TERMS_AUTHOR) && author[0] != '\0'; t++)
+        snprintf(out[count++], DATA_WORD, "by %.40s", author);
+    return count;
+}
+
+static void naive_tfidf(unsigned fields, double table[N0][MOST_TERMS])
+{
+    static char terms[MOST_TERMS][DATA_WORD];
+    size_t have[MOST_TERMS] = {0}, known = 0;
+    memset(table, 0, N0 * sizeof *table);
+    for (size_t i = 0; i < N0; i++) {
+        char words[MOST_WORDS][DATA_WORD];
+        size_t count = naive_terms(i, fields, words);
+        for (size_t w = 0; w < count; w++) {
+            size_t t = 0;
+            while (t < known && strcmp(terms[t], words[w]) != 0) t++;
+            assert_true(t < MOST_TERMS);
+            if (t == known) strcpy(terms[known++], words[w]);
+            have[t] += table[i][t] == 0.0;
+            table[i][t] += 1.0;
+        }
+    }
+    for (size_t i = 0; i < N0; i++) {
+        double square = 0.0;
+        for (size_t t = 0; t < known; t++) {
+            if (table[i][t] > 0.0)
+                table[i][t] =
+                    have[t] < 2 ? 0.0 : (1.0 + log(table[i][t])) * log(N0 / (double)have[t]);
+            square += table[i][t] * table[i][t];
+        }
+        for (size_t t = 0; t < known; t++) table[i][t] /= sqrt(square + 1e-9);
+    }
+}
+
+static void naive_words(unsigned fields, const ferry_history_entry *h, size_t count, size_t most,
+                        double out[N0])
+{
+    static double table[N0][MOST_TERMS];
+    uint32_t items[3];
+    double weights[3], sum = 0.0;
+    naive_tfidf(fields, table);
+    size_t found = naive_recent(h, count, most, (double)0.6f, items, weights);
+    for (size_t i = 0; i < found; i++) sum += weights[i];
+    for (size_t i = 0; i < N0; i++) {
+        out[i] = 0.0;
+        for (size_t j = 0; j < found; j++)
+            out[i] += weights[j] / sum * dot(table[items[j]], table[i], MOST_TERMS);
+    }
+}
+
+static bool same_author(size_t a, size_t b)
+{
+    char one[DATA_WORD], other[DATA_WORD], title[2][64];
+    data_author(a, one);
+    data_author(b, other);
+    data_title(a, title[0]);
+    data_title(b, title[1]);
+    if (one[0] != '\0' && other[0] != '\0') return strcmp(one, other) == 0;
+    if (one[0] != '\0' || other[0] != '\0') return false;
+    return strcmp(strtok(title[0], " "), strtok(title[1], " ")) == 0; /* the titles' first words */
+}
+
+static void naive_author(const ferry_history_entry *h, size_t count, size_t most, double out[N0])
+{
+    uint32_t items[3];
+    double weights[3], sum = 0.0;
+    size_t found = naive_recent(h, count, most, (double)0.6f, items, weights);
+    for (size_t i = 0; i < found; i++) sum += weights[i];
+    for (size_t i = 0; i < N0; i++) {
+        out[i] = 0.0;
+        for (size_t j = 0; j < found; j++)
+            if (same_author(items[j], i)) out[i] += weights[j] / sum;
+    }
+}
+
+/* ---- neighbours and the net ---- */
+
+static void naive_rows(const ferry_sparse *table, const uint32_t *rows, const double *weights,
+                       size_t count, double floor, double out[N0])
+{
+    for (size_t i = 0; i < N0; i++) out[i] = floor;
+    for (size_t r = 0; r < count; r++)
+        for (uint32_t e = table->start[rows[r]]; e < table->start[rows[r] + 1]; e++)
+            out[table->column[e]] += weights[r] * (double)table->value[e];
+    for (size_t i = 0; i < N0; i++) out[i] = log(out[i]);
+}
+
+static void naive_neighbors(const ferry_model *model, const ferry_history_entry *h, size_t count,
+                            double out[N0])
+{
+    uint32_t items[10];
+    double weights[10];
+    size_t found = naive_recent(h, count, 10, (double)0.8f, items, weights);
+    naive_rows(&model->domains[0].neighbors, items, weights, found, (double)0.03f, out);
+}
+
+static void naive_net(const ferry_model *model, const ferry_history_entry *h, size_t count,
+                      double out[N0])
+{
+    const ferry_net *net = model->net;
+    size_t d = net->config.sequence.dim, C = net->config.content_dim, read = 0, room;
+    float content[N0 * DATA_VECTOR], items[N0 * 64], user[64];
+    assert_true(d <= 64 && C == DATA_VECTOR);
+    for (size_t i = 0; i < N0; i++) {
+        double z[DATA_VECTOR];
+        naive_whiten(&model->whiten, i, false, z);
+        for (size_t c = 0; c < C; c++)
+            content[i * C + c] = (float)(z[c] * (double)model->content_scale);
+    }
+    assert_true(ferry_net_user_scratch(net, count, &room));
+    if (room < ferry_net_item_scratch(net)) room = ferry_net_item_scratch(net);
+    float *scratch = aligned_alloc(64, (room + 16) / 16 * 16 * sizeof *scratch);
+    ferry_net_event *events = calloc(count, sizeof *events);
+    assert_non_null(scratch);
+    assert_non_null(events);
+    ferry_net_item_vectors(net, model->kernels, 0, content, 0, N0, items, scratch);
+    for (size_t i = 0; i < count; i++)
+        if (h[i].domain == 0)
+            events[read++] =
+                (ferry_net_event){items + h[i].item * d, h[i].behavior, h[i].timestamp};
+    ferry_net_user_vector(net, model->kernels, 0, events, read, user, scratch);
+    for (size_t i = 0; i < N0; i++) {
+        out[i] = 0.0;
+        for (size_t k = 0; k < d; k++) out[i] += (double)user[k] * (double)items[i * d + k];
+    }
+    free(events);
+    free(scratch);
+}
+
+/* ---- from b ---- */
+
+/* Linked people: with training events in both; how many have each item of a. */
+static void naive_linked(const ferry_dataset *dataset, double linked[N0], double popularity[N0])
+{
+    const ferry_interactions *a = &dataset->domains[0], *b = &dataset->domains[1];
+    memset(linked, 0, N0 * sizeof *linked);
+    memset(popularity, 0, N0 * sizeof *popularity);
+    for (size_t u = 0; u < a->user_count; u++) {
+        bool has[N0] = {false}, is_linked = false;
+        for (size_t v = 0; v < b->user_count; v++)
+            if (b->user[v] == a->user[u])
+                for (uint32_t e = b->start[v]; e < b->start[v + 1]; e++)
+                    is_linked = is_linked || b->part[e] == FERRY_TRAIN;
+        for (uint32_t e = a->start[u]; e < a->start[u + 1]; e++)
+            if (a->part[e] == FERRY_TRAIN) {
+                popularity[a->item[e]] += 1.0;
+                has[a->item[e]] = true;
+            }
+        for (size_t i = 0; i < N0; i++) linked[i] += is_linked && has[i];
+    }
+}
+
+/* Solves A x = y in place by Gauss-Jordan with pivots; x in y. */
+static void solve(double *A, double *y, size_t n)
+{
+    for (size_t c = 0; c < n; c++) {
+        size_t pivot = c;
+        for (size_t r = c; r < n; r++)
+            if (fabs(A[r * n + c]) > fabs(A[pivot * n + c])) pivot = r;
+        for (size_t k = 0; k < n; k++) {
+            double swap = A[c * n + k];
+            A[c * n + k] = A[pivot * n + k];
+            A[pivot * n + k] = swap;
+        }
+        double swap = y[c];
+        y[c] = y[pivot];
+        y[pivot] = swap;
+        for (size_t r = 0; r < n; r++) {
+            double by = r == c ? 0.0 : A[r * n + c] / A[c * n + c];
+            for (size_t k = c; k < n && by != 0.0; k++) A[r * n + k] -= by * A[c * n + k];
+            y[r] -= by * y[c];
+        }
+    }
+    for (size_t r = 0; r < n; r++) y[r] /= A[r * n + r];
+}
+
+static void naive_factors(const ferry_across *a, const uint32_t *rows, size_t found, double out[N0])
+{
+    enum { F = 64 };
+    static double A[F * F];
+    double u[F] = {0}, mapped[F];
+    const float *Y = a->source_factors;
+    assert_int_equal(a->fold.F, F);
+    memset(A, 0, sizeof A);
+    for (size_t f = 0; f < F; f++) A[f * F + f] = (double)a->lambda;
+    for (size_t i = 0; i < M0; i++)
+        for (size_t f = 0; f < F * F; f++)
+            A[f] += (double)Y[i * F + f / F] * (double)Y[i * F + f % F];
+    for (size_t r = 0; r < found; r++) { /* an item that comes twice counts twice */
+        const float *y = Y + rows[r] * F;
+        for (size_t f = 0; f < F * F; f++)
+            A[f] += (double)a->fold.alpha * (double)y[f / F] * (double)y[f % F];
+        for (size_t f = 0; f < F; f++) u[f] += (1.0 + (double)a->fold.alpha) * (double)y[f];
+    }
+    solve(A, u, F);
+    for (size_t g = 0; g < F; g++) {
+        mapped[g] = (double)a->factor_map[F * F + g];
+        for (size_t f = 0; f < F; f++) mapped[g] += u[f] * (double)a->factor_map[f * F + g];
+    }
+    for (size_t i = 0; i < N0; i++) {
+        out[i] = 0.0;
+        for (size_t f = 0; f < F; f++)
+            out[i] +=
+                (double)a->target_factors[i * F + f] * mapped[f] / (double)a->factor_deviation;
+    }
+}
+
+static void naive_profile(const ferry_model *model, const uint32_t *rows, size_t found,
+                          const double *log_linked, double out[N0])
+{
+    const ferry_profile_map *map = &model->domains[0].across.profile;
+    size_t N = map->N, R = map->R;
+    double p[DATA_VECTOR] = {0}, q[DATA_VECTOR], z[DATA_VECTOR];
+    const float *B = map->block + N * R, *offset = B + R * N;
+    assert_true(N <= DATA_VECTOR);
+    for (size_t r = 0; r < found; r++) {
+        naive_whiten(&model->whiten, data_first(1) + rows[r], true, z);
+        for (size_t k = 0; k < N; k++) p[k] += z[k];
+    }
+    double norm = sqrt(dot(p, p, N));
+    for (size_t k = 0; k < N; k++) p[k] /= norm;
+    for (size_t k = 0; k < N; k++) {
+        q[k] = p[k] + (double)offset[k];
+        for (size_t r = 0; r < R; r++)
+            for (size_t n = 0; n < N; n++)
+                q[k] += p[n] * (double)map->block[n * R + r] * (double)B[r * N + k];
+    }
+    for (size_t i = 0; i < N0; i++) {
+        naive_whiten(&model->whiten, i, true, z);
+        out[i] = (double)offset[N] * dot(q, z, N) + (double)offset[N + 1] * log_linked[i];
+    }
+}
+
+static void naive_elsewhere(const ferry_model *model, const ferry_dataset *dataset,
+                            const ferry_history_entry *h, size_t count, naive *out)
+{
+    const ferry_across *a = &model->domains[0].across;
+    uint32_t *rows = calloc(count, sizeof *rows);
+    double *weights = calloc(count, sizeof *weights);
+    double linked[N0], popularity[N0], most = 1.0;
+    size_t found = 0;
+    assert_non_null(rows);
+    assert_non_null(weights);
+    naive_linked(dataset, linked, popularity);
+    for (size_t i = 0; i < N0; i++) most = popularity[i] > most ? popularity[i] : most;
+    for (size_t i = 0; i < N0; i++) {
+        double prior = log(linked[i] + 0.05 * popularity[i] / most + 0.001);
+        out->values[FERRY_FEATURE_LINKED][i] = prior;
+        out->values[FERRY_FEATURE_POPULARITY][i] = log(1.0 + popularity[i]);
+        out->values[FERRY_FEATURE_COLD][i] = popularity[i] > 0.0 ? 0.0 : 1.0;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (h[i].domain == 1 && h[i].weight > 0.0f) rows[found++] = h[i].item;
+    for (size_t i = 0; i < found; i++) weights[i] = 1.0 / (double)found;
+    if (found > 0) {
+        naive_rows(&a->neighbors, rows, weights, found, (double)0.003f,
+                   out->values[FERRY_FEATURE_ACROSS]);
+        naive_factors(a, rows, found, out->values[FERRY_FEATURE_FACTORS]);
+        naive_profile(model, rows, found, out->values[FERRY_FEATURE_LINKED],
+                      out->values[FERRY_FEATURE_PROFILE]);
+    }
+    free(rows);
+    free(weights);
+}
+
+/* Features of domain 0 for a history with an entry there that speaks. */
+static void naive_features(const ferry_model *model, const ferry_dataset *dataset,
+                           const ferry_history_entry *h, size_t count, naive *out)
+{
+    memset(out, 0, sizeof *out);
+    naive_net(model, h, count, out->values[FERRY_FEATURE_NET]);
+    naive_neighbors(model, h, count, out->values[FERRY_FEATURE_NEIGHBORS]);
+    naive_text(model, h, count, 3, out->values[FERRY_FEATURE_TEXT]);
+    naive_text(model, h, count, 1, out->values[FERRY_FEATURE_TEXT_LAST]);
+    naive_words(7, h, count, 3, out->values[FERRY_FEATURE_WORDS]);
+    naive_words(FERRY_TERMS_TITLE, h, count, 3, out->values[FERRY_FEATURE_TITLE]);
+    naive_words(FERRY_TERMS_TITLE, h, count, 1, out->values[FERRY_FEATURE_TITLE_LAST]);
+    naive_words(FERRY_TERMS_TAGS, h, count, 3, out->values[FERRY_FEATURE_TAGS]);
+    naive_author(h, count, 3, out->values[FERRY_FEATURE_AUTHOR]);
+    naive_author(h, count, 1, out->values[FERRY_FEATURE_AUTHOR_LAST]);
+    for (size_t i = 0; i < N0; i++) {
+        double title = out->values[FERRY_FEATURE_TITLE][i];
+        out->values[FERRY_FEATURE_TITLE_SQUARE][i] = title * title;
+    }
+    naive_elsewhere(model, dataset, h, count, out);
+}
+
+static void all_wanted(bool wanted[FERRY_FEATURES])
+{
+    for (size_t f = 0; f < FERRY_FEATURES; f++) wanted[f] = true;
+}
+
+static void features_are_those_of_a_naive_computation(void **state)
+{
+    fixture *f = *state;
+    ferry_history_entry history[MIXED];
+    ferry_model_scratch *scratch;
+    static naive expected;
+    bool wanted[FERRY_FEATURES];
+    mixed_history(history);
+    all_wanted(wanted);
+    assert_true(f->fitted->domains[0].across.source_items == M0);
+    assert_int_equal(ferry_model_scratch_create(f->fitted, &scratch, NULL), FERRY_OK);
+    naive_features(f->fitted, f->dataset, history, MIXED, &expected);
+    ferry_model_features(f->fitted, 0, history, MIXED, wanted, scratch);
+    for (size_t feature = 0; feature < FERRY_FEATURES; feature++) {
+        double largest = 0.0, worst = 0.0, spread = 0.0;
+        const double *right = expected.values[feature];
+        for (size_t i = 0; i < N0; i++) {
+            double off = fabs(right[i] - (double)scratch->values[feature][i]);
+            largest = fabs(right[i]) > largest ? fabs(right[i]) : largest;
+            spread = fabs(right[i] - right[0]) > spread ? fabs(right[i] - right[0]) : spread;
+            if (!(off <= worst)) worst = off;
+        }
+        print_message("%-12s largest difference %.1e of %.1e\n", ferry_feature_names[feature],
+                      worst, largest);
+        if (feature != FERRY_FEATURE_COLD) assert_true(spread > 0.01); /* it tells items apart */
+        assert_true(worst <= 2e-6 * (largest > 1.0 ? largest : 1.0));
+    }
+    ferry_model_scratch_close(scratch);
+}
+
+static void expect_sum(fixture *f, size_t domain, const ferry_history_entry *history, size_t count,
+                       ferry_situation situation)
+{
+    const ferry_model_domain *dom = &f->model->domains[domain];
+    float scores[N0];
+    double expected[N0] = {0};
+    bool wanted[FERRY_FEATURES];
+    assert_int_equal(ferry_model_score(f->model, domain, history, count, f->scratch, scores),
+                     situation);
+    assert_int_equal(ferry_model_situation(f->model, domain, history, count), situation);
+    for (size_t t = 0; t < FERRY_FEATURES; t++) wanted[t] = dom->mix[situation][t] != 0.0f;
+    ferry_model_features(f->model, domain, history, count, wanted, f->scratch);
+    for (size_t t = 0; t < FERRY_FEATURES; t++)
+        for (size_t i = 0; i < dom->items && wanted[t]; i++)
+            expected[i] += (double)dom->mix[situation][t] * (double)f->scratch->values[t][i];
+    for (size_t i = 0; i < dom->items; i++)
+        assert_true(fabs(expected[i] - (double)scores[i]) <= 1e-5 * (1.0 + fabs(expected[i])));
+}
+
+static void situations_choose_the_weights(void **state)
+{
+    fixture *f = *state;
+    ferry_history_entry history[MIXED], one[2];
+    mixed_history(history);
+    assert_int_equal(f->model->known_domains, 2);
+    assert_int_equal(f->model->domain_count, 3);
+    assert_string_equal(f->model->domains[2].name, "c");
+    assert_false(f->model->domains[2].learned);
+    expect_sum(f, 0, history, MIXED, FERRY_KNOWN);
+    expect_sum(f, 2, history, MIXED, FERRY_NEW_DOMAIN);
+    one[0] = entry(1, 7, 1.0f, 5);
+    expect_sum(f, 0, one, 1, FERRY_NEWCOMER);
+    expect_sum(f, 1, one, 1, FERRY_KNOWN);
+    expect_sum(f, 2, one, 1, FERRY_STRANGER); /* nobody is linked with c */
+    expect_sum(f, 0, NULL, 0, FERRY_STRANGER);
+    one[0] = entry(2, 7, 1.0f, 5);  /* of a domain that nothing was learned of */
+    one[1] = entry(1, 7, -1.0f, 5); /* a dislike */
+    expect_sum(f, 0, one, 2, FERRY_STRANGER);
+    /* what is new in c is like what was used there: the text tells items apart */
+    float scores[20];
+    one[0] = entry(2, 7, 1.0f, 5);
+    ferry_model_score(f->model, 2, one, 1, f->scratch, scores);
+    for (size_t i = 0; i < 20; i++) assert_true(i == 7 || scores[i] < scores[7]);
+}
+
+/* ---- the same bits ---- */
+
+static void same_scores(const ferry_model *one, const ferry_model *other)
+{
+    ferry_history_entry history[MIXED];
+    ferry_model_scratch *scratch[2];
+    float scores[2][N0];
+    mixed_history(history);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(ferry_model_scratch_create(i == 0 ? one : other, &scratch[i], NULL),
+                         FERRY_OK);
+    for (size_t d = 0; d < one->known_domains; d++)
+        for (size_t count = 0; count <= MIXED; count++) {
+            ferry_model_score(one, d, history, count, scratch[0], scores[0]);
+            ferry_model_score(other, d, history, count, scratch[1], scores[1]);
+            assert_memory_equal(scores[0], scores[1], one->domains[d].items * sizeof **scores);
+        }
+    for (size_t i = 0; i < 2; i++) ferry_model_scratch_close(scratch[i]);
+}
+
+static void files_keep_every_bit(void **state)
+{
+    fixture *f = *state;
+    data_files again;
+    same_scores(f->fitted, f->model);
+    data_files_write(f->model, &again); /* which has the domain c beside its own */
+    for (size_t i = 0; i < DATA_FILES; i++) {
+        assert_int_equal(again.bytes[i].size, f->files.bytes[i].size);
+        assert_memory_equal(again.bytes[i].data, f->files.bytes[i].data, again.bytes[i].size);
+    }
+    data_files_free(&again);
+}
+
+/* The items of `order` scored by a model loaded for that catalogue: those that both have get the
+ * same features where these are made of the item alone. */
+static void expect_common(fixture *f, const size_t *order, size_t count, bool all_there)
+{
+    static const ferry_feature kept[] = {FERRY_FEATURE_NET,    FERRY_FEATURE_NEIGHBORS,
+                                         FERRY_FEATURE_TEXT,   FERRY_FEATURE_POPULARITY,
+                                         FERRY_FEATURE_ACROSS, FERRY_FEATURE_PROFILE,
+                                         FERRY_FEATURE_LINKED};
+    data_catalog other;
+    ferry_history_entry history[MIXED], moved[MIXED];
+    ferry_model_scratch *scratch;
+    bool wanted[FERRY_FEATURES] = {false};
+    for (size_t k = 0; k < sizeof kept / sizeof *kept; k++) wanted[kept[k]] = true;
+    data_catalog_make(order, count, "by hand", NULL, NULL, &other);
+    ferry_model *model = data_load(&f->files, other.catalog);
+    assert_int_equal(ferry_model_scratch_create(model, &scratch, NULL), FERRY_OK);
+    mixed_history(history);
+    for (size_t i = 0; i < MIXED; i++) {
+        char id[DATA_WORD], domain[2] = {"abc"[history[i].domain], '\0'};
+        size_t item;
+        data_id(data_first(history[i].domain) + history[i].item, id);
+        assert_int_equal(ferry_catalog_find(other.catalog, domain, id, &item, NULL), FERRY_OK);
+        moved[i] = history[i];
+        moved[i].item = other.catalog->within[item];
+    }
+    ferry_model_features(f->model, 0, history, MIXED, wanted, f->scratch);
+    ferry_model_features(model, 0, moved, MIXED, wanted, scratch);
+    size_t common = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (data_domain(order[i]) != 0) continue;
+        uint32_t within = other.catalog->within[i];
+        if (order[i] >= N0) { /* added: known by its content alone */
+            assert_true(scratch->values[FERRY_FEATURE_POPULARITY][within] == 0.0f);
+            assert_true(isfinite(scratch->values[FERRY_FEATURE_NET][within]));
+            continue;
+        }
+        common++;
+        for (size_t k = 0; k < sizeof kept / sizeof *kept; k++)
+            if (memcmp(&f->scratch->values[kept[k]][order[i]], &scratch->values[kept[k]][within],
+                       sizeof(float)) != 0)
+                fail_msg("%s of item %zu: %.9g, expected %.9g", ferry_feature_names[kept[k]],
+                         order[i], (double)scratch->values[kept[k]][within],
+                         (double)f->scratch->values[kept[k]][order[i]]);
+    }
+    assert_true(all_there ? common == N0 : common < N0 && common > N0 / 2);
+    ferry_model_scratch_close(scratch);
+    ferry_model_close(model);
+    data_catalog_free(&other);
+}
+
+static void the_catalogue_may_be_another(void **state)
+{
+    fixture *f = *state;
+    size_t order[DATA_ITEMS + 3], count = 0;
+    for (size_t i = 0; i < DATA_ITEMS; i++) order[i] = i * 71 % DATA_ITEMS; /* domains mixed too */
+    expect_common(f, order, DATA_ITEMS, true);
+    for (size_t i = 0; i < 3; i++) order[DATA_ITEMS + i] = 1000 + i;
+    expect_common(f, order, DATA_ITEMS + 3, true);
+    ferry_history_entry history[MIXED];
+    mixed_history(history);
+    const float *popularity = f->model->domains[0].popularity;
+    size_t most = 0;
+    for (size_t i = 0; i < N0; i++)
+        if (popularity[i] > popularity[most]) most = i;
+    for (size_t i = DATA_ITEMS; i-- > 0;) { /* every fifth goes, but for the history's items */
+        bool used = i % 5 != 0 || i == most;
+        for (size_t h = 0; h < MIXED; h++)
+            used = used || i == data_first(history[h].domain) + history[h].item;
+        if (used) order[count++] = i;
+    }
+    assert_true(count < DATA_ITEMS);
+    order[count++] = 1000;
+    expect_common(f, order, count, false);
+}
+
+static void kernels_and_threads_change_nothing(void **state)
+{
+    fixture *f = *state;
+    const ferry_kernels *variants[8];
+    size_t count = ferry_kernels_available(variants, 8);
+    for (size_t v = 0; v < count; v++)
+        for (size_t threads = 1; threads <= 4; threads *= 2) {
+            data_catalog catalog;
+            data_files files;
+            ferry_pool *pool;
+            if (threads > 1 && v + 1 < count) continue;
+            assert_int_equal(ferry_pool_create(NULL, threads, &pool, NULL), FERRY_OK);
+            data_catalog_plain(variants[v]->name, NULL, &catalog);
+            ferry_dataset *dataset = data_set_make(DATA_USERS);
+            ferry_fit_options options = data_fit_options(pool);
+            ferry_model *model = data_fit(dataset, catalog.catalog, &options, NULL);
+            data_files_write(model, &files);
+            for (size_t i = 0; i < DATA_FILES; i++)
+                if (files.bytes[i].size != f->files.bytes[i].size ||
+                    memcmp(files.bytes[i].data, f->files.bytes[i].data, files.bytes[i].size) != 0)
+                    fail_msg("%s differs with %s kernels and %zu threads", files.files[i].name,
+                             variants[v]->name, threads);
+            same_scores(f->fitted, model);
+            data_files_free(&files);
+            ferry_model_close(model);
+            ferry_dataset_close(dataset);
+            data_catalog_free(&catalog);
+            ferry_pool_close(pool);
+        }
+}
+
+/* ---- histories ---- */
+
+/* Every wanted feature of domain 0 is the same for both. */
+static void same_features(fixture *f, const ferry_history_entry *one, size_t one_count,
+                          const ferry_history_entry *other, size_t other_count,
+                          const bool wanted[FERRY_FEATURES])
+{
+    static float kept[FERRY_FEATURES][N0];
+    ferry_model_features(f->model, 0, one, one_count, wanted, f->scratch);
+    for (size_t t = 0; t < FERRY_FEATURES; t++)
+        if (wanted[t]) memcpy(kept[t], f->scratch->values[t], sizeof *kept);
+    ferry_model_features(f->model, 0, other, other_count, wanted, f->scratch);
+    for (size_t t = 0; t < FERRY_FEATURES; t++)
+        if (wanted[t]) assert_memory_equal(kept[t], f->scratch->values[t], sizeof *kept);
+}
+
+static void what_is_disliked_does_not_speak(void **state)
+{
+    fixture *f = *state;
+    ferry_history_entry history[MIXED], spoken[MIXED];
+    bool wanted[FERRY_FEATURES];
+    size_t count = 0;
+    mixed_history(history);
+    for (size_t i = 0; i < MIXED; i++)
+        if (history[i].weight > 0.0f) spoken[count++] = history[i];
+    assert_int_equal(count, MIXED - 2);
+    all_wanted(wanted);
+    wanted[FERRY_FEATURE_NET] = false; /* it reads what was seen */
+    for (size_t t = FERRY_FEATURE_TITLE; t <= FERRY_FEATURE_TAGS; t++)
+        wanted[t] = f->model->domains[0].title.items.start != NULL;
+    same_features(f, history, MIXED, spoken, count, wanted);
+    /* nothing but dislikes: no likeness to anything, and still numbers */
+    ferry_history_entry disliked = entry(0, 3, -1.0f, 5);
+    assert_int_equal(ferry_model_situation(f->model, 0, &disliked, 1), FERRY_KNOWN);
+    ferry_model_features(f->model, 0, &disliked, 1, wanted, f->scratch);
+    for (size_t i = 0; i < N0; i++) {
+        assert_true(f->scratch->values[FERRY_FEATURE_TEXT][i] == 0.0f);
+        assert_true(f->scratch->values[FERRY_FEATURE_WORDS][i] == 0.0f);
+    }
+}
+
+static void of_long_histories_the_newest_is_read(void **state)
+{
+    enum { LONG = FERRY_MODEL_MOST_EVENTS + 700 };
+    fixture *f = *state;
+    ferry_history_entry *history = calloc(LONG, sizeof *history);
+    assert_non_null(history);
+    bool wanted[FERRY_FEATURES];
+    all_wanted(wanted);
+    for (size_t t = FERRY_FEATURE_TITLE; t <= FERRY_FEATURE_TAGS; t++) wanted[t] = false;
+    for (uint32_t d = 0; d < 2; d++) {
+        for (uint32_t i = 0; i < LONG; i++)
+            history[i] = entry(d, (i * i + 1) % 48, 1.0f, 1000000 + 3000 * (int64_t)i);
+        for (uint32_t i = 0; i < 700; i++) history[i].item = i % 5; /* makes a difference if read */
+        same_features(f, history, LONG, history + 700, FERRY_MODEL_MOST_EVENTS, wanted);
+    }
+    free(history);
+}
+
+static void an_evaluation_translates_domains_and_behaviors(void **state)
+{
+    fixture *f = *state;
+    ferry_dataset other = *f->dataset;
+    const char *behaviors[] = {"view", "stare", "purchase"};
+    other.behaviors = behaviors; /* the model's are purchase, view */
+    other.behavior_count = 3;
+    ferry_interactions domains[] = {f->dataset->domains[1], f->dataset->domains[0]};
+    other.domains = domains;
+    ferry_model_scorer *scorer;
+    assert_int_equal(ferry_model_scorer_create(f->model, &other, 1, NULL, &scorer, NULL), FERRY_OK);
+    ferry_history_entry theirs[] = {entry(1, 2, 1, 9), entry(0, 3, 1, 10), entry(1, 5, 1, 11)};
+    ferry_history_entry ours[] = {entry(0, 2, 1, 9), entry(1, 3, 1, 10), entry(0, 5, 1, 11)};
+    theirs[0].behavior = 0, ours[0].behavior = 1;
+    theirs[1].behavior = 2, ours[1].behavior = 0;
+    theirs[2].behavior = 1, ours[2].behavior = 0; /* unknown: as the first */
+    float found[N0], expected[N0];
+    ferry_model_scorer_score(scorer, theirs, 3, 0, found);
+    ferry_model_score(f->model, 0, ours, 3, f->scratch, expected);
+    assert_memory_equal(found, expected, sizeof found);
+    ferry_model_scorer_close(scorer);
+    ferry_error error;
+    domains[0].domain = "films";
+    assert_int_equal(ferry_model_scorer_create(f->model, &other, 0, NULL, &scorer, &error),
+                     FERRY_NOT_FOUND);
+    assert_non_null(strstr(error.message, "films"));
+}
+
+/* Weights given later need tables that were not made when the model was opened. */
+static void weights_can_be_set_later(void **state)
+{
+    fixture *f = *state;
+    ferry_model *model = data_load(&f->files, f->catalog.catalog);
+    ferry_model_scratch *scratch;
+    float mix[FERRY_SITUATIONS][FERRY_FEATURES] = {{0}}, scores[N0];
+    ferry_history_entry one = entry(0, 3, 1.0f, 5);
+    mix[FERRY_KNOWN][FERRY_FEATURE_AUTHOR] = 2.0f;
+    assert_int_equal(ferry_model_set_mix(model, 0, (const float(*)[FERRY_FEATURES])mix, NULL),
+                     FERRY_OK);
+    assert_int_equal(ferry_model_scratch_create(model, &scratch, NULL), FERRY_OK);
+    ferry_model_score(model, 0, &one, 1, scratch, scores);
+    for (size_t i = 0; i < N0; i++) assert_true(scores[i] == (same_author(3, i) ? 2.0f : 0.0f));
+    ferry_model_scratch_close(scratch);
+    ferry_model_close(model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(features_are_those_of_a_naive_computation),
+        cmocka_unit_test(situations_choose_the_weights),
+        cmocka_unit_test(files_keep_every_bit),
+        cmocka_unit_test(the_catalogue_may_be_another),
+        cmocka_unit_test(kernels_and_threads_change_nothing),
+        cmocka_unit_test(what_is_disliked_does_not_speak),
+        cmocka_unit_test(of_long_histories_the_newest_is_read),
+        cmocka_unit_test(an_evaluation_translates_domains_and_behaviors),
+        cmocka_unit_test(weights_can_be_set_later),
+    };
+    return cmocka_run_group_tests(tests, open_fixture, close_fixture);
+}

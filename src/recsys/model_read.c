@@ -186,7 +186,7 @@ static ferry_status read_weights(const cJSON *weights, const char *where, float 
         if (f == FERRY_FEATURES)
             return ferry_fail(error, FERRY_UNSUPPORTED, "%s: unknown feature \"%.64s\"", where,
                               w->string);
-        if (!cJSON_IsNumber(w) || !(w->valuedouble > -1e6 && w->valuedouble < 1e6))
+        if (!cJSON_IsNumber(w) || !(w->valuedouble >= -1e6 && w->valuedouble <= 1e6))
             return ferry_fail(error, FERRY_MALFORMED,
                               "%s: the weight of \"%s\" is no number within ±1e6", where,
                               w->string);
@@ -221,11 +221,10 @@ static ferry_status read_float(const cJSON *json, const char *key, const char *w
     if (ferry_json_get(json, key) == NULL)
         return ferry_fail(error, FERRY_MALFORMED, "%s: \"%s\" is missing", where, key);
     FERRY_TRY(ferry_json_number(json, key, where, &value, error));
-    if (!(value >= least && value <= 1e30))
-        return ferry_fail(error, FERRY_MALFORMED, "%s: \"%s\" is %g, expected %g…1e30", where, key,
-                          value, least);
-    *out = (float)value;
-    return FERRY_OK;
+    *out = value > -1e31 && value < 1e31 ? (float)value : -1e31f;
+    if (*out >= (float)least && *out <= 1e30f) return FERRY_OK;
+    return ferry_fail(error, FERRY_MALFORMED, "%s: \"%s\" is %g, expected %g…1e30", where, key,
+                      value, least);
 }
 
 /* A whole number from 1. */

@@ -295,6 +295,44 @@ int EXPORT(ferry_wasm_catalog_find)(const ferry_catalog *catalog, const char *do
     return end(status);
 }
 
+/* ---- model ---- */
+
+/* {"learned":["domain"…]}, or NULL */
+static cJSON *learned_domains(const ferry_model *model)
+{
+    cJSON *json = cJSON_CreateObject();
+    cJSON *domains = cJSON_AddArrayToObject(json, "learned");
+    bool fits = domains != NULL;
+    for (size_t d = 0; d < model->known_domains && fits; d++) {
+        if (!model->domains[d].learned) continue;
+        cJSON *name = cJSON_CreateString(model->domains[d].name);
+        fits = cJSON_AddItemToArray(domains, name);
+        if (!fits) cJSON_Delete(name);
+    }
+    if (fits) return json;
+    cJSON_Delete(json);
+    return NULL;
+}
+
+/* Borrows the catalogue. result: learned_domains above */
+ferry_model *EXPORT(ferry_wasm_model_open)(const ferry_catalog *catalog)
+{
+    ferry_model *model;
+    ferry_status status =
+        ferry_model_open(catalog, instance.queue, instance.queued, &model, begin());
+    ferry_wasm_files_clear();
+    if (status == FERRY_OK) status = give_json(learned_domains(model));
+    if (end(status) == FERRY_OK) return model;
+    ferry_model_close(model);
+    return NULL;
+}
+
+/* No visitor may be using it. */
+void EXPORT(ferry_wasm_model_close)(ferry_model *model)
+{
+    ferry_model_close(model);
+}
+
 /* ---- visitor ---- */
 
 ferry_visitor *EXPORT(ferry_wasm_visitor_create)(const ferry_catalog *catalog)
@@ -307,6 +345,12 @@ ferry_visitor *EXPORT(ferry_wasm_visitor_create)(const ferry_catalog *catalog)
 void EXPORT(ferry_wasm_visitor_close)(ferry_visitor *visitor)
 {
     ferry_visitor_close(visitor);
+}
+
+/* model NULL: texts alone, which never fails */
+int EXPORT(ferry_wasm_visitor_use)(ferry_visitor *visitor, const ferry_model *model)
+{
+    return end(ferry_visitor_use(visitor, model, begin()));
 }
 
 /* {"item","domain"?,"behavior"?,"value"?,"timestamp"?} */

@@ -3,6 +3,17 @@
 set(FERRY_WASM_LINK -O3 --no-entry -sALLOW_MEMORY_GROWTH=1 -sMAXIMUM_MEMORY=4GB
   -sINITIAL_MEMORY=4MB -sSTACK_SIZE=256KB -sMALLOC=emmalloc -sFILESYSTEM=0)
 
+# Training is in no module of the package: the linker leaves out what nothing calls. For the tests'
+# small runs there is a module of its own, beside each that has no threads.
+function(add_train_runs module)
+  add_executable(train-runs-${module} wasm-tests/train_runs.c
+    $<TARGET_OBJECTS:ferry_objects_${module}>)
+  target_include_directories(train-runs-${module} PRIVATE src include native-tests)
+  target_link_libraries(train-runs-${module} PRIVATE ferry_flags ferry_cjson)
+  target_link_options(train-runs-${module} PRIVATE ${FERRY_WASM_LINK} -sSTANDALONE_WASM)
+  set_target_properties(train-runs-${module} PROPERTIES SUFFIX .wasm)
+endfunction()
+
 # What src/api/wasm.c marks as exported is exported; memory grows to what wasm32 can address.
 function(add_ferry_wasm name kernels)
   foreach(threads "" "-threads")
@@ -29,6 +40,7 @@ function(add_ferry_wasm name kernels)
       set_target_properties(ferry-${module} PROPERTIES SUFFIX .wasm)
       target_link_libraries(ferry-${module} PRIVATE ferry_cjson)
       target_link_options(ferry-${module} PRIVATE ${FERRY_WASM_LINK} -sSTANDALONE_WASM)
+      add_train_runs(${module})
     endif()
   endforeach()
 endfunction()

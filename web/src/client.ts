@@ -9,7 +9,7 @@ import type { Reply, Value, WireSource, WireWasm } from './protocol.js'
 
 // What the layer above needs of the ones below.
 export { FerryError } from './protocol.js'
-export type { Capabilities, DirectoryHandle, FerryCode, Item, Progress } from './protocol.js'
+export type { Capabilities, DirectoryHandle, FerryCode, Item, Model, Progress } from './protocol.js'
 export type { Recommendation, Recommendations, WireEvent } from './protocol.js'
 
 /** What every call that takes time accepts. */

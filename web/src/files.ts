@@ -204,6 +204,14 @@ interface Wanted {
   optional?: boolean
   /** Its bytes, if they were needed already. */
   bytes?: Uint8Array
+  /** What the core calls it, if not by that name. */
+  as?: string
+}
+
+/** Files of one source; which, may have to be found out first. */
+interface Group {
+  source: WireSource
+  wanted: Wanted[] | Promise<Wanted[]>
 }
 
 export const CATALOG_FILES: Wanted[] = [
@@ -229,6 +237,20 @@ export async function encoderFiles(source: WireSource, signal: AbortSignal): Pro
   const bytes = await readAll(modules)
   const parts = modulePaths(bytes).map((path) => ({ names: [`${path}/config.json`], optional: true }))
   return [{ names: ['modules.json'], bytes }, ...parts, ...wanted]
+}
+
+/** Of a model in a directory of its own. */
+export const MODEL_FILES: Wanted[] = [
+  { names: ['ferry.json'] },
+  { names: ['items.jsonl'] },
+  { names: ['model.safetensors'] },
+]
+
+/** Of the model that a shop's directory has in its folder `model`; none if it has none. */
+export async function ownModelFiles(source: WireSource, signal: AbortSignal): Promise<Wanted[]> {
+  const [first, ...rest] = MODEL_FILES.map(({ names: [as] }) => ({ names: [`model/${as}`], as: as as string }))
+  const json = first && (await openIn(source, first.names[0] as string, signal))
+  return json ? [{ ...first, bytes: await readAll(json) }, ...rest] : []
 }
 
 async function openWanted(source: WireSource, wanted: Wanted, signal: AbortSignal): Promise<OpenedFile | undefined> {
@@ -263,10 +285,17 @@ class Tally {
   #total = 0
   #fraction = 0
   #reported = -Infinity
+  #file = ''
   constructor(
+    /** Files, and groups of which it is not known yet how many files they are. */
     private unopened: number,
     private readonly progress: (progress: Progress) => void,
   ) {}
+
+  /** One group turns out to be so many files. */
+  grouped(files: number): void {
+    this.unopened += files - 1
+  }
 
   opened(size: number): void {
     this.unopened--
@@ -276,20 +305,21 @@ class Tally {
   /** Tells now and then, once all sizes are known. */
   add(file: string, count: number): void {
     this.#loaded += count
+    this.#file = file
     if (this.unopened > 0 || performance.now() - this.#reported < 50) return
     this.#reported = performance.now()
-    this.#tell(file)
+    this.#tell()
   }
 
-  end(file: string): void {
+  end(): void {
     this.#total = this.#loaded
-    this.#tell(file)
+    this.#tell()
   }
 
-  #tell(file: string): void {
+  #tell(): void {
     this.#total = Math.max(this.#total, this.#loaded)
     this.#fraction = Math.max(this.#fraction, this.#total > 0 ? this.#loaded / this.#total : 1)
-    this.progress({ loaded: this.#loaded, total: this.#total, fraction: this.#fraction, file })
+    this.progress({ loaded: this.#loaded, total: this.#total, fraction: this.#fraction, file: this.#file })
   }
 }
 
@@ -428,39 +458,48 @@ async function readOne(core: Core, { name, size: announced, chunks }: OpenedFile
 }
 
 /**
- * Streams files into memory of the core; on failure gives all of it back. Each is read from the
- * moment it is open: browsers have six connections to a server, and open files that wait for
- * others to open would block those.
+ * Streams files into memory of the core, group by group; on failure gives all of it back. Each is
+ * read from the moment it is open: browsers have six connections to a server, and open files that
+ * wait for others to open would block those.
  */
 export async function readFiles(
   core: Core,
-  source: WireSource,
-  wanted: readonly Wanted[],
+  groups: readonly Group[],
   signal: AbortSignal,
   progress: (progress: Progress) => void,
-): Promise<CoreFile[]> {
-  const tally = new Tally(wanted.length, progress)
-  const files: CoreFile[] = []
+): Promise<CoreFile[][]> {
+  const tally = new Tally(groups.length, progress)
+  const files = groups.map((): CoreFile[] => [])
   let failed = false
-  const read = async (one: Wanted) => {
+  const read = async (source: WireSource, one: Wanted, into: CoreFile[]) => {
     const found = await openWanted(source, one, signal)
     const opened = found && (await sized(found))
     tally.opened(opened?.size ?? 0)
     if (!opened) return
     const file = await readOne(core, opened, tally)
     if (failed) core.release(file.data)
-    else files.push(file)
+    else into.push({ ...file, name: one.as ?? file.name })
+  }
+  const readGroup = async (group: Group, i: number) => {
+    const wanted = await group.wanted
+    tally.grouped(wanted.length)
+    await Promise.all(wanted.map((one) => read(group.source, one, files[i] as CoreFile[])))
   }
   try {
-    await Promise.all(wanted.map(read))
+    await Promise.all(groups.map(readGroup))
     signal.throwIfAborted()
-    tally.end(files.at(-1)?.name ?? '')
+    tally.end()
     return files
   } catch (error) {
     failed = true
-    for (const { data } of files) core.release(data)
+    releaseFiles(core, files.flat())
     throw error
   }
+}
+
+/** Of files that no open call was given. */
+export function releaseFiles(core: Core, files: readonly CoreFile[]): void {
+  for (const { data } of files) core.release(data)
 }
 
 /** Node reads file: URLs by path; browsers fetch everything. */

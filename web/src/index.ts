@@ -11,11 +11,11 @@
  * worker, by the C core in WebAssembly; nothing that is handed in leaves the machine.
  */
 import { Client, FerryError, wireSource, wireWasm } from './client.js'
-import type { CallOptions, Capabilities, Item, Progress, ProgressOptions } from './client.js'
+import type { CallOptions, Capabilities, Item, Model, Progress, ProgressOptions } from './client.js'
 import type { Recommendations, Source, WasmSource, WireEvent } from './client.js'
 
 export { FerryError } from './client.js'
-export type { CallOptions, Capabilities, DirectoryHandle, FerryCode, Item, Progress } from './client.js'
+export type { CallOptions, Capabilities, DirectoryHandle, FerryCode, Item, Model, Progress } from './client.js'
 export type { ProgressOptions, Recommendation, Recommendations, Source, SourceFiles } from './client.js'
 export type { WasmSource } from './client.js'
 
@@ -29,6 +29,15 @@ export interface LoadOptions extends ProgressOptions {
    * need cross-origin isolation; capabilities.threads is what came of it. All give the same bits.
    */
   threads?: number | undefined
+}
+
+export interface OpenOptions extends ProgressOptions {
+  /**
+   * The directory that `ferry train` or `ferry transfer` wrote for this catalogue: ferry.json,
+   * items.jsonl, model.safetensors. By default the folder `model` of the shop's own directory, if it
+   * is there; false does not look, and ranks by the texts alone.
+   */
+  model?: Source | false | undefined
 }
 
 export interface EncoderOptions extends ProgressOptions {
@@ -127,13 +136,18 @@ export class Ferry {
     }
   }
 
-  /** Opens a catalogue directory: catalog.json, items.jsonl, vectors.safetensors. */
-  async open(source: Source, options: ProgressOptions = {}): Promise<Shop> {
+  /** Opens a catalogue directory: catalog.json, items.jsonl, vectors.safetensors; and its model. */
+  async open(source: Source, options: OpenOptions = {}): Promise<Shop> {
     const op = 'ferry.open'
-    checkFields(options, op, 'options', PROGRESS_OPTIONS)
+    checkFields(options, op, 'options', ['model', ...PROGRESS_OPTIONS])
+    const { model } = options
+    const args = {
+      source: wireSource(source, op),
+      ...(model !== undefined && { model: model === false ? model : wireSource(model, op) }),
+    }
     const shop = this.#client.number()
     try {
-      const facts = await this.#client.request(op, { shop, source: wireSource(source, op) }, options)
+      const facts = await this.#client.request(op, { shop, ...args }, options)
       return new Shop(this.#client, shop, facts)
     } catch (error) {
       // It may have been opened at the moment of the abort.
@@ -180,6 +194,13 @@ export class Ferry {
   }
 }
 
+interface ShopFacts {
+  count: number
+  dimension: number
+  domains: Domain[]
+  model: Model | undefined
+}
+
 /** An open catalogue. */
 export class Shop {
   readonly #client: Client
@@ -191,14 +212,34 @@ export class Shop {
   readonly dimension: number
   /** Sorted by name. */
   readonly domains: readonly Domain[]
+  #model: Model | undefined
 
   /** Made by ferry.open(). */
-  constructor(client: Client, shop: number, facts: { count: number; dimension: number; domains: Domain[] }) {
+  constructor(client: Client, shop: number, facts: ShopFacts) {
     this.#client = client
     this.#shop = shop
     this.count = facts.count
     this.dimension = facts.dimension
     this.domains = facts.domains
+    this.#model = facts.model
+  }
+
+  /** The model in use; undefined: visitors are recommended what is nearest to their history's texts. */
+  get model(): Model | undefined {
+    return this.#model
+  }
+
+  /**
+   * From now on all visitors' recommendations, also of those that are there, are this model's; null:
+   * the texts' alone. Until it is loaded, and if it fails, those of before. A call that is overtaken
+   * by another rejects, CANCELLED.
+   */
+  async useModel(source: Source | null, options: ProgressOptions = {}): Promise<void> {
+    const op = 'shop.useModel'
+    this.#check(op)
+    checkFields(options, op, 'options', PROGRESS_OPTIONS)
+    const args = { shop: this.#shop, source: source === null ? null : wireSource(source, op) }
+    this.#model = await this.#client.request(op, args, options)
   }
 
   /** All items, in the catalogue's order. */
@@ -219,7 +260,7 @@ export class Shop {
     return new Visitor(this.#client, this.#shop)
   }
 
-  /** Frees the catalogue and its visitors. */
+  /** Frees the catalogue, its model and its visitors. */
   close(): void {
     this.#closed = true
     this.#client.tell('shop.close', { shop: this.#shop })
@@ -286,7 +327,11 @@ export class Visitor {
     return added
   }
 
-  /** The k items nearest to what the history likes, best first; EMPTY_HISTORY without one. */
+  /**
+   * The k items of the highest score, best first: by the shop's model, which reads the history in all
+   * domains and without one gives what is popular; or else the items nearest to what the history
+   * likes, EMPTY_HISTORY without one.
+   */
   async recommend(options: RecommendOptions = {}): Promise<Recommendations> {
     const op = 'visitor.recommend'
     this.#check(op)

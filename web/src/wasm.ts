@@ -53,7 +53,10 @@ interface Exports {
   ferry_wasm_catalog_items(catalog: Pointer, first: number, count: number): number
   ferry_wasm_catalog_find(catalog: Pointer, domain: Pointer, domainSize: number, id: Pointer, idSize: number): number
   ferry_wasm_catalog_close(catalog: Pointer): void
+  ferry_wasm_model_open(catalog: Pointer): Pointer
+  ferry_wasm_model_close(model: Pointer): void
   ferry_wasm_visitor_create(catalog: Pointer): Pointer
+  ferry_wasm_visitor_use(visitor: Pointer, model: Pointer): number
   ferry_wasm_visitor_add(visitor: Pointer, event: Pointer, size: number): number
   ferry_wasm_visitor_recommend(visitor: Pointer, options: Pointer, size: number): number
   ferry_wasm_visitor_close(visitor: Pointer): void
@@ -376,6 +379,21 @@ export class Core {
     this.#exports.ferry_wasm_catalog_close(catalog)
   }
 
+  /** For the catalogue, which must outlive it. */
+  openModel(catalog: Pointer, files: readonly CoreFile[]): ModelFacts {
+    return this.#open(files, () => this.#exports.ferry_wasm_model_open(catalog))
+  }
+
+  /** No visitor may be using it. */
+  closeModel(model: Pointer): void {
+    this.#exports.ferry_wasm_model_close(model)
+  }
+
+  /** model 0: texts alone, which never fails. */
+  useModel(visitor: Pointer, model: Pointer): void {
+    this.#guard(() => this.#check(this.#exports.ferry_wasm_visitor_use(visitor, model)))
+  }
+
   createVisitor(catalog: Pointer): Pointer {
     return this.#guard(() => this.#handle(this.#exports.ferry_wasm_visitor_create(catalog)))
   }
@@ -418,6 +436,12 @@ export interface EncoderFacts {
   precision: 'f32' | 'int8'
   dimension: number
   maxTokens: number
+}
+
+export interface ModelFacts {
+  handle: Pointer
+  /** The domains that it learned from people's events. */
+  learned: string[]
 }
 
 export interface CatalogFacts {

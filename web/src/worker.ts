@@ -6,10 +6,12 @@
  * first await before the next message is looked at, which is what keeps a visitor's add before its
  * recommend.
  */
-import { breathe, builtin, CATALOG_FILES, compile, encoderFiles, locate, measureEncoder, readFiles } from './files.js'
+import { breathe, builtin, CATALOG_FILES, compile, encoderFiles, locate, measureEncoder } from './files.js'
+import { MODEL_FILES, ownModelFiles, readFiles, releaseFiles } from './files.js'
 import { buildUrl, BUILDS, Core, Failure, supported, whyNoThreads } from './files.js'
 import type { Start as HelperStart } from './helper.js'
-import type { Build, CatalogFacts, Pointer, Precision, Progress, WireSource, WireWasm } from './files.js'
+import type { Build, CatalogFacts, CoreFile, ModelFacts, Pointer, Precision, Progress } from './files.js'
+import type { WireSource, WireWasm } from './files.js'
 
 // What the layers above need of the ones below.
 export type { DirectoryHandle, Progress, WireSource, WireWasm } from './files.js'
@@ -57,7 +59,10 @@ export interface Recommendation {
   id: string
   domain: string
   title: string
-  /** Cosine of the visitor's vector and the item's, -1 to 1. */
+  /**
+   * Without a model the cosine of the visitor's vector and the item's, -1 to 1. With one the
+   * logarithm of the item's share of its domain's softmax, at most 0.
+   */
   score: number
 }
 
@@ -82,8 +87,19 @@ export type FromWorker =
 interface Shop {
   handle: Pointer
   facts: Omit<CatalogFacts, 'handle'>
-  visitors: Map<number, Pointer>
+  model: ModelFacts | undefined
+  /** How often a model was asked for. */
+  turn: number
+  visitors: Map<number, { handle: Pointer; using: Pointer }>
 }
+
+/** What is known of a model in use. */
+export interface Model {
+  /** The domains that it learned from people's events; others are ranked by their content. */
+  readonly learned: readonly string[]
+}
+
+const NO_MODEL: Pointer = 0
 
 const shops = new Map<number, Shop>()
 const encoders = new Map<number, { handle: Pointer; dimension: number }>()
@@ -102,16 +118,43 @@ function known<T>(map: Map<number, T>, id: number, what: string, code = 'INVALID
   return found
 }
 
-/* A visitor exists for the core from its first message on. */
+/* A visitor exists for the core from its first message on, and uses what the shop does then. */
 function visitorOf({ shop, visitor }: { shop: number; visitor: number }): Pointer {
-  const { handle, visitors } = known(shops, shop, 'shop')
-  let pointer = visitors.get(visitor)
-  if (pointer === undefined) {
-    pointer = core().createVisitor(handle)
-    visitors.set(visitor, pointer)
+  const { handle, visitors, model } = known(shops, shop, 'shop')
+  let entry = visitors.get(visitor)
+  if (!entry) {
+    entry = { handle: core().createVisitor(handle), using: NO_MODEL }
+    visitors.set(visitor, entry)
   }
-  return pointer
+  const wanted = model?.handle ?? NO_MODEL
+  if (entry.using !== wanted) {
+    core().useModel(entry.handle, wanted)
+    entry.using = wanted
+  }
+  return entry.handle
 }
+
+/* Instead of the one it has. Visitors take it up with their next message. */
+function setModel(shop: Shop, model: ModelFacts | undefined): void {
+  for (const visitor of shop.visitors.values()) {
+    core().useModel(visitor.handle, NO_MODEL)
+    visitor.using = NO_MODEL
+  }
+  if (shop.model) core().closeModel(shop.model.handle)
+  shop.model = model
+}
+
+/* The catalogue has an items.jsonl too: messages say whose is meant. */
+function openModel(catalog: Pointer, files: readonly CoreFile[]): ModelFacts {
+  try {
+    return core().openModel(catalog, files)
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    throw new Failure(error.code, `model: ${error.message}`)
+  }
+}
+
+const factsOf = (model: ModelFacts | undefined): Model | undefined => model && { learned: model.learned }
 
 /* The JSON handed over is ours: what the core finds malformed is what the caller put into it. */
 function blameCaller<T>(which: string, work: () => T): T {
@@ -257,15 +300,63 @@ export const handlers = {
     return { ...capabilities, threads: crew, ...(why !== undefined && { whyOneThread: why }) }
   },
 
-  /** Opens the catalogue directory `source` as number `shop`. */
+  /**
+   * Opens the catalogue directory `source` as number `shop`, with the model directory `model`: by
+   * default the one in it, if there is one.
+   */
   async 'ferry.open'(
-    { shop, source }: { shop: number; source: WireSource },
+    { shop, source, model: wanted }: { shop: number; source: WireSource; model?: WireSource | false },
     { signal, progress }: Context,
-  ): Promise<Omit<CatalogFacts, 'handle'>> {
-    const files = await readFiles(core(), source, CATALOG_FILES, signal, progress)
-    const { handle, ...facts } = core().openCatalog(files)
-    shops.set(shop, { handle, facts, visitors: new Map() })
-    return facts
+  ): Promise<Omit<CatalogFacts, 'handle'> & { model: Model | undefined }> {
+    const groups = [
+      { source, wanted: CATALOG_FILES },
+      ...(wanted ? [{ source: wanted, wanted: MODEL_FILES }] : []),
+      ...(wanted === undefined ? [{ source, wanted: ownModelFiles(source, signal) }] : []),
+    ]
+    const [files = [], modelFiles = []] = await readFiles(core(), groups, signal, progress)
+    let catalog: CatalogFacts
+    try {
+      catalog = core().openCatalog(files)
+    } catch (error) {
+      releaseFiles(core(), modelFiles)
+      throw error
+    }
+    const { handle, ...facts } = catalog
+    try {
+      const model = modelFiles.length > 0 ? openModel(handle, modelFiles) : undefined
+      shops.set(shop, { handle, facts, model, turn: 0, visitors: new Map() })
+      return { ...facts, model: factsOf(model) }
+    } catch (error) {
+      core().closeCatalog(handle)
+      throw error
+    }
+  },
+
+  /** From now on the model directory `source`; null: texts alone. Gives way to a later call. */
+  async 'shop.useModel'(
+    { shop, source }: { shop: number; source: WireSource | null },
+    { signal, progress }: Context,
+  ): Promise<Model | undefined> {
+    const turn = ++known(shops, shop, 'shop').turn
+    const groups = source ? [{ source, wanted: MODEL_FILES }] : []
+    const [files = []] = source ? await readFiles(core(), groups, signal, progress) : []
+    const current = () => {
+      const open = known(shops, shop, 'shop', 'CANCELLED')
+      if (open.turn !== turn) throw new Failure('CANCELLED', 'another model was asked for meanwhile')
+      return open
+    }
+    let model: ModelFacts | undefined
+    try {
+      const { handle } = current()
+      if (source) model = openModel(handle, files.splice(0))
+      await breathe(signal) // opening takes long enough to be given up meanwhile
+      setModel(current(), model)
+    } catch (error) {
+      releaseFiles(core(), files)
+      if (model) core().closeModel(model.handle)
+      throw error
+    }
+    return factsOf(model)
   },
 
   /** All items, in the catalogue's order. */
@@ -290,7 +381,8 @@ export const handlers = {
     const open = shops.get(shop)
     if (!open) return
     shops.delete(shop)
-    for (const visitor of open.visitors.values()) core().closeVisitor(visitor)
+    for (const { handle } of open.visitors.values()) core().closeVisitor(handle)
+    if (open.model) core().closeModel(open.model.handle)
     core().closeCatalog(open.handle)
   },
 
@@ -316,10 +408,10 @@ export const handlers = {
 
   'visitor.close'({ shop, visitor }: { shop: number; visitor: number }): void {
     const visitors = shops.get(shop)?.visitors
-    const pointer = visitors?.get(visitor)
-    if (pointer === undefined) return
+    const entry = visitors?.get(visitor)
+    if (!entry) return
     visitors?.delete(visitor)
-    core().closeVisitor(pointer)
+    core().closeVisitor(entry.handle)
   },
 
   /** Bytes of WebAssembly memory in use, which never falls. */
@@ -340,8 +432,8 @@ export const handlers = {
     { encoder, source, precision }: { encoder: number; source: WireSource; precision: Precision },
     { signal, progress }: Context,
   ): Promise<{ dimension: number; maxTokens: number; precision: 'f32' | 'int8' }> {
-    const wanted = await encoderFiles(source, signal)
-    const files = await readFiles(core(), source, wanted, signal, progress)
+    const groups = [{ source, wanted: encoderFiles(source, signal) }]
+    const [files = []] = await readFiles(core(), groups, signal, progress)
     const { handle, ...facts } = core().openEncoder(files, precision)
     encoders.set(encoder, { handle, dimension: facts.dimension })
     return facts

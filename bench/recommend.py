@@ -82,7 +82,7 @@ class Bench:
         """Vectors of all items, some minutes at first."""
         if self.catalog_path and name == "catalog":
             return self.catalog_path
-        self.cached(name, "catalog", "--model", self.model, "--items", os.path.join(data, "items.jsonl"),
+        self.cached(name, "catalog", "--text-model", self.model, "--items", os.path.join(data, "items.jsonl"),
                     "--threads", str(os.cpu_count()), "-q")
         return self.path(name)
 
@@ -286,8 +286,8 @@ def newcomers(bench):
                                 test_users(bench, target))
         common = ("train", "--data", data, "--catalog", catalog, "--domain", ",".join(DOMAINS), "--no-net", "--threads",
                   "1", "-q", "--json")
-        bench.cached(name + "-weights", *common)
-        train = bench.cached(name + "-model", *common, "--with-validation", "--mix-from", bench.path(name + "-weights"))
+        # The default weights, which were chosen on the validation users of the three domains together.
+        train = bench.cached(name + "-model", *common, "--with-validation", "--default-mix")
         model = bench.path(name + "-model")
 
         def measure(method, *words, on=data, save=None, compare=None):
@@ -306,9 +306,61 @@ def newcomers(bench):
         measure("mix, another's history", "--model", model, on=others)
 
 
+# ---- other behaviours -----------------------------------------------------------------------------------------------
+
+BEHAVIORS = {"retailrocket": ("view", "cart", "purchase"), "steam": ("purchase", "play_hours")}
+
+
+def reorder(bench, name, stages, only):
+    """A table of the events, which have no order in time, in one: a user's items without a purchase first, then item by
+    item in the order of the file's purchases, each with its behaviours in the order of `stages`. only: no others."""
+    with open(bench.unpack(name + ".inter"), encoding="utf-8") as file:
+        header, rows = next(file), [row.split("\t") for row in file]
+    bought = {}
+    for row in rows:
+        if row[2].strip() == "purchase":
+            bought.setdefault((row[0], row[1]), len(bought))
+    stage = {behavior: i for i, behavior in enumerate(stages)}
+    rows.sort(key=lambda row: (row[0], bought.get((row[0], row[1]), -1), stage[row[2].strip()]))
+    folder = os.path.join(bench.work, "only" if only else "all")
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, name + ".inter")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(header)
+        file.writelines("\t".join(row) for row in rows if not only or row[2].strip() == "purchase")
+    return path
+
+
+def behaviors(bench):
+    for name, stages in BEHAVIORS.items():
+        made = {}
+        items = []
+        if os.path.exists(os.path.join(bench.data, name + ".item.xz")):
+            items = ["--items", bench.unpack(name + ".item")]
+        for kind in ("all", "only"):
+            events = reorder(bench, name, stages, kind == "only")
+            if not items and kind == "only":  # the same items: those of all events
+                items = ["--items", os.path.join(made["all"], "items.jsonl")]
+            made[kind] = bench.path(f"{name}-{kind}")
+            bench.cached(f"{name}-{kind}", "prepare", *items, "--events", events, "--target-behavior", "purchase", "-q",
+                         "--json")
+        catalog = bench.catalog(made["all"], name + "-catalog")
+        for kind, method in (("only", "purchases alone"), ("all", "all behaviours")):
+            train = bench.cached(f"{name}-{kind}-model", "train", "--data", made[kind], "--catalog", catalog, "--domain",
+                                 name, "--target", "purchase", "--threads", "1", "-q", "--json")
+            for mix, words in (("", ()), (", net alone", ("--mix", "net=1"))):
+                bench.evaluate("behaviors", name, method + mix, made[kind], catalog, "--model",
+                               bench.path(f"{name}-{kind}-model"), "--target", "purchase", *words, train=train,
+                               save=f"{name}-{kind}{mix}",
+                               compare={"purchases alone": f"{name}-only{mix}"} if kind == "all" else None)
+        for baseline in ("popularity", "itemknn"):
+            bench.evaluate("behaviors", name, baseline + ", purchases", made["only"], catalog, "--baseline", baseline,
+                           "--target", "purchase")
+
+
 # ---- all -----------------------------------------------------------------------------------------------------------
 
-TASKS = {"loo": leave_one_out, "newcomers": newcomers}
+TASKS = {"loo": leave_one_out, "newcomers": newcomers, "behaviors": behaviors}
 
 
 def main():

@@ -27,6 +27,7 @@ static const char help[] =
     "  -k N[,N]…           lengths of the list (5,10,20)\n"
     "  --part PART         test (the default), validation or train\n"
     "  --keep-seen         items of the history may be recommended again\n"
+    "  --target NAME       only events of this behaviour are targets, and only their items seen\n"
     "  --own-history       only the history in the domain itself is read\n"
     "  --ratings           the scores predict the values of the events: adds rmse and mae\n"
     "  --users N           a random sample of the users (all)\n"
@@ -45,7 +46,8 @@ static const char help[] =
 enum { MOST_KS = 16 };
 
 typedef struct eval_options {
-    const char *data, *catalog, *domain, *baseline, *model, *mix, *save, *compare, *kernels;
+    const char *data, *catalog, *domain, *baseline, *model, *mix, *save, *compare, *kernels,
+        *target;
     size_t ks[MOST_KS], k_count, users, resamples, threads, memory;
     size_t seed;
     ferry_part part;
@@ -61,6 +63,7 @@ typedef struct eval_run {
     ferry_catalog *catalog;
     ferry_dataset *dataset;
     size_t domain;
+    uint8_t behavior;           /* --target */
     ferry_arena arena;          /* vectors */
     const float **vectors;      /* [domains] -> [items, dimension], or NULL */
     const ferry_scorer *scorer; /* a baseline, or NULL */
@@ -96,6 +99,19 @@ static ferry_status gather_vectors(eval_run *run, ferry_error *error)
     return FERRY_OK;
 }
 
+static ferry_status find_behavior(eval_run *run, ferry_error *error)
+{
+    const char *name = run->options->target;
+    if (name == NULL) return FERRY_OK;
+    size_t b = 0;
+    while (b < run->dataset->behavior_count && strcmp(run->dataset->behaviors[b], name) != 0) b++;
+    if (b == run->dataset->behavior_count)
+        return ferry_fail(error, FERRY_NOT_FOUND, "%s: no behaviour \"%s\"", run->options->data,
+                          name);
+    run->behavior = (uint8_t)b;
+    return FERRY_OK;
+}
+
 static ferry_status open_all(eval_run *run, ferry_error *error)
 {
     const eval_options *options = run->options;
@@ -105,6 +121,7 @@ static ferry_status open_all(eval_run *run, ferry_error *error)
     FERRY_TRY(ferry_pool_create(NULL, options->threads, &run->pool, error));
     FERRY_TRY(ferry_dataset_open_directory(options->data, NULL, &run->dataset, error));
     FERRY_TRY(ferry_dataset_find_domain(run->dataset, options->domain, &run->domain, error));
+    FERRY_TRY(find_behavior(run, error));
     if (options->catalog == NULL) return FERRY_OK;
     ferry_catalog_options open = {.size = sizeof open, .kernels = options->kernels};
     FERRY_TRY(ferry_catalog_open_directory(options->catalog, &open, &run->catalog, error));
@@ -207,6 +224,7 @@ static ferry_eval_options options_of(eval_run *run)
         .ks = options->ks,
         .k_count = options->k_count,
         .keep_seen = options->keep_seen,
+        .behavior = options->target != NULL ? &run->behavior : NULL,
         .own_only = options->own_only,
         .ratings = options->ratings,
         .users = options->users,
@@ -377,6 +395,7 @@ static bool take(int option, eval_options *options)
         if (!cli_parse_count("eval", "--memory", optarg, &number)) return false;
         options->memory = number < SIZE_MAX >> 20 ? number << 20 : SIZE_MAX;
         return true;
+    case 'T': options->target = optarg; return true;
     case 'S': options->keep_seen = true; return true;
     case 'o': options->own_only = true; return true;
     case 'R': options->ratings = true; return true;
@@ -396,6 +415,7 @@ static int parse(int argc, char **argv, eval_options *options)
                                           {"model", required_argument, NULL, 'M'},
                                           {"mix", required_argument, NULL, 'x'},
                                           {"part", required_argument, NULL, 'p'},
+                                          {"target", required_argument, NULL, 'T'},
                                           {"keep-seen", no_argument, NULL, 'S'},
                                           {"own-history", no_argument, NULL, 'o'},
                                           {"ratings", no_argument, NULL, 'R'},

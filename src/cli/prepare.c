@@ -32,6 +32,8 @@ static const char help[] =
     "Split\n"
     "  --split W           loo (default: each user's last event is the test, the one before the\n"
     "                      validation), time, ratio, new-user\n"
+    "  --target-behavior B loo: only events of this one are held out; a user's other events after\n"
+    "                      them, or of the same items, are left out\n"
     "  --ratio A,B,C       time, ratio: shares of the parts; default 0.8,0.1,0.1\n"
     "  --target DOMAIN     new-user: where some users' events become the test\n"
     "  --share X           new-user: of the users linked across domains; default 0.5\n"
@@ -139,6 +141,7 @@ static const struct option known[] = {CLI_COMMON_OPTIONS,
                                       {"split", required_argument, NULL, 's'},
                                       {"ratio", required_argument, NULL, 'r'},
                                       {"target", required_argument, NULL, 't'},
+                                      {"target-behavior", required_argument, NULL, 'b'},
                                       {"share", required_argument, NULL, 'S'},
                                       {"test-users", required_argument, NULL, 'u'},
                                       {"seed", required_argument, NULL, 'n'},
@@ -162,6 +165,7 @@ static bool take_option(arguments *a, int option, cli_list **words)
     case 'D': o->merge_titles = true; break;
     case 'c': return cli_parse_count("prepare", "--core", optarg, &o->core);
     case 'l': return parse_range("--half-life", optarg, 1e-3, 1e6, &o->half_life);
+    case 'b': o->split.target_behavior = optarg; break;
     case 's': return parse_split(optarg, &o->split.split);
     case 'r': a->given_split_option = "--ratio"; return parse_ratio(optarg, o->split.ratio);
     case 't':
@@ -201,6 +205,8 @@ static int check(const arguments *a)
     if (a->out == NULL || a->out[0] == '\0') return cli_usage("prepare", "--out is missing");
     if (new_users && split->target == NULL)
         return cli_usage("prepare", "--split new-user needs --target DOMAIN");
+    if (split->target_behavior != NULL && split->split != FERRY_SPLIT_LOO)
+        return cli_usage("prepare", "--target-behavior goes with --split loo");
     if (a->given_split_option != NULL) {
         bool is_ratio = strcmp(a->given_split_option, "--ratio") == 0;
         if (is_ratio ? !shares : !new_users)
@@ -262,6 +268,9 @@ static void print_table(const cJSON *report)
                 number_at(report, "ratings_below_minimum"));
     if (number_at(report, "duplicate_events") > 0)
         fprintf(stderr, "%.0f repeated events left out\n", number_at(report, "duplicate_events"));
+    if (number_at(report, "telling_events") > 0)
+        fprintf(stderr, "%.0f events that tell of those held out left out\n",
+                number_at(report, "telling_events"));
     fprintf(stderr, "\n%-20s %9s %9s %10s %9s %10s %10s %10s\n", "domain", "users", "items",
             "events", "density", "train", "validation", "test");
     cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(report, "domains"))

@@ -61,10 +61,17 @@ static ferry_status check(const ferry_dataset *dataset, const ferry_eval_options
 
 /* ---- users and targets ---- */
 
-static bool has_target(const ferry_interactions *domain, size_t row, ferry_part part)
+static bool is_target(const run *job, size_t e)
 {
-    for (size_t e = domain->start[row]; e < domain->start[row + 1]; e++) {
-        if (domain->part[e] == part) return true;
+    const uint8_t *behavior = job->options->behavior;
+    return job->domain->part[e] == job->options->part &&
+           (behavior == NULL || job->domain->behavior[e] == *behavior);
+}
+
+static bool has_target(const run *job, size_t row)
+{
+    for (size_t e = job->domain->start[row]; e < job->domain->start[row + 1]; e++) {
+        if (is_target(job, e)) return true;
     }
     return false;
 }
@@ -90,8 +97,7 @@ static ferry_status choose_rows(run *job, ferry_error *error)
     results->rows = ferry_arena_array(results->arena, domain->user_count, sizeof *results->rows);
     if (results->rows == NULL) return ferry_fail_memory(error, "the users");
     for (size_t row = 0; row < domain->user_count; row++) {
-        if (has_target(domain, row, job->options->part))
-            results->rows[results->user_count++] = (uint32_t)row;
+        if (has_target(job, row)) results->rows[results->user_count++] = (uint32_t)row;
     }
     if (results->user_count == 0)
         return ferry_fail(error, FERRY_NOT_FOUND, "domain \"%s\": no user has a %s event",
@@ -102,12 +108,12 @@ static ferry_status choose_rows(run *job, ferry_error *error)
 }
 
 /* The user's distinct items of the part, in the order of their first event, into the results. */
-static void add_targets(const ferry_interactions *domain, size_t row, ferry_part part,
-                        ferry_eval_results *results)
+static void add_targets(const run *job, size_t row, ferry_eval_results *results)
 {
+    const ferry_interactions *domain = job->domain;
     size_t first = results->target_count;
     for (size_t e = domain->start[row]; e < domain->start[row + 1]; e++) {
-        if (domain->part[e] != part) continue;
+        if (!is_target(job, e)) continue;
         size_t at = first;
         while (at < results->target_count && results->target[at] != domain->item[e]) at++;
         if (at == results->target_count) results->target_count++;
@@ -137,7 +143,7 @@ static ferry_status find_targets(run *job, ferry_error *error)
         results->predicted == NULL || results->rank == NULL)
         return ferry_fail_memory(error, "the targets");
     for (size_t i = 0; i < results->user_count; i++) {
-        add_targets(domain, results->rows[i], job->options->part, results);
+        add_targets(job, results->rows[i], results);
         results->first_target[i + 1] = results->target_count;
     }
     return FERRY_OK;
@@ -150,7 +156,8 @@ static void mask(const run *job, const ferry_history_entry *history, size_t coun
 {
     const ferry_eval_options *options = job->options;
     for (size_t i = 0; i < count && !options->keep_seen; i++) {
-        if (history[i].domain == options->domain) scores[history[i].item] = -INFINITY;
+        bool counts = options->behavior == NULL || history[i].behavior == *options->behavior;
+        if (counts && history[i].domain == options->domain) scores[history[i].item] = -INFINITY;
     }
     if (options->candidates == NULL) return;
     for (size_t i = 0; i < job->domain->item_count; i++) {

@@ -27,12 +27,13 @@ typedef struct ferry_eval_options {
     ferry_part part;
     const size_t *ks; /* [k_count], ascending, each in [1, FERRY_EVAL_MAX_K] */
     size_t k_count;
-    bool keep_seen;   /* items of the history may be recommended again */
-    bool own_only;    /* the history is of this domain alone */
-    bool ratings;     /* scores are predictions of the targets' values: adds rmse and mae */
-    size_t users;     /* a random sample of that many; 0 is all */
-    size_t resamples; /* of the bootstrap; 0 for no intervals */
-    uint64_t seed;    /* of sample and bootstrap */
+    bool keep_seen;          /* items of the history may be recommended again */
+    const uint8_t *behavior; /* only items of such events are masked; NULL: of any */
+    bool own_only;           /* the history is of this domain alone */
+    bool ratings;            /* scores are predictions of the targets' values: adds rmse and mae */
+    size_t users;            /* a random sample of that many; 0 is all */
+    size_t resamples;        /* of the bootstrap; 0 for no intervals */
+    uint64_t seed;           /* of sample and bootstrap */
     const unsigned char *candidates; /* [n] 1 for items that are ranked; NULL is all */
     const float *vectors;            /* [n, dimension] unit rows, for diversity; NULL for none */
     size_t dimension;

@@ -315,7 +315,8 @@ static size_t count_seen(const ferry_interactions *domain, const ferry_eval_opti
         for (size_t t = results->first_target[i]; t < results->first_target[i + 1]; t++) {
             size_t e = domain->start[row], end = domain->start[row + 1];
             while (e < end &&
-                   (domain->part[e] >= options->part || domain->item[e] != results->target[t]))
+                   (domain->part[e] >= options->part || domain->item[e] != results->target[t] ||
+                    (options->behavior != NULL && domain->behavior[e] != *options->behavior)))
                 e++;
             seen += e < end;
         }

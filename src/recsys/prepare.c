@@ -287,7 +287,8 @@ static ferry_status clean(ferry_prepare *p, int step, ferry_error *error)
     case 0: return ferry_prepare_titles(p, error);
     case 1: ferry_prepare_order(p); return FERRY_OK;
     case 2: return ferry_prepare_dedupe(p, error);
-    default: return ferry_prepare_core(p, error);
+    case 3: return ferry_prepare_core(p, error);
+    default: return ferry_prepare_drop_telling(p, error);
     }
 }
 
@@ -307,7 +308,7 @@ static ferry_status make(ferry_prepare *p, ferry_prepared *out, ferry_error *err
 ferry_status ferry_prepare_finish(ferry_prepare *p, ferry_progress progress, void *progress_user,
                                   ferry_prepared *out, ferry_error *error)
 {
-    enum { CLEANING = 4, STEPS = CLEANING + 1 };
+    enum { CLEANING = 5, STEPS = CLEANING + 1 };
     *out = (ferry_prepared){0};
     ferry_buffer_init(&out->items, p->allocator);
     ferry_status status = FERRY_OK;

@@ -140,6 +140,43 @@ ferry_status ferry_prepare_dedupe(ferry_prepare *p, ferry_error *error)
     return done ? FERRY_OK : ferry_fail_memory(error, "the events");
 }
 
+/* ---- what would tell of the events that leave-one-out holds out ---- */
+
+/* Events of other behaviours that come after the first of the events that are held out, or are of
+ * their items: who plays it has bought it. events [begin, end) are one user's. */
+static void mark_telling(const ferry_prepare *p, size_t begin, size_t end, uint32_t target,
+                         uint8_t *dropped)
+{
+    size_t held[2], found = 0, count = 0;
+    for (size_t e = begin; e < end; e++) count += p->events[e].behavior == target;
+    size_t wanted = count >= 3 ? 2 : count >= 2;
+    for (size_t e = end; e > begin && found < wanted; e--)
+        if (p->events[e - 1].behavior == target) held[found++] = e - 1;
+    for (size_t e = begin; e < end && found > 0; e++) {
+        bool tells = e > held[found - 1];
+        for (size_t i = 0; i < found; i++)
+            tells = tells || p->events[e].item == p->events[held[i]].item;
+        if (tells && p->events[e].behavior != target) dropped[e] = 1;
+    }
+}
+
+ferry_status ferry_prepare_drop_telling(ferry_prepare *p, ferry_error *error)
+{
+    const char *name = p->options.split.target_behavior;
+    size_t count = p->event_count;
+    if (name == NULL || p->options.split.split != FERRY_SPLIT_LOO || count == 0) return FERRY_OK;
+    uint32_t target = ferry_names_find(&p->behaviors, name);
+    uint8_t *dropped = ferry_allocate(&p->allocator, count, 1);
+    if (dropped == NULL) return ferry_fail_memory(error, "the events");
+    for (size_t e = 0, end; e < count; e = end) {
+        end = end_of_user(p, e);
+        mark_telling(p, e, end, target, dropped);
+    }
+    p->telling = compact(p, dropped);
+    ferry_release(&p->allocator, dropped, count);
+    return FERRY_OK;
+}
+
 /* ---- the core ---- */
 
 /* One round over the events [0, count): those of a user or item with fewer than K go. The users'

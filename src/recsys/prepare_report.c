@@ -85,6 +85,8 @@ static bool add_split(cJSON *json, const ferry_split_options *split)
 #undef NAME
     };
     bool built = add_text(json, "split", names[split->split]);
+    if (split->target_behavior != NULL)
+        built = built && add_text(json, "target_behavior", split->target_behavior);
     if (split->split == FERRY_SPLIT_TIME || split->split == FERRY_SPLIT_RATIO)
         built =
             built && add_part(json, "ratio", cJSON_CreateDoubleArray(split->ratio, FERRY_PARTS));
@@ -315,6 +317,7 @@ cJSON *ferry_prepare_report(const ferry_prepare *p, const ferry_dataset *dataset
                  add_part(json, "refused", reasons_json(p)) &&
                  add_count(json, "ratings_below_minimum", p->low_ratings) &&
                  add_count(json, "duplicate_events", p->duplicates) &&
+                 (p->telling == 0 || add_count(json, "telling_events", p->telling)) &&
                  add_count(json, "users", dataset->user_count) &&
                  add_count(json, "linked_users", linked) &&
                  add_part(json, "linked", pairs_json(dataset)) &&

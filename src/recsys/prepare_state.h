@@ -60,7 +60,7 @@ struct ferry_prepare {
     size_t table_count, table_capacity;
     refusal_count reasons[MAX_REASONS];
     size_t reason_count, other_reasons; /* rows whose reason no longer fitted */
-    size_t low_ratings, duplicates;
+    size_t low_ratings, duplicates, telling;
 };
 
 /* ---- steps, in the order they are taken (prepare_clean.c) ---- */
@@ -68,6 +68,7 @@ struct ferry_prepare {
 ferry_status ferry_prepare_titles(ferry_prepare *p, ferry_error *error);
 void ferry_prepare_order(ferry_prepare *p);
 ferry_status ferry_prepare_dedupe(ferry_prepare *p, ferry_error *error);
+ferry_status ferry_prepare_drop_telling(ferry_prepare *p, ferry_error *error);
 ferry_status ferry_prepare_core(ferry_prepare *p, ferry_error *error);
 
 /* ---- prepare_build.c ---- */

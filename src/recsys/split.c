@@ -1,6 +1,7 @@
 #include "recsys/split.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/names.h"
@@ -27,6 +28,23 @@ static void leave_one_out(ferry_interactions *domain)
         size_t count = domain->start[u + 1] - domain->start[u];
         set_tail(domain, u, count >= 3, count >= 2);
     }
+}
+
+/* Of one behaviour's events; the others that are left are before those that are held out. */
+static ferry_status leave_one_target_out(const ferry_dataset *dataset, ferry_interactions *domain,
+                                         const char *target, ferry_error *error)
+{
+    size_t b = 0;
+    while (b < dataset->behavior_count && strcmp(dataset->behaviors[b], target) != 0) b++;
+    if (b == dataset->behavior_count)
+        return ferry_fail(error, FERRY_NOT_FOUND, "no event is a \"%s\"", target);
+    for (size_t u = 0; u < domain->user_count; u++) {
+        size_t count = 0;
+        for (size_t e = domain->start[u]; e < domain->start[u + 1]; e++)
+            count += domain->behavior[e] == b;
+        set_tail(domain, u, count >= 3, count >= 2);
+    }
+    return FERRY_OK;
 }
 
 /* RecBole's rule: shares rounded down, the rest to training; a part that this leaves empty gets one
@@ -241,7 +259,10 @@ ferry_status ferry_split_apply(ferry_dataset *dataset, const ferry_split_options
     if (options->split == FERRY_SPLIT_TIME) return split_time(dataset, options->ratio, error);
     if (options->split == FERRY_SPLIT_NEW_USER) return split_new_users(dataset, options, error);
     for (size_t d = 0; d < dataset->domain_count; d++) {
-        if (options->split == FERRY_SPLIT_LOO)
+        if (options->split == FERRY_SPLIT_LOO && options->target_behavior != NULL)
+            FERRY_TRY(leave_one_target_out(dataset, &dataset->domains[d], options->target_behavior,
+                                           error));
+        else if (options->split == FERRY_SPLIT_LOO)
             leave_one_out(&dataset->domains[d]);
         else
             split_ratio(&dataset->domains[d], options->ratio);

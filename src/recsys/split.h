@@ -20,9 +20,10 @@ typedef enum ferry_split {
 
 typedef struct ferry_split_options {
     ferry_split split;
-    double ratio[FERRY_PARTS]; /* time, ratio: shares of the parts */
-    const char *target;        /* new-user: the domain */
-    double share;              /* new-user: of the linked users, whose events are for the test */
+    const char *target_behavior; /* loo: events of this one alone are held out; NULL: of any */
+    double ratio[FERRY_PARTS];   /* time, ratio: shares of the parts */
+    const char *target;          /* new-user: the domain */
+    double share;                /* new-user: of the linked users, whose events are for the test */
     const char *const *test_users; /* [test_user_count] new-user: these, in place of a share */
     size_t test_user_count;
     uint64_t seed;

@@ -3,29 +3,7 @@
 set -u
 ferry=$1
 golden=$2/native-tests/golden
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-passed=0
-failed=0
-
-# expect STATUS TEXT COMMAND…: the exit status, and a text that stdout or stderr contains
-expect() {
-    status=$1
-    text=$2
-    shift 2
-    "$@" >"$work/out" 2>"$work/err" </dev/null
-    found=$?
-    if [ "$found" = "$status" ] && cat "$work/out" "$work/err" - <<END | grep -qF -- "$text"; then
-
-END
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $*"
-        echo "  exit $found, expected $status; expected the text: $text"
-        sed 's/^/  > /' "$work/out" "$work/err"
-    fi
-}
+. "$2/native-tests/expect.sh"
 
 cat >"$work/items.jsonl" <<'END'
 {"id":"spoon","domain":"home","title":"A wooden spoon","tags":["kitchen"]}

@@ -53,7 +53,8 @@ typedef struct gathering {
     const situation *kind;
     const uint32_t *rows;        /* [users] of the data set's domain */
     ferry_mix_example *examples; /* [users * TARGETS], candidates 0 where there is none */
-    float *values;               /* [users * TARGETS, CANDIDATES, features] */
+    size_t room;                 /* candidates of an example at most */
+    float *values;               /* [users * TARGETS, room, features] */
     worker *workers;
 } gathering;
 
@@ -140,13 +141,13 @@ static void add_example(const gathering *g, const worker *w, size_t slot, uint32
                         size_t candidates)
 {
     size_t features = g->kind->count;
-    float *values = g->values + slot * CANDIDATES * features, *to = values + features;
+    float *values = g->values + slot * g->room * features, *to = values + features;
     bool found = false;
     for (size_t c = 0; c < candidates; c++) {
         float *row = w->best[c] == target ? values : to;
         found = found || w->best[c] == target;
         if (row == to) to += features;
-        if (to > values + CANDIDATES * features) break; /* the target is not among them */
+        if (to > values + g->room * features) break; /* the target is not among them */
         for (size_t f = 0; f < features; f++)
             row[f] = w->scratch->values[g->kind->features[f]][w->best[c]];
     }
@@ -274,14 +275,22 @@ typedef struct mixing {
 static ferry_status fit_situation(const mixing *m, const situation *kind, size_t first, size_t last,
                                   ferry_arena *arena, worker *workers, ferry_error *error)
 {
-    size_t slots = (last - first) * m->users * TARGETS, count = 0;
+    size_t slots = 0, room = 1, count = 0;
+    for (size_t d = first; d < last; d++) {
+        size_t users = m->dataset->domains[m->dataset_domain[d]].user_count;
+        size_t items = m->model->domains[d].items;
+        slots += (users < m->users ? users : m->users) * TARGETS;
+        room = items > room ? items : room;
+    }
+    if (room > CANDIDATES) room = CANDIDATES;
     ferry_mix_example *examples = ferry_arena_array(arena, slots, sizeof *examples);
-    float *values = ferry_arena_array(arena, slots, CANDIDATES * kind->count * sizeof *values);
+    float *values = ferry_arena_array(arena, slots, room * kind->count * sizeof *values);
     if (examples == NULL || values == NULL) return no_memory(error);
     gathering g = {.model = m->model,
                    .dataset = m->dataset,
                    .dataset_domain = m->dataset_domain,
                    .kind = kind,
+                   .room = room,
                    .workers = workers};
     for (size_t d = first; d < last; d++) {
         const ferry_interactions *domain = &m->dataset->domains[m->dataset_domain[d]];
@@ -291,7 +300,7 @@ static ferry_status fit_situation(const mixing *m, const situation *kind, size_t
         g.domain = d;
         g.rows = rows;
         g.examples = examples + count;
-        g.values = values + count * CANDIDATES * kind->count;
+        g.values = values + count * room * kind->count;
         ferry_pool_run(m->pool, users, gather_user, &g);
         count += users * TARGETS;
     }

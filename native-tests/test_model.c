@@ -756,6 +756,119 @@ static void weights_can_be_set_later(void **state)
     ferry_model_close(model);
 }
 
+/* With steps too small to matter the net stays what it began as: the source's, by name. */
+static void a_net_begins_as_its_source(void **state)
+{
+    fixture *f = *state;
+    const char *behaviors[] = {"view", "cart", "purchase"}; /* the source's are purchase, view */
+    ferry_dataset *dataset = data_set_make(DATA_USERS);
+    ferry_fit_options options = data_fit_options(NULL);
+    options.source = f->fitted;
+    options.net = f->fitted->net->config;
+    options.train.epochs = 1;
+    options.train.learning_rate = 1e-12;
+    options.default_mix = options.without_across = true;
+    for (size_t d = 0; d < 2; d++)
+        for (size_t e = 0; e < dataset->domains[d].event_count; e++)
+            dataset->domains[d].behavior[e] = dataset->domains[d].behavior[e] == 0 ? 2 : 0;
+    dataset->behaviors = behaviors;
+    dataset->behavior_count = 3;
+    ferry_model *model = data_fit(dataset, f->catalog.catalog, &options, NULL);
+    const ferry_net *net = model->net, *source = f->fitted->net;
+    assert_int_equal(net->config.behaviors, 3);
+    size_t d = net->config.sequence.dim, same = 0;
+    const float *ours = net->parameters + net->behavior;
+    const float *theirs = source->parameters + source->behavior;
+    for (size_t k = 0; k < d; k++) {
+        assert_true(fabsf(ours[k] - theirs[d + k]) < 1e-9f);
+        assert_true(fabsf(ours[2 * d + k] - theirs[k]) < 1e-9f);
+    }
+    for (size_t i = 0; i < net->tensor_count; i++) {
+        const ferry_net_tensor *t = &net->tensor[i], *from = ferry_net_find(source, t->name);
+        assert_non_null(from);
+        if (t->rows != from->rows) continue;
+        same++;
+        for (size_t k = 0; k < t->count; k++)
+            assert_true(fabsf(net->parameters[t->offset + k] -
+                              source->parameters[from->offset + k]) < 1e-9f);
+    }
+    assert_int_equal(same, net->tensor_count - 1);
+    assert_true(model->content_scale == f->fitted->content_scale);
+    data_files files;
+    data_files_write(model, &files);
+    ferry_model_close(data_load(&files, f->catalog.catalog));
+    data_files_free(&files);
+    ferry_model_close(model);
+    ferry_dataset_close(dataset);
+}
+
+/* Validation decides the mix: there were examples, and by them it got no worse. */
+static void the_mix_is_tested_on_what_it_has_not_seen(void **state)
+{
+    fixture *f = *state;
+    for (size_t s = FERRY_KNOWN; s <= FERRY_NEW_DOMAIN; s++) {
+        size_t examples = f->report.examples[s], tested = f->report.tested[s];
+        print_message("%s: %zu examples, ndcg@10 %.4f -> %.4f on %zu\n", ferry_situation_names[s],
+                      examples, f->report.before[s], f->report.after[s], tested);
+        assert_true(examples >= 100 && tested >= examples / 2 && tested <= examples / 2 + 2);
+        assert_true(f->report.after[s] >= f->report.before[s] && f->report.after[s] <= 1.0);
+    }
+    assert_true(f->report.net.last.best_metric > 0.0);
+}
+
+static void expect_unfit(const fixture *f, const ferry_dataset *dataset, size_t count,
+                         ferry_status expected, const char *message)
+{
+    const size_t domains[] = {0, 1};
+    ferry_fit_options options = data_fit_options(NULL);
+    ferry_model *model;
+    ferry_error error;
+    assert_int_equal(
+        ferry_fit(dataset, f->catalog.catalog, domains, count, &options, &model, NULL, &error),
+        expected);
+    assert_null(model);
+    if (strstr(error.message, message) == NULL) fail_msg("%s", error.message);
+}
+
+static void what_cannot_be_fitted_is_refused(void **state)
+{
+    const fixture *f = *state;
+    ferry_dataset *dataset = data_set_make(DATA_USERS);
+    expect_unfit(f, dataset, 0, FERRY_INVALID_ARGUMENT, "no domain");
+    dataset->domains[1].item_count--; /* as before ferry_dataset_bind */
+    expect_unfit(f, dataset, 2, FERRY_INVALID_ARGUMENT, "\"b\" has 47 items");
+    dataset->domains[1].item_count++;
+    dataset->domains[1].domain = "films";
+    expect_unfit(f, dataset, 2, FERRY_NOT_FOUND, "films");
+    ferry_dataset_close(dataset);
+}
+
+static bool stop_at(void *user, const char *what, const char *domain)
+{
+    (void)domain;
+    return strcmp(what, user) != 0;
+}
+
+static void fitting_can_be_stopped_before_each_part(void **state)
+{
+    fixture *f = *state;
+    static char stages[][16] = {"texts", "neighbors", "net", "across", "mix"};
+    const size_t domains[] = {0, 1};
+    for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) {
+        ferry_fit_options options = data_fit_options(NULL);
+        ferry_model *model;
+        ferry_error error;
+        options.stage = stop_at;
+        options.stage_user = stages[i];
+        options.train.epochs = 1;
+        assert_int_equal(
+            ferry_fit(f->dataset, f->catalog.catalog, domains, 2, &options, &model, NULL, &error),
+            FERRY_CANCELLED);
+        assert_null(model);
+        assert_non_null(strstr(error.message, stages[i]));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -768,6 +881,10 @@ int main(void)
         cmocka_unit_test(of_long_histories_the_newest_is_read),
         cmocka_unit_test(an_evaluation_translates_domains_and_behaviors),
         cmocka_unit_test(weights_can_be_set_later),
+        cmocka_unit_test(a_net_begins_as_its_source),
+        cmocka_unit_test(the_mix_is_tested_on_what_it_has_not_seen),
+        cmocka_unit_test(what_cannot_be_fitted_is_refused),
+        cmocka_unit_test(fitting_can_be_stopped_before_each_part),
     };
     return cmocka_run_group_tests(tests, open_fixture, close_fixture);
 }

@@ -235,13 +235,34 @@ static ferry_status make_net(fitting *f, ferry_net_config *config, ferry_error *
                             f->options->train.seed, &model->net, error);
 }
 
-/* What the source's net shares, under the same names and of the same shapes, into ours. */
-static void begin_from_source(const ferry_net *source, ferry_net *net)
+/* Rows of the behaviours that both know, by name. */
+static void take_behaviors(const ferry_model *source, ferry_model *model)
 {
+    size_t d = model->net->config.sequence.dim;
+    const float *from = source->net->parameters + source->net->behavior;
+    float *to = model->net->parameters + model->net->behavior;
+    for (size_t b = 0; b < model->net->config.behaviors; b++)
+        for (size_t s = 0; s < source->net->config.behaviors; s++)
+            if (strcmp(model->behaviors[b], source->behaviors[s]) == 0)
+                memcpy(to + b * d, from + s * d, d * sizeof *to);
+}
+
+/* What the source's net has under the same names and of the same shapes, into ours; ids only of
+ * the same catalogue, whose items they are. */
+static void begin_from_source(const ferry_model *source, ferry_model *model)
+{
+    ferry_net *net = model->net;
+    size_t end = source->catalog == model->catalog ? source->net->size : source->net->ids;
+    bool same_dim = source->net->config.sequence.dim == net->config.sequence.dim;
     for (size_t i = 0; i < net->tensor_count; i++) {
-        const ferry_net_tensor *to = &net->tensor[i], *from = ferry_net_find(source, to->name);
-        if (from != NULL && from->rows == to->rows && from->columns == to->columns)
-            memcpy(net->parameters + to->offset, source->parameters + from->offset,
+        const ferry_net_tensor *to = &net->tensor[i];
+        const ferry_net_tensor *from = ferry_net_find(source->net, to->name);
+        bool behaviors = net->config.behaviors > 0 && to->offset == net->behavior;
+        if (from == NULL || from->offset >= end) continue;
+        if (behaviors && same_dim)
+            take_behaviors(source, model);
+        else if (from->rows == to->rows && from->columns == to->columns)
+            memcpy(net->parameters + to->offset, source->net->parameters + from->offset,
                    to->count * sizeof(float));
     }
 }
@@ -339,12 +360,12 @@ static ferry_status fit_net(fitting *f, ferry_error *error)
 {
     ferry_net_config config = f->net;
     ferry_train_options options = f->options->train;
-    if (config.behaviors == 0 && f->dataset->behavior_count > 1)
-        config.behaviors = f->dataset->behavior_count;
+    size_t behaviors = f->dataset->behavior_count;
+    if (config.behaviors > 0 || behaviors > 1) config.behaviors = behaviors; /* the data's names */
     FERRY_TRY(make_net(f, &config, error));
     ferry_net *net = f->model->net;
     if (f->options->source != NULL && f->options->source->net != NULL) {
-        begin_from_source(f->options->source->net, net);
+        begin_from_source(f->options->source, f->model);
         if (options.trainable == FERRY_TRAIN_ADAPTERS) clear_ids(net);
         float *source = ferry_arena_array(&f->scratch, net->size, sizeof *source);
         if (source == NULL) return no_memory(error);

@@ -9,7 +9,7 @@
 #include "train/train.h"
 
 typedef struct ferry_fit_options {
-    ferry_net_config net;      /* behaviors 0: the data's; content_dim: at most what texts have */
+    ferry_net_config net;      /* behaviors: the data's; content_dim: at most what texts have */
     ferry_train_options train; /* pool, seed, progress… for everything; validate is fit's own */
     bool without_net, without_across, default_mix;
     size_t

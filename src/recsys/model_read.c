@@ -5,35 +5,15 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "input/excerpt.h"
 #include "input/items.h"
 #include "input/safetensors.h"
-#include "recsys/model_files.h"
-
-typedef struct loading {
-    ferry_model *model;
-    ferry_arena scratch; /* what is not kept */
-    ferry_safetensors tensors;
-    uint32_t **place; /* [domain_count] -> [rows[d]] the item's row in the catalogue's domain, or
-                         FERRY_NO_ITEM */
-    size_t *rows;     /* [domain_count] items of the file's domain, as ferry.json says */
-    size_t *read;     /* [domain_count] of them seen in items.jsonl */
-    size_t *factors, *profile_rank; /* [domain_count] */
-    float *alpha;                   /* [domain_count] */
-    size_t text_dimension, whitened;
-    size_t last; /* domain of the last item: the next one's, as a rule */
-} loading;
-
-static char *copy_text(loading *l, const char *text)
-{
-    return ferry_arena_text(&l->model->arena, text, strlen(text));
-}
+#include "recsys/model_loading.h"
 
 /* ---- tensors ---- */
 
-static ferry_status find_tensor(loading *l, const char *prefix, const char *name, ferry_dtype dtype,
-                                size_t rows, size_t columns, const ferry_tensor **out,
-                                ferry_error *error)
+static ferry_status find_tensor(ferry_model_loading *l, const char *prefix, const char *name,
+                                ferry_dtype dtype, size_t rows, size_t columns,
+                                const ferry_tensor **out, ferry_error *error)
 {
     char full[640];
     int size = snprintf(full, sizeof full, "%s.%s", prefix, name);
@@ -72,8 +52,8 @@ static ferry_status check_finite(const float *values, size_t count, const char *
 }
 
 /* A tensor that has nothing to do with items, copied: out [rows, columns]. */
-static ferry_status read_plain(loading *l, const char *prefix, const char *name, size_t rows,
-                               size_t columns, float **out, ferry_error *error)
+static ferry_status read_plain(ferry_model_loading *l, const char *prefix, const char *name,
+                               size_t rows, size_t columns, float **out, ferry_error *error)
 {
     const ferry_tensor *t;
     FERRY_TRY(find_tensor(l, prefix, name, FERRY_F32, rows, columns, &t, error));
@@ -84,9 +64,9 @@ static ferry_status read_plain(loading *l, const char *prefix, const char *name,
 }
 
 /* Rows of items into their places: out [n, columns], zeros for items that the model lacks. */
-static ferry_status read_rows(loading *l, const char *prefix, const char *name, size_t columns,
-                              const uint32_t *place, size_t rows, size_t n, float *out,
-                              ferry_error *error)
+static ferry_status read_rows(ferry_model_loading *l, const char *prefix, const char *name,
+                              size_t columns, const uint32_t *place, size_t rows, size_t n,
+                              float *out, ferry_error *error)
 {
     const ferry_tensor *t;
     size_t width = columns > 0 ? columns : 1;
@@ -99,9 +79,9 @@ static ferry_status read_rows(loading *l, const char *prefix, const char *name, 
     return check_finite(out, n * width, prefix, name, error);
 }
 
-static ferry_status new_rows(loading *l, const char *prefix, const char *name, size_t columns,
-                             const uint32_t *place, size_t rows, size_t n, const float **out,
-                             ferry_error *error)
+static ferry_status new_rows(ferry_model_loading *l, const char *prefix, const char *name,
+                             size_t columns, const uint32_t *place, size_t rows, size_t n,
+                             const float **out, ferry_error *error)
 {
     float *values =
         ferry_arena_array(&l->model->arena, n, (columns > 0 ? columns : 1) * sizeof *values);
@@ -111,8 +91,9 @@ static ferry_status new_rows(loading *l, const char *prefix, const char *name, s
 }
 
 /* The file's CSR, checked, as arrays of the scratch arena. */
-static ferry_status raw_sparse(loading *l, const char *prefix, const char *const names[3],
-                               size_t rows, size_t columns, ferry_sparse *out, ferry_error *error)
+static ferry_status raw_sparse(ferry_model_loading *l, const char *prefix,
+                               const char *const names[3], size_t rows, size_t columns,
+                               ferry_sparse *out, ferry_error *error)
 {
     const ferry_tensor *start, *column, *value;
     FERRY_TRY(find_tensor(l, prefix, names[0], FERRY_I32, rows + 1, 0, &start, error));
@@ -139,10 +120,10 @@ static ferry_status raw_sparse(loading *l, const char *prefix, const char *const
 
 /* out [to_rows, to_columns]: row i of the file goes to row_place[i], column j to column_place[j].
  */
-static ferry_status read_sparse(loading *l, const char *prefix, const char *const names[3],
-                                const uint32_t *row_place, size_t rows, size_t to_rows,
-                                const uint32_t *column_place, size_t columns, size_t to_columns,
-                                ferry_sparse *out, ferry_error *error)
+static ferry_status read_sparse(ferry_model_loading *l, const char *prefix,
+                                const char *const names[3], const uint32_t *row_place, size_t rows,
+                                size_t to_rows, const uint32_t *column_place, size_t columns,
+                                size_t to_columns, ferry_sparse *out, ferry_error *error)
 {
     ferry_sparse from;
     FERRY_TRY(raw_sparse(l, prefix, names, rows, columns, &from, error));
@@ -172,243 +153,11 @@ static ferry_status read_sparse(loading *l, const char *prefix, const char *cons
     return FERRY_OK;
 }
 
-/* ---- ferry.json ---- */
-
-static ferry_status read_weights(const cJSON *weights, const char *where, float mix[FERRY_FEATURES],
-                                 ferry_error *error)
-{
-    if (!cJSON_IsObject(weights))
-        return ferry_fail(error, FERRY_MALFORMED, "%s: the weights of \"%.64s\" are no object",
-                          where, weights->string);
-    for (const cJSON *w = weights->child; w != NULL; w = w->next) {
-        size_t f = 0;
-        while (f < FERRY_FEATURES && strcmp(ferry_feature_names[f], w->string) != 0) f++;
-        if (f == FERRY_FEATURES)
-            return ferry_fail(error, FERRY_UNSUPPORTED, "%s: unknown feature \"%.64s\"", where,
-                              w->string);
-        if (!cJSON_IsNumber(w) || !(w->valuedouble >= -1e6 && w->valuedouble <= 1e6))
-            return ferry_fail(error, FERRY_MALFORMED,
-                              "%s: the weight of \"%s\" is no number within ±1e6", where,
-                              w->string);
-        mix[f] = (float)w->valuedouble;
-    }
-    return FERRY_OK;
-}
-
-static ferry_status read_mix(const cJSON *entry, const char *where,
-                             float mix[FERRY_SITUATIONS][FERRY_FEATURES], ferry_error *error)
-{
-    const cJSON *all = ferry_json_get(entry, "mix");
-    memset(mix, 0, sizeof(float[FERRY_SITUATIONS][FERRY_FEATURES]));
-    if (!cJSON_IsObject(all))
-        return ferry_fail(error, FERRY_MALFORMED, "%s: \"mix\" is missing, or no object", where);
-    for (const cJSON *weights = all->child; weights != NULL; weights = weights->next) {
-        size_t s = 0;
-        while (s < FERRY_SITUATIONS && strcmp(ferry_situation_names[s], weights->string) != 0) s++;
-        if (s == FERRY_SITUATIONS)
-            return ferry_fail(error, FERRY_UNSUPPORTED,
-                              "%s: unknown situation \"%.64s\" in \"mix\"", where, weights->string);
-        FERRY_TRY(read_weights(weights, where, mix[s], error));
-    }
-    return FERRY_OK;
-}
-
-/* A number that must be there, in [least, 1e30]. */
-static ferry_status read_float(const cJSON *json, const char *key, const char *where, double least,
-                               float *out, ferry_error *error)
-{
-    double value = 0.0;
-    if (ferry_json_get(json, key) == NULL)
-        return ferry_fail(error, FERRY_MALFORMED, "%s: \"%s\" is missing", where, key);
-    FERRY_TRY(ferry_json_number(json, key, where, &value, error));
-    *out = value > -1e31 && value < 1e31 ? (float)value : -1e31f;
-    if (*out >= (float)least && *out <= 1e30f) return FERRY_OK;
-    return ferry_fail(error, FERRY_MALFORMED, "%s: \"%s\" is %g, expected %g…1e30", where, key,
-                      value, least);
-}
-
-/* A whole number from 1. */
-static ferry_status read_positive(const cJSON *json, const char *key, const char *where, size_t max,
-                                  size_t *out, ferry_error *error)
-{
-    FERRY_TRY(ferry_json_size_required(json, key, where, max, out, error));
-    if (*out > 0) return FERRY_OK;
-    return ferry_fail(error, FERRY_MALFORMED, "%s: \"%s\" is 0", where, key);
-}
-
-enum { MOST_PROFILE_RANK = 4096 };
-
-static ferry_status read_across_numbers(loading *l, const cJSON *across, size_t d,
-                                        ferry_error *error)
-{
-    const char *where = FERRY_MODEL_JSON;
-    ferry_across *to = &l->model->domains[d].across;
-    FERRY_TRY(
-        read_positive(across, "factors", where, FERRY_ALS_MAX_FACTORS, &l->factors[d], error));
-    FERRY_TRY(read_positive(across, "profile_rank", where, MOST_PROFILE_RANK, &l->profile_rank[d],
-                            error));
-    FERRY_TRY(read_float(across, "factor_deviation", where, 1e-30, &to->factor_deviation, error));
-    FERRY_TRY(read_float(across, "alpha", where, 0.0, &l->alpha[d], error));
-    return read_float(across, "lambda", where, 1e-12, &to->lambda, error);
-}
-
-static ferry_status read_domain(loading *l, const cJSON *entry, size_t d, ferry_error *error)
-{
-    ferry_model_domain *domain = &l->model->domains[d];
-    const char *name = NULL, *where = FERRY_MODEL_JSON;
-    FERRY_TRY(ferry_json_string(entry, "name", where, &name, error));
-    if (name == NULL || name[0] == '\0' || strlen(name) > FERRY_MODEL_MOST_NAME)
-        return ferry_fail(error, FERRY_MALFORMED, "%s: a domain without a usable name", where);
-    for (size_t before = 0; before < d; before++)
-        if (strcmp(l->model->domains[before].name, name) == 0)
-            return ferry_fail(error, FERRY_MALFORMED, "%s: domain \"%s\" is there twice", where,
-                              name);
-    domain->name = copy_text(l, name);
-    if (domain->name == NULL) return ferry_fail_memory(error, where);
-    FERRY_TRY(ferry_json_size_required(entry, "items", where, FERRY_MAX_ITEMS, &l->rows[d], error));
-    FERRY_TRY(read_mix(entry, where, domain->mix, error));
-    const cJSON *across = ferry_json_get(entry, "across");
-    return across != NULL ? read_across_numbers(l, across, d, error) : FERRY_OK;
-}
-
-static ferry_status read_net_config(const loading *l, const cJSON *net, ferry_net_config *out,
-                                    ferry_error *error)
-{
-    const char *where = FERRY_MODEL_JSON, *encoder = "";
-    ferry_sequence_shape *shape = &out->sequence;
-    FERRY_TRY(ferry_json_string(net, "encoder", where, &encoder, error));
-    FERRY_TRY(ferry_sequence_kind_of(encoder, &shape->kind, error));
-    const struct {
-        const char *key;
-        size_t max, *to;
-    } numbers[] = {{"dim", 4096, &shape->dim},
-                   {"layers", 64, &shape->layers},
-                   {"heads", 4096, &shape->heads},
-                   {"feed_forward", 1 << 16, &shape->feed_forward},
-                   {"max_length", 1 << 16, &shape->max_length},
-                   {"content_dim", l->whitened, &out->content_dim},
-                   {"behaviors", FERRY_MAX_BEHAVIORS, &out->behaviors},
-                   {"time_buckets", 256, &out->time_buckets},
-                   {"adapter_rank", 4096, &out->adapter_rank}};
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        FERRY_TRY(ferry_json_size_required(net, numbers[i].key, where, numbers[i].max,
-                                           numbers[i].to, error));
-    if (out->behaviors > 0 && out->behaviors != l->model->behavior_count)
-        return ferry_fail(error, FERRY_MALFORMED,
-                          "%s: the net has %zu behaviors, but %zu are named", where, out->behaviors,
-                          l->model->behavior_count);
-    if (ferry_json_get(net, "ids") == NULL)
-        return ferry_fail(error, FERRY_MALFORMED, "%s: \"ids\" is missing", where);
-    return ferry_json_bool(net, "ids", where, &out->ids, error);
-}
-
-static ferry_status read_behaviors(loading *l, const cJSON *json, ferry_error *error)
-{
-    const cJSON *list = ferry_json_get(json, "behaviors"), *name;
-    if (!cJSON_IsArray(list))
-        return ferry_fail(error, FERRY_MALFORMED, "%s: \"behaviors\" is missing, or no array",
-                          FERRY_MODEL_JSON);
-    size_t count = (size_t)cJSON_GetArraySize(list), i = 0;
-    if (count > FERRY_MAX_BEHAVIORS)
-        return ferry_fail(error, FERRY_LIMIT, "%s: %zu behaviors, the limit is %d",
-                          FERRY_MODEL_JSON, count, FERRY_MAX_BEHAVIORS);
-    const char **names = ferry_arena_array(&l->model->arena, count, sizeof *names);
-    if (names == NULL) return ferry_fail_memory(error, FERRY_MODEL_JSON);
-    cJSON_ArrayForEach(name, list)
-    {
-        if (!cJSON_IsString(name))
-            return ferry_fail(error, FERRY_MALFORMED, "%s: a behavior is no text",
-                              FERRY_MODEL_JSON);
-        names[i] = copy_text(l, name->valuestring);
-        if (names[i++] == NULL) return ferry_fail_memory(error, FERRY_MODEL_JSON);
-    }
-    l->model->behaviors = names;
-    l->model->behavior_count = count;
-    return FERRY_OK;
-}
-
-static ferry_status read_header(loading *l, const cJSON *json, ferry_error *error)
-{
-    const char *format = "", *where = FERRY_MODEL_JSON, *text_model = "";
-    size_t version = 0;
-    const ferry_catalog *catalog = l->model->catalog;
-    FERRY_TRY(ferry_json_string(json, "format", where, &format, error));
-    FERRY_TRY(ferry_json_size_required(json, "version", where, UINT32_MAX, &version, error));
-    if (strcmp(format, FERRY_MODEL_FORMAT) != 0 || version != FERRY_MODEL_VERSION)
-        return ferry_fail(error, FERRY_UNSUPPORTED,
-                          "%s: format \"%.64s\" version %zu, expected \"%s\" version %d", where,
-                          format, version, FERRY_MODEL_FORMAT, FERRY_MODEL_VERSION);
-    FERRY_TRY(ferry_json_size_required(json, "text_dimension", where, 1 << 16, &l->text_dimension,
-                                       error));
-    FERRY_TRY(ferry_json_string(json, "text_model", where, &text_model, error));
-    if (l->text_dimension != catalog->dimension || strcmp(text_model, catalog->model) != 0)
-        return ferry_fail(error, FERRY_INVALID_ARGUMENT,
-                          "the model was trained on texts of \"%.64s\" (%zu numbers), but the "
-                          "catalogue has those of \"%.64s\" (%zu)",
-                          text_model, l->text_dimension, catalog->model, catalog->dimension);
-    FERRY_TRY(read_positive(json, "whitened", where, l->text_dimension, &l->whitened, error));
-    return read_float(json, "content_scale", where, 1e-30, &l->model->content_scale, error);
-}
-
-/* Arrays a domain: those of the file, then those of the catalogue that the file lacks. */
-static ferry_status make_domains(loading *l, size_t known, ferry_error *error)
-{
-    ferry_model *model = l->model;
-    size_t most = known + model->catalog->domain_count;
-    model->domains = ferry_arena_array(&model->arena, most, sizeof *model->domains);
-    l->place = ferry_arena_array(&l->scratch, known, sizeof *l->place);
-    l->rows = ferry_arena_array(&l->scratch, known, sizeof *l->rows);
-    l->read = ferry_arena_array(&l->scratch, known, sizeof *l->read);
-    l->factors = ferry_arena_array(&l->scratch, known, sizeof *l->factors);
-    l->profile_rank = ferry_arena_array(&l->scratch, known, sizeof *l->profile_rank);
-    l->alpha = ferry_arena_array(&l->scratch, known, sizeof *l->alpha);
-    if (model->domains == NULL || l->place == NULL || l->rows == NULL || l->read == NULL ||
-        l->factors == NULL || l->profile_rank == NULL || l->alpha == NULL)
-        return ferry_fail_memory(error, "the model's domains");
-    model->domain_count = model->known_domains = known;
-    return FERRY_OK;
-}
-
-static ferry_status match_domain(loading *l, size_t d, ferry_error *error)
-{
-    const ferry_catalog *catalog = l->model->catalog;
-    ferry_model_domain *domain = &l->model->domains[d];
-    domain->catalog_domain = ferry_catalog_find_domain(catalog, domain->name);
-    if (domain->catalog_domain == FERRY_NO_ITEM)
-        return ferry_fail(error, FERRY_NOT_FOUND,
-                          "the model has a domain \"%s\" that the catalogue lacks", domain->name);
-    domain->items = catalog->domain_first[domain->catalog_domain + 1] -
-                    catalog->domain_first[domain->catalog_domain];
-    l->place[d] = ferry_arena_array(&l->scratch, l->rows[d], sizeof **l->place);
-    return l->place[d] != NULL ? FERRY_OK : ferry_fail_memory(error, "the model's items");
-}
-
-static ferry_status read_json(loading *l, const cJSON *json, ferry_net_config *config,
-                              bool *has_net, ferry_error *error)
-{
-    const cJSON *domains = ferry_json_get(json, "domains"), *net = ferry_json_get(json, "net");
-    const cJSON *entry;
-    size_t d = 0, known = cJSON_IsArray(domains) ? (size_t)cJSON_GetArraySize(domains) : 0;
-    FERRY_TRY(read_header(l, json, error));
-    if (known == 0 || known > FERRY_MAX_DATA_DOMAINS)
-        return ferry_fail(error, FERRY_MALFORMED, "%s: %zu domains, expected 1…%d",
-                          FERRY_MODEL_JSON, known, FERRY_MAX_DATA_DOMAINS);
-    FERRY_TRY(make_domains(l, known, error));
-    cJSON_ArrayForEach(entry, domains)
-    {
-        FERRY_TRY(read_domain(l, entry, d, error));
-        FERRY_TRY(match_domain(l, d++, error));
-    }
-    FERRY_TRY(read_behaviors(l, json, error));
-    *has_net = net != NULL;
-    return net != NULL ? read_net_config(l, net, config, error) : FERRY_OK;
-}
-
 /* ---- items.jsonl ---- */
 
 static ferry_status take_item(void *user, const ferry_item_row *row, ferry_error *error)
 {
-    loading *l = user;
+    ferry_model_loading *l = user;
     const ferry_catalog *catalog = l->model->catalog;
     size_t d = l->last, item;
     if (strcmp(l->model->domains[d].name, row->domain) != 0)
@@ -430,7 +179,7 @@ static bool refuse_none(void *user, const char *file, size_t line, const char *r
     return false;
 }
 
-static ferry_status read_items(loading *l, const ferry_file *file, ferry_error *error)
+static ferry_status read_items(ferry_model_loading *l, const ferry_file *file, ferry_error *error)
 {
     FERRY_TRY(ferry_items_read(file, FERRY_TABLE_JSONL, &l->scratch.allocator, take_item, l,
                                refuse_none, NULL, NULL, error));
@@ -454,7 +203,7 @@ static ferry_status read_items(loading *l, const ferry_file *file, ferry_error *
 
 /* ---- model.safetensors ---- */
 
-static ferry_status read_whiten(loading *l, const char *prefix, const char *mean,
+static ferry_status read_whiten(ferry_model_loading *l, const char *prefix, const char *mean,
                                 const char *projection, ferry_whiten *out, ferry_error *error)
 {
     *out = (ferry_whiten){.N = l->text_dimension, .K = l->whitened};
@@ -471,7 +220,8 @@ static ferry_status is_in_file(void *user, const char *name, size_t rows, size_t
     return find_tensor(user, "net", name, FERRY_F32, rows > 0 ? rows : 1, columns, &t, error);
 }
 
-static ferry_status check_net_sizes(loading *l, const ferry_net_config *config, ferry_error *error)
+static ferry_status check_net_sizes(ferry_model_loading *l, const ferry_net_config *config,
+                                    ferry_error *error)
 {
     const ferry_sequence_shape *shape = &config->sequence;
     size_t d = shape->dim, r = config->adapter_rank;
@@ -487,7 +237,8 @@ static ferry_status check_net_sizes(loading *l, const ferry_net_config *config, 
     return ferry_sequence_encoder_of(shape->kind)->tensors(shape, is_in_file, l, error);
 }
 
-static ferry_status read_net(loading *l, const ferry_net_config *config, ferry_error *error)
+static ferry_status read_net(ferry_model_loading *l, const ferry_net_config *config,
+                             ferry_error *error)
 {
     ferry_model *model = l->model;
     size_t known = model->known_domains;
@@ -522,8 +273,8 @@ static ferry_status read_net(loading *l, const ferry_net_config *config, ferry_e
 }
 
 /* The other domains' places one after the other, as rows of domain d's across tables. */
-static ferry_status across_places(loading *l, size_t d, uint32_t **place, size_t *rows, size_t *m,
-                                  ferry_error *error)
+static ferry_status across_places(ferry_model_loading *l, size_t d, uint32_t **place, size_t *rows,
+                                  size_t *m, ferry_error *error)
 {
     *rows = *m = 0;
     for (size_t o = 0; o < l->model->known_domains; o++) *rows += o == d ? 0 : l->rows[o];
@@ -541,7 +292,7 @@ static ferry_status across_places(loading *l, size_t d, uint32_t **place, size_t
     return FERRY_OK;
 }
 
-static ferry_status read_across(loading *l, size_t d, ferry_error *error)
+static ferry_status read_across(ferry_model_loading *l, size_t d, ferry_error *error)
 {
     ferry_model_domain *domain = &l->model->domains[d];
     ferry_across *a = &domain->across;
@@ -567,8 +318,8 @@ static ferry_status read_across(loading *l, size_t d, ferry_error *error)
                       &a->profile.block, error);
 }
 
-static ferry_status read_learned(loading *l, const ferry_net_config *config, bool has_net,
-                                 ferry_error *error)
+static ferry_status read_learned(ferry_model_loading *l, const ferry_net_config *config,
+                                 bool has_net, ferry_error *error)
 {
     static const char *const names[] = {"neighbors_start", "neighbors_item", "neighbors_weight"};
     FERRY_TRY(read_whiten(l, "text", "mean", "projection", &l->model->whiten, error));
@@ -589,7 +340,8 @@ static ferry_status read_learned(loading *l, const ferry_net_config *config, boo
 
 /* ---- all ---- */
 
-static ferry_status load(loading *l, ferry_files files, ferry_pool *pool, ferry_error *error)
+static ferry_status load(ferry_model_loading *l, ferry_files files, ferry_pool *pool,
+                         ferry_error *error)
 {
     const char *const names[] = {FERRY_MODEL_JSON, FERRY_MODEL_ITEMS, FERRY_MODEL_TENSORS};
     const ferry_file *file[3];
@@ -602,7 +354,7 @@ static ferry_status load(loading *l, ferry_files files, ferry_pool *pool, ferry_
     ferry_net_config config = {0};
     bool has_net = false;
     FERRY_TRY(ferry_json_parse(file[0]->data, file[0]->size, file[0]->name, &json, error));
-    ferry_status status = read_json(l, json, &config, &has_net, error);
+    ferry_status status = ferry_model_read_json(l, json, &config, &has_net, error);
     cJSON_Delete(json);
     FERRY_TRY(status);
     FERRY_TRY(read_items(l, file[1], error));
@@ -616,7 +368,7 @@ ferry_status ferry_model_load(const ferry_catalog *catalog, ferry_files files, f
                               ferry_model **out, ferry_error *error)
 {
     *out = NULL;
-    loading l = {0};
+    ferry_model_loading l = {0};
     FERRY_TRY(ferry_model_create(catalog, &l.model, error));
     ferry_arena_init(&l.scratch, catalog->allocator);
     ferry_status status = load(&l, files, pool, error);

@@ -13,6 +13,7 @@ awk 'BEGIN {
         for (i = 0; i < 36; i++)
             printf "{\"id\":\"%d\",\"domain\":\"%s\",\"title\":\"%s %s %d\"}\n",
                 i, domain[d], word[i % 6 + 1], word[i % 5 + 1], i
+    printf "{\"id\":\"1\",\"domain\":\"solo\",\"title\":\"alone\"}\n"
     for (i = 1; i <= 5; i++) printf "{\"id\":\"%d\",\"domain\":\"songs\",\"title\":\"song %s\"}\n", i, word[i]
 }' >"$work/items.jsonl"
 awk 'BEGIN {
@@ -31,6 +32,7 @@ awk 'BEGIN {
         }
     print "u1,1,songs,view,1,5"
     print "u2,2,songs,view,1,6"
+    for (u = 1; u <= 9; u++) printf "u%d,1,solo,view,1,%d\n", u, u
 }' >"$work/events.csv"
 expect 0 "" "$ferry" prepare -q --items "$work/items.jsonl" --events "$work/events.csv" --out "$work/data"
 expect 0 "" $catalog --items "$work/data/items.jsonl" --out "$work/catalog"
@@ -107,6 +109,11 @@ expect 1 "" grep '"across":{' "$work/plain/ferry.json"
 expect 1 "nobody has two events" "$ferry" train $from --domain songs --out "$work/songs"
 expect 0 "" [ ! -e "$work/songs/ferry.json" ]
 expect 0 "songs:" "$ferry" train $from --domain songs --no-net --out "$work/songs"
+
+# a domain of one item among others, and alone
+expect 0 "solo:" "$ferry" train $from --domain books,solo --epochs 1 --out "$work/solo"
+expect 0 "ndcg@10" "$ferry" eval -q $from --domain solo --part train --resamples 0 --model "$work/solo"
+expect 1 "whitening needs 2" "$ferry" train $from --domain solo --no-net --out "$work/alone"
 
 # values that no step can follow: the step is named, nothing is written
 awk -F, 'BEGIN { OFS = "," } NR > 1 { $5 = "3e38" } { print }' "$work/events.csv" >"$work/huge.csv"

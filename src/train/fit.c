@@ -172,6 +172,20 @@ static ferry_status take_space(fitting *f, ferry_error *error)
     return FERRY_OK;
 }
 
+/* By its own texts; a domain whose texts do not differ, as the domains together. */
+static ferry_status whiten_domain(fitting *f, const float *vectors, ferry_model_domain *dom,
+                                  ferry_error *error)
+{
+    ferry_model *model = f->model;
+    const ferry_whiten *all = &model->whiten;
+    ferry_whiten own;
+    if (dom->items < 2) return FERRY_OK;
+    ferry_status status = ferry_whiten_fit(model->kernels, &vectors, &dom->items, 1, all->N, all->K,
+                                           FERRY_WHITEN_POWER, &model->arena, &own, error);
+    if (status == FERRY_OK) dom->whiten = own;
+    return status == FERRY_UNSUPPORTED ? FERRY_OK : status;
+}
+
 static ferry_status fit_texts(fitting *f, ferry_error *error)
 {
     ferry_model *model = f->model;
@@ -197,9 +211,7 @@ static ferry_status fit_texts(fitting *f, ferry_error *error)
     for (size_t d = 0; d < f->count; d++) {
         model->domains[d].whiten = model->whiten;
         if (f->count > 1 || source != NULL)
-            FERRY_TRY(ferry_whiten_fit(model->kernels, &blocks[d], &rows[d], 1, N, K,
-                                       FERRY_WHITEN_POWER, &model->arena, &model->domains[d].whiten,
-                                       error));
+            FERRY_TRY(whiten_domain(f, blocks[d], &model->domains[d], error));
     }
     return FERRY_OK;
 }

@@ -29,7 +29,7 @@ void ferry_model_default_mix(float mix[FERRY_SITUATIONS][FERRY_FEATURES])
     mix[FERRY_KNOWN][FERRY_FEATURE_NET] = 1.0f;
     mix[FERRY_KNOWN][FERRY_FEATURE_NEIGHBORS] = 1.3f;
     mix[FERRY_KNOWN][FERRY_FEATURE_TEXT] = 3.0f;
-    mix[FERRY_KNOWN][FERRY_FEATURE_WORDS] = 4.0f;
+    mix[FERRY_KNOWN][FERRY_FEATURE_WORDS] = 5.0f;
     mix[FERRY_KNOWN][FERRY_FEATURE_COLD] = 1.5f; /* what its neighbours would come to on average */
     mix[FERRY_NEW_DOMAIN][FERRY_FEATURE_TEXT] = 1.0f;
     mix[FERRY_NEWCOMER][FERRY_FEATURE_FACTORS] = 1.0f;

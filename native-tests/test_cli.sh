@@ -109,6 +109,8 @@ expect 2 "add up to 1" $prepare --split ratio --ratio 0.5,0.5,0.5 --out "$work/d
 expect 2 "add up to 1" $prepare --split ratio --ratio 0.5,0.5 --out "$work/data"
 expect 2 "--ratio goes with --split time or ratio" $prepare --ratio 1,0,0 --out "$work/data"
 expect 2 "--target goes with --split new-user" $prepare --target home --out "$work/data"
+expect 2 "--target-behavior goes with --split loo" $prepare --split ratio --target-behavior view --out "$work/data"
+expect 1 'no event is a "rent"' $prepare --target-behavior rent --out "$work/data"
 expect 2 "needs --target" $prepare --split new-user --out "$work/data"
 expect 2 "--half-life -1: expected a number" $prepare --half-life -1 --out "$work/data"
 expect 2 "--seed 1.5: expected a whole number" $prepare --seed 1.5 --out "$work/data"

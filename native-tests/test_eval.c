@@ -45,6 +45,34 @@ static void score_given(void *user, const ferry_history_entry *history, size_t c
     for (size_t i = 0; i < 6; i++) out[i] = scores[i];
 }
 
+static void only_one_behaviors_items_are_seen(void **state)
+{
+    (void)state;
+    /* 5 was bought (1) and is masked; 4 was looked at (0) and ranks before the target 3 */
+    float scores[] = {0, 1, 2, 3, 4, 5};
+    const uint8_t bought = 1;
+    eval_data data;
+    eval_data_make(&data, 1, 1, 6);
+    eval_data_add(&data, 0, 0, 5, FERRY_TRAIN, 0, 0);
+    eval_data_add(&data, 0, 0, 4, FERRY_TRAIN, 0, 0);
+    eval_data_add(&data, 0, 0, 3, FERRY_TRAIN, 0, 0);
+    eval_data_add(&data, 0, 0, 2, FERRY_TEST, 0, 0);
+    eval_data_add(&data, 0, 0, 3, FERRY_TEST, 0, 0);
+    data.domains[0].behavior[0] = data.domains[0].behavior[4] = bought;
+    ferry_evaluation *all = evaluate(&data, (ferry_eval_options){0}, score_given, scores);
+    assert_int_equal(all->target_count, 2);
+    assert_int_equal(all->seen_targets, 1);
+    assert_near(figure(all, "mrr@3"), 1, 0); /* of 2: all that was touched is masked */
+    ferry_evaluation *one =
+        evaluate(&data, (ferry_eval_options){.behavior = &bought}, score_given, scores);
+    assert_int_equal(one->target_count, 1);
+    assert_int_equal(one->seen_targets, 0);
+    assert_near(figure(one, "mrr@3"), 0.5, 0);
+    ferry_evaluation_close(all);
+    ferry_evaluation_close(one);
+    eval_data_free(&data);
+}
+
 static void seen_items_are_masked(void **state)
 {
     (void)state;
@@ -695,13 +723,21 @@ static void command_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(seen_items_are_masked),  cmocka_unit_test(candidates_and_short_lists),
-        cmocka_unit_test(ties_are_in_no_order),   cmocka_unit_test(histories_cross_domains),
-        cmocka_unit_test(slices_by_hand),         cmocka_unit_test(popularity_and_diversity),
-        cmocka_unit_test(intervals_cover),        cmocka_unit_test(percentiles_by_hand),
-        cmocka_unit_test(threads_change_nothing), cmocka_unit_test(samples_of_users),
-        cmocka_unit_test(json_has_it_all),        cmocka_unit_test(runs_compare),
-        cmocka_unit_test(bad_input_is_refused),   cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(only_one_behaviors_items_are_seen),
+        cmocka_unit_test(seen_items_are_masked),
+        cmocka_unit_test(candidates_and_short_lists),
+        cmocka_unit_test(ties_are_in_no_order),
+        cmocka_unit_test(histories_cross_domains),
+        cmocka_unit_test(slices_by_hand),
+        cmocka_unit_test(popularity_and_diversity),
+        cmocka_unit_test(intervals_cover),
+        cmocka_unit_test(percentiles_by_hand),
+        cmocka_unit_test(threads_change_nothing),
+        cmocka_unit_test(samples_of_users),
+        cmocka_unit_test(json_has_it_all),
+        cmocka_unit_test(runs_compare),
+        cmocka_unit_test(bad_input_is_refused),
+        cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(command_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -124,6 +124,27 @@ static void one_and_two_events(void **state)
     assert_true(domain_number(0, "users_with_less_than_3_events") == 2);
 }
 
+static void one_behavior_is_held_out(void **state)
+{
+    (void)state;
+    ferry_prepare_options options = ferry_prepare_defaults();
+    options.split.target_behavior = "buy";
+    /* three: c is held out, b for validation; what was seen of them, and after b, goes */
+    static const char events[] =
+        "user,item,behavior\n"
+        "three,x,see\nthree,c,see\nthree,a,buy\nthree,b,see\nthree,b,buy\nthree,y,see\n"
+        "three,c,buy\nthree,z,see\n"
+        "two,x,see\ntwo,a,buy\ntwo,b,see\ntwo,b,buy\none,x,see\none,y,see\none,a,buy\n";
+    assert_int_equal(prepares(&options, NULL, NULL, "d.csv", events), FERRY_OK);
+    assert_string_equal(events_text(), "d three: x/see/0@0t a/buy/0@0t b/buy/0@0v c/buy/0@0T\n"
+                                       "d two: x/see/0@0t a/buy/0@0t b/buy/0@0T\n"
+                                       "d one: x/see/0@0t y/see/0@0t a/buy/0@0t\n");
+    assert_true(report_number("telling_events") == 5);
+    options.split.target_behavior = "rent";
+    assert_int_equal(prepares(&options, NULL, NULL, "d.csv", events), FERRY_NOT_FOUND);
+    assert_string_equal(error.message, "no event is a \"rent\"");
+}
+
 static void unusable_rows_are_told_and_counted(void **state)
 {
     (void)state;
@@ -714,6 +735,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(order_is_time_then_position_then_file),
         cmocka_unit_test(one_and_two_events),
+        cmocka_unit_test(one_behavior_is_held_out),
         cmocka_unit_test(unusable_rows_are_told_and_counted),
         cmocka_unit_test(nothing_to_prepare),
         cmocka_unit_test(too_many_behaviors),

@@ -134,6 +134,25 @@ export function largeCatalogFiles(count = 20000, dimension = 64) {
 export const toBytes = (files) =>
   Object.fromEntries(Object.entries(files).map(([name, data]) => [name, new Uint8Array(Buffer.from(data))]))
 
+// ---- a shop with a trained model ---------------------------------------------------------------
+
+/** The directory: catalog.json, … and model/ferry.json, … */
+export const modelShop = join(golden, 'model/shop')
+
+/** Its files by name; without the model's if `model` is false. */
+export function modelShopFiles({ model = true } = {}) {
+  const names = ['catalog.json', 'items.jsonl', 'vectors.safetensors']
+  if (model) names.push('model/ferry.json', 'model/items.jsonl', 'model/model.safetensors')
+  return Object.fromEntries(names.map((name) => [name, new Uint8Array(readFileSync(join(modelShop, name)))]))
+}
+
+/** Histories, and what `ferry recommend` gave for them: {events, options, model, gives}. */
+export const readLists = () =>
+  readFileSync(join(golden, 'model/lists.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line))
+
+/** `options` of a list, as recommend() takes them. */
+export const optionsOf = ({ options: { domains, ...rest } }) => ({ ...rest, ...(domains && { domain: domains }) })
+
 // ---- numbers -----------------------------------------------------------------------------------
 
 /** FNV-1a, 64 bits, over bytes; as 16 hexadecimal digits. */

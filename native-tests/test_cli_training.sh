@@ -113,7 +113,7 @@ expect 0 "songs:" "$ferry" train $from --domain songs --no-net --out "$work/song
 # a domain of one item among others, and alone
 expect 0 "solo:" "$ferry" train $from --domain books,solo --epochs 1 --out "$work/solo"
 expect 0 "ndcg@10" "$ferry" eval -q $from --domain solo --part train --resamples 0 --model "$work/solo"
-expect 1 "whitening needs 2" "$ferry" train $from --domain solo --no-net --out "$work/alone"
+expect 0 "solo:" "$ferry" train $from --domain solo --no-net --out "$work/alone"
 
 # values that no step can follow: the step is named, nothing is written
 awk -F, 'BEGIN { OFS = "," } NR > 1 { $5 = "3e38" } { print }' "$work/events.csv" >"$work/huge.csv"

@@ -120,15 +120,25 @@ ferry_status ferry_model_prepare_net(ferry_model *model, size_t domain, ferry_er
     return status;
 }
 
-static ferry_status make_text(preparing *p, ferry_error *error)
+/* Whether a profile is ever made of the domain's items, or compared with them. */
+static bool shares_text(const ferry_model *model, size_t domain)
+{
+    for (size_t d = 0; d < model->known_domains && domain < model->known_domains; d++)
+        if (model->domains[d].across.source_items > 0) return true;
+    return false;
+}
+
+static ferry_status make_text(preparing *p, bool every_feature, ferry_error *error)
 {
     ferry_model *model = p->model;
     ferry_model_domain *dom = p->domain;
     float *text;
     FERRY_TRY(
         whitened(model, &dom->whiten, p->vectors, dom->items, true, &model->arena, &text, error));
-    dom->text = dom->shared_text = text;
-    if (dom->whiten.projection == model->whiten.projection) return FERRY_OK;
+    dom->text = text;
+    bool same = dom->whiten.projection == model->whiten.projection;
+    if (same) dom->shared_text = text;
+    if (same || (!every_feature && !shares_text(model, p->index))) return FERRY_OK;
     FERRY_TRY(
         whitened(model, &model->whiten, p->vectors, dom->items, true, &model->arena, &text, error));
     dom->shared_text = text;
@@ -188,7 +198,7 @@ ferry_status ferry_model_prepare_text(ferry_model *model, size_t domain, bool ev
     preparing p;
     ferry_status status = begin(model, domain, &p, error);
     if (status == FERRY_OK) status = make_popularity(&p, error);
-    if (status == FERRY_OK) status = make_text(&p, error);
+    if (status == FERRY_OK) status = make_text(&p, every_feature, error);
     if (status == FERRY_OK) status = make_words(&p, every_feature, error);
     ferry_arena_free(&p.scratch);
     return status;

@@ -211,6 +211,12 @@ static ferry_status read_whiten(ferry_model_loading *l, const char *prefix, cons
     return read_plain(l, prefix, projection, out->N, out->K, &out->projection, error);
 }
 
+static bool same_whiten(const ferry_whiten *a, const ferry_whiten *b)
+{
+    return memcmp(a->mean, b->mean, a->N * sizeof *a->mean) == 0 &&
+           memcmp(a->projection, b->projection, a->N * a->K * sizeof *a->projection) == 0;
+}
+
 /* The encoder's tensor is in the file: so that a number in ferry.json alone takes no memory. */
 static ferry_status is_in_file(void *user, const char *name, size_t rows, size_t columns,
                                ferry_initial initial, float scale, ferry_error *error)
@@ -331,6 +337,8 @@ static ferry_status read_learned(ferry_model_loading *l, const ferry_net_config 
         FERRY_TRY(
             new_rows(l, name, "popularity", 0, l->place[d], rows, n, &domain->popularity, error));
         FERRY_TRY(read_whiten(l, name, "text_mean", "text_projection", &domain->whiten, error));
+        if (same_whiten(&domain->whiten, &l->model->whiten)) /* of a model of one domain */
+            domain->whiten = l->model->whiten;
         FERRY_TRY(read_sparse(l, name, names, l->place[d], rows, n, l->place[d], rows, n,
                               &domain->neighbors, error));
         if (l->factors[d] > 0) FERRY_TRY(read_across(l, d, error));

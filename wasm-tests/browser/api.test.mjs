@@ -46,7 +46,7 @@ test('opens a catalogue from URLs, blobs, a picked directory, a directory handle
     const found = {}
     for (const [name, source] of Object.entries(sources)) {
       try {
-        const shop = await ferry.open(source)
+        const shop = await ferry.open(source, { model: false })
         const me = shop.visitor()
         me.add({ item: 'moby', behavior: 'purchase' })
         const { items } = await me.recommend({ k: 2 })

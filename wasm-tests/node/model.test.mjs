@@ -1,6 +1,7 @@
 /* Shops with a trained model. The lists are those of the native command line, bit for bit. */
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
+import { createServer } from 'node:http'
+import { basename, join } from 'node:path'
 import test, { after, before } from 'node:test'
 import { Ferry, FerryError } from '../../web/dist/index.js'
 import { buildsHere, catalogFiles, directory, modelShop, modelShopFiles, optionsOf, readLists, toBytes } from '../support.mjs'
@@ -71,7 +72,7 @@ test('the model may be anywhere', async (t) => {
   shop.close()
 })
 
-test('a model for visitors who are there already; and back; the last call counts', async () => {
+test('a model for visitors who are there already; and back; the last call counts', async (t) => {
   const model = modelOf(modelShopFiles())
   const shop = await ferry.open(modelShopFiles({ model: false }))
   const [learned, plain] = [true, false].map((model) => lists.find((one) => one.model === model && one.events.length === 5))
@@ -89,14 +90,27 @@ test('a model for visitors who are there already; and back; the last call counts
   await shop.useModel(null)
   assert.equal(shop.model, undefined)
   assert.deepEqual(await me.recommend(optionsOf(plain)), plain.gives)
-  const first = shop.useModel(model)
-  const second = shop.useModel(null)
-  await assert.rejects(first, failure('CANCELLED', 'shop.useModel', /another model/))
-  await second
+  // From a server that answers when it is told to: the later call is there first.
+  let answer
+  const told = new Promise((resolve) => (answer = resolve))
+  const server = createServer((request, response) => void told.then(() => response.end(model[basename(request.url)])))
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => (server.close(), server.closeAllConnections()))
+  const slow = `http://127.0.0.1:${server.address().port}/`
+  const first = shop.useModel(slow)
+  const third = shop.useModel(slow)
+  await shop.useModel(null)
+  const closing = shop.useModel(slow)
+  for (const overtaken of [first, third]) overtaken.catch(() => undefined)
+  answer()
+  for (const overtaken of [first, third]) {
+    await assert.rejects(overtaken, failure('CANCELLED', 'shop.useModel', /another model/))
+  }
+  await closing
+  assert.deepEqual(await me.recommend(optionsOf(learned)), learned.gives)
+  await shop.useModel(null)
   assert.equal(shop.model, undefined)
-  const closing = shop.useModel(model)
   shop.close()
-  await assert.rejects(closing, failure('CANCELLED', 'shop.useModel', /closed/))
   await assert.rejects(shop.useModel(model), failure('INVALID_ARGUMENT', 'shop.useModel', /closed/))
 })
 

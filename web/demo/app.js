@@ -72,6 +72,7 @@ async function loadPictures(items, onProgress) {
 async function start() {
   const ferry = await Ferry.load({ onProgress: ({ fraction }) => loading('Loading Ferry', fraction * 0.1) })
   shop = await ferry.open('/catalog/', {
+    model: false, // nobody's events to learn from
     onProgress: ({ fraction }) => loading('Loading the catalogue', 0.1 + fraction * 0.3),
   })
   const items = await shop.items()

@@ -35,7 +35,8 @@ export interface OpenOptions extends ProgressOptions {
   /**
    * The directory that `ferry train` or `ferry transfer` wrote for this catalogue: ferry.json,
    * items.jsonl, model.safetensors. By default the folder `model` of the shop's own directory, if it
-   * is there; false does not look, and ranks by the texts alone.
+   * is there; false does not look (on a server without one, a request for nothing), and ranks by the
+   * texts alone.
    */
   model?: Source | false | undefined
 }

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "eval/model_scorer.h"
 #include "math/kernels.h"
+#include "train/validate.h"
 
 typedef struct fixture {
     data_catalog catalog;
@@ -476,6 +477,81 @@ static void what_cannot_be_fitted_is_refused(void **state)
     ferry_dataset_close(dataset);
 }
 
+/* NDCG@10 of the first validation event of everybody in a domain, by counting. */
+static double naive_validation(const fixture *f, size_t d, size_t *users)
+{
+    const ferry_interactions *from = &f->dataset->domains[d];
+    const ferry_net *net = f->fitted->net;
+    const float *items = f->fitted->domains[d].net_items;
+    size_t dim = net->config.sequence.dim, room;
+    float user[64], scores[N0];
+    ferry_net_event events[DATA_MOST];
+    double sum = 0.0;
+    assert_true(dim <= 64 && ferry_net_user_scratch(net, DATA_MOST, &room));
+    float *scratch = aligned_alloc(64, (room + 16) / 16 * 16 * sizeof *scratch);
+    assert_non_null(scratch);
+    for (size_t u = 0; u < from->user_count; u++) {
+        bool seen[N0] = {false};
+        size_t read = 0, better = 0, equal = 0;
+        uint32_t at = from->start[u];
+        for (; at < from->start[u + 1] && from->part[at] == FERRY_TRAIN; at++) {
+            seen[from->item[at]] = true;
+            events[read++] = (ferry_net_event){items + from->item[at] * dim, from->behavior[at],
+                                               from->timestamp[at]};
+        }
+        if (read == 0 || at == from->start[u + 1] || from->part[at] != FERRY_VALIDATION) continue;
+        (*users)++;
+        uint32_t target = from->item[at];
+        if (seen[target]) continue; /* cannot be found: worth 0 */
+        ferry_net_user_vector(net, f->fitted->kernels, d, events, read, user, scratch);
+        f->fitted->kernels->dot_rows(items, user, scores, from->item_count, dim);
+        for (size_t i = 0; i < from->item_count; i++) {
+            better += !seen[i] && scores[i] > scores[target];
+            equal += !seen[i] && i != target && scores[i] == scores[target];
+        }
+        double rank = 1.0 + (double)better + (double)equal / 2.0;
+        if (rank <= 10.0) sum += 1.0 / log2(1.0 + rank);
+    }
+    free(scratch);
+    return sum;
+}
+
+static void validation_is_ndcg_of_what_came_next(void **state)
+{
+    const fixture *f = *state;
+    static const size_t domains[] = {0, 1};
+    const ferry_model *model = f->fitted;
+    ferry_arena arena;
+    const float *content[2];
+    ferry_validation *validation;
+    double found, expected = 0.0;
+    size_t users = 0;
+    ferry_arena_init(&arena, ferry_allocator_or_default(NULL));
+    for (size_t d = 0; d < 2; d++) {
+        const float *vectors;
+        float *made;
+        assert_int_equal(ferry_model_vectors(model, d, &arena, &vectors, NULL), FERRY_OK);
+        assert_int_equal(ferry_model_content(model, vectors, model->domains[d].items,
+                                             model->net->config.content_dim, &arena, &made, NULL),
+                         FERRY_OK);
+        content[d] = made;
+        expected += naive_validation(f, d, &users);
+    }
+    assert_true(users > 100);
+    for (size_t sample = 30; sample <= DATA_USERS; sample += DATA_USERS - 30) {
+        assert_int_equal(ferry_validation_create(model->net, f->dataset, domains, content, sample,
+                                                 1, model->kernels, NULL, NULL, &validation, NULL),
+                         FERRY_OK);
+        ferry_validation_run(validation, model->net, &found);
+        size_t taken = ferry_validation_users(validation);
+        assert_int_equal(taken, sample == 30 ? 60 : users);
+        assert_true(found > 0.0 && found < 1.0);
+        if (taken == users) assert_true(fabs(found - expected / (double)users) < 1e-9);
+        ferry_validation_close(validation);
+    }
+    ferry_arena_free(&arena);
+}
+
 static bool stop_at(void *user, const char *what, const char *domain)
 {
     (void)domain;
@@ -516,6 +592,7 @@ int main(void)
         cmocka_unit_test(weights_can_be_set_later),
         cmocka_unit_test(a_net_begins_as_its_source),
         cmocka_unit_test(the_mix_is_tested_on_what_it_has_not_seen),
+        cmocka_unit_test(validation_is_ndcg_of_what_came_next),
         cmocka_unit_test(what_cannot_be_fitted_is_refused),
         cmocka_unit_test(fitting_can_be_stopped_before_each_part),
     };

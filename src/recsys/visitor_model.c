@@ -106,8 +106,8 @@ static ferry_status make_history(ferry_visitor *visitor, ferry_error *error)
 }
 
 /*
- * ln of the chance that the visitor's next event is in the domain, by where the others were: so that
- * a domain nothing is known of does not fill the list. Half an event is added to each.
+ * ln of the chance that the visitor's next event is in the domain, by where the others were: so
+ * that a domain nothing is known of does not fill the list. Half an event is added to each.
  */
 static float log_share(const ferry_visitor *visitor, size_t domain)
 {
@@ -128,6 +128,36 @@ static void log_softmax(float *x, size_t n)
     for (size_t i = 0; i < n; i++) x[i] = x[i] - shift;
 }
 
+/* Cosines of the visitor's vector to a domain's items, run by run of those that stand together. */
+static void score_texts(ferry_visitor *visitor, uint32_t domain)
+{
+    const ferry_catalog *catalog = visitor->catalog;
+    size_t N = catalog->dimension;
+    for (size_t i = catalog->domain_first[domain], end; i < catalog->domain_first[domain + 1];
+         i = end) {
+        uint32_t first = catalog->domain_items[i];
+        end = i + 1;
+        while (end < catalog->domain_first[domain + 1] &&
+               catalog->domain_items[end] == first + (end - i))
+            end++;
+        catalog->kernels->dot_rows(catalog->vectors + first * N, visitor->vector,
+                                   visitor->scores + first, end - i, N);
+    }
+}
+
+/* Nothing is known of the domain but its texts, and nothing of the visitor there: what is like the
+ * things elsewhere. false if the history has no vector. */
+static bool score_unknown(ferry_visitor *visitor, size_t domain)
+{
+    const ferry_model_domain *d = &visitor->model->domains[domain];
+    const uint32_t *items =
+        visitor->catalog->domain_items + visitor->catalog->domain_first[d->catalog_domain];
+    if (d->learned || ferry_visitor_encode(visitor, NULL) != FERRY_OK) return false;
+    score_texts(visitor, d->catalog_domain);
+    for (size_t i = 0; i < d->items; i++) visitor->domain_scores[i] = visitor->scores[items[i]];
+    return true;
+}
+
 static ferry_status score_by_model(ferry_visitor *visitor, ferry_error *error)
 {
     const ferry_catalog *catalog = visitor->catalog;
@@ -138,8 +168,11 @@ static ferry_status score_by_model(ferry_visitor *visitor, ferry_error *error)
         if (!visitor->wanted[domain->catalog_domain]) continue;
         const uint32_t *items =
             catalog->domain_items + catalog->domain_first[domain->catalog_domain];
-        ferry_model_score(model, d, visitor->history, visitor->count, visitor->model_scratch,
-                          visitor->domain_scores);
+        ferry_situation situation =
+            ferry_model_situation(model, d, visitor->history, visitor->count);
+        if (situation != FERRY_STRANGER || !score_unknown(visitor, d))
+            ferry_model_score(model, d, visitor->history, visitor->count, visitor->model_scratch,
+                              visitor->domain_scores);
         log_softmax(visitor->domain_scores, domain->items);
         float share = log_share(visitor, d);
         for (size_t i = 0; i < domain->items; i++)
@@ -153,7 +186,7 @@ ferry_status ferry_visitor_score(ferry_visitor *visitor, ferry_error *error)
     const ferry_catalog *catalog = visitor->catalog;
     if (visitor->model != NULL) return score_by_model(visitor, error);
     FERRY_TRY(ferry_visitor_encode(visitor, error));
-    catalog->kernels->dot_rows(catalog->vectors, visitor->vector, visitor->scores, catalog->count,
-                               catalog->dimension);
+    for (uint32_t d = 0; d < catalog->domain_count; d++)
+        if (visitor->wanted[d]) score_texts(visitor, d);
     return FERRY_OK;
 }

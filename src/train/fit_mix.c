@@ -15,7 +15,8 @@ enum {
 };
 
 /* Features that a situation's weights are learned of. */
-static const ferry_feature KNOWN[] = {FERRY_FEATURE_NET, FERRY_FEATURE_NEIGHBORS,
+static const ferry_feature KNOWN[] = {/* neighbours are to stay the second */
+                                      FERRY_FEATURE_NET, FERRY_FEATURE_NEIGHBORS,
                                       FERRY_FEATURE_TEXT, FERRY_FEATURE_WORDS,
                                       FERRY_FEATURE_POPULARITY};
 static const ferry_feature NEW_DOMAIN[] = {
@@ -213,27 +214,23 @@ static ferry_status make_workers(const gathering *g, size_t threads, size_t n, f
 
 /* ---- what the weights are worth ---- */
 
-static double ndcg(const ferry_mix_example *examples, size_t count, size_t features,
-                   const float *weights)
+static double ndcg(const ferry_mix_example *example, size_t features, const float *weights)
 {
-    double sum = 0.0;
-    for (size_t e = 0; e < count; e++) {
-        size_t better = 0;
-        float target = 0.0f;
-        for (size_t c = 0; c < examples[e].candidates; c++) {
-            float score = 0.0f;
-            for (size_t f = 0; f < features; f++)
-                score = score + weights[f] * examples[e].values[c * features + f];
-            if (c == 0) target = score;
-            better += c > 0 && score >= target;
-        }
-        if (examples[e].candidates > 0 && better < TOP)
-            sum += (double)(ferry_log_float(2.0f) / ferry_log_float((float)better + 2.0f));
+    size_t better = 0;
+    float target = 0.0f;
+    for (size_t c = 0; c < example->candidates; c++) {
+        float score = 0.0f;
+        for (size_t f = 0; f < features; f++)
+            score = score + weights[f] * example->values[c * features + f];
+        if (c == 0) target = score;
+        better += c > 0 && score >= target;
     }
-    return count > 0 ? sum / (double)count : 0.0;
+    return better < TOP ? (double)(ferry_log_float(2.0f) / ferry_log_float((float)better + 2.0f))
+                        : 0.0;
 }
 
-/* Learns of the first half of the examples; keeps what is better on the second. */
+/* Learns of the first half of the examples; keeps what is better on the second by more than
+ * its standard error: a gain by chance costs more on others than it brings. */
 static ferry_status learn(const gathering *g, size_t count, const ferry_allocator *allocator,
                           float *weights, ferry_fit_report *report, ferry_error *error)
 {
@@ -243,11 +240,19 @@ static ferry_status learn(const gathering *g, size_t count, const ferry_allocato
     ferry_mix_options options = {.pull = 1e-4f};
     FERRY_TRY(
         ferry_mix_fit(g->examples, half, features, &options, allocator, learned, NULL, error));
-    double before = ndcg(g->examples + half, count - half, features, weights);
-    double after = ndcg(g->examples + half, count - half, features, learned);
-    if (after > before) memcpy(weights, learned, features * sizeof *learned);
-    report->before[g->kind->as] += before * (double)(count - half);
-    report->after[g->kind->as] += (after > before ? after : before) * (double)(count - half);
+    double before = 0.0, after = 0.0, square = 0.0, tested = (double)(count - half);
+    for (size_t e = half; e < count; e++) {
+        double old = ndcg(&g->examples[e], features, weights);
+        double new = ndcg(&g->examples[e], features, learned);
+        before = before + old;
+        after = after + new;
+        square = square + (new - old) * (new - old);
+    }
+    double gain = (after - before) / tested, variance = square / tested - gain * gain;
+    bool better = gain > 0.0 && gain * gain * tested > variance;
+    if (better) memcpy(weights, learned, features * sizeof *learned);
+    report->before[g->kind->as] += before;
+    report->after[g->kind->as] += better ? after : before;
     report->examples[g->kind->as] += count;
     report->tested[g->kind->as] += count - half;
     return FERRY_OK;
@@ -311,9 +316,15 @@ static ferry_status fit_situation(const mixing *m, const situation *kind, size_t
         weights[f] = m->model->domains[first].mix[kind->as][kind->features[f]];
     if (count < LEAST) return FERRY_OK;
     FERRY_TRY(learn(&g, count, &arena->allocator, weights, m->report, error));
-    for (size_t d = first; d < last; d++)
-        for (size_t f = 0; f < kind->count; f++)
-            m->model->domains[d].mix[kind->as][kind->features[f]] = weights[f];
+    for (size_t d = first; d < last; d++) {
+        float *mix = m->model->domains[d].mix[kind->as];
+        /* what stands in for a cold item's neighbours keeps its share of them */
+        if (kind->as == FERRY_KNOWN && mix[FERRY_FEATURE_NEIGHBORS] > 0.0f) {
+            float share = weights[1] / mix[FERRY_FEATURE_NEIGHBORS];
+            mix[FERRY_FEATURE_COLD] = mix[FERRY_FEATURE_COLD] * (share > 0.0f ? share : 0.0f);
+        }
+        for (size_t f = 0; f < kind->count; f++) mix[kind->features[f]] = weights[f];
+    }
     return FERRY_OK;
 }
 

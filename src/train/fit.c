@@ -371,10 +371,19 @@ static ferry_status train_net(fitting *f, ferry_train_options options,
     options.progress = forward_progress;
     if (options.seconds != NULL) options.seconds = forward_seconds;
     if (options.checkpoint != NULL) options.checkpoint = forward_checkpoint;
-    if (ferry_validation_users(f->validation) > 0) options.validate = validate;
+    /* Without patience the last step's parameters stand: the rate has come down by then, and the
+     * best of twelve looks at a thousand users is mostly chance. */
+    bool has_users = ferry_validation_users(f->validation) > 0;
+    if (options.patience > 0 && has_users) options.validate = validate;
     options.kernels = f->model->kernels->name;
     options.user = f;
     ferry_status status = ferry_train(net, domains, f->count, &options, &f->report->net, error);
+    ferry_train_progress *last = &f->report->net.last;
+    if (status == FERRY_OK && options.validate == NULL && has_users) {
+        ferry_validation_run(f->validation, net, &last->metric);
+        last->best_metric = last->metric;
+        last->best_epoch = last->epoch;
+    }
     ferry_validation_close(f->validation);
     return status;
 }

@@ -483,7 +483,7 @@ static double naive_validation(const fixture *f, size_t d, size_t *users)
     const ferry_interactions *from = &f->dataset->domains[d];
     const ferry_net *net = f->fitted->net;
     const float *items = f->fitted->domains[d].net_items;
-    size_t dim = net->config.sequence.dim, room;
+    size_t dim = net->config.sequence.dim, room = 0;
     float user[64], scores[N0];
     ferry_net_event events[DATA_MOST];
     double sum = 0.0;

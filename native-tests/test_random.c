@@ -51,9 +51,9 @@ static void draws_have_their_moments(void **state)
         uniform += (double)u, normal += (double)z, square += (double)z * (double)z;
         faces[ferry_random_below(&random, FACES)]++;
     }
-    assert_true(uniform / DRAWS > 0.497 && uniform / DRAWS < 0.503);
-    assert_true(normal / DRAWS > -0.01 && normal / DRAWS < 0.01);
-    assert_true(square / DRAWS > 0.985 && square / DRAWS < 1.015);
+    assert_true(uniform / (double)DRAWS > 0.497 && uniform / (double)DRAWS < 0.503);
+    assert_true(normal / (double)DRAWS > -0.01 && normal / (double)DRAWS < 0.01);
+    assert_true(square / (double)DRAWS > 0.985 && square / (double)DRAWS < 1.015);
     for (size_t i = 0; i < FACES; i++)
         assert_true(faces[i] > DRAWS / FACES - 700 && faces[i] < DRAWS / FACES + 700);
 }

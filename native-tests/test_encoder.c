@@ -221,7 +221,7 @@ static void check_fast(const char *path, const char *folder, double allowed)
     float *found = encode(encoder, golden.text, golden.count);
     float *expected = encode(exact, golden.text, golden.count);
     check_parity("fast numerics", &golden, found, allowed);
-    if (golden.count > 1) /* one short text may come out the same */
+    if (GOLDEN_STRIDE == 1) /* a build for sanitizers, at -O1, fuses nothing */
         assert_memory_not_equal(found, expected, golden.count * N * sizeof *found);
     options.precision = FERRY_PRECISION_INT8;
     ferry_encoder *refused;

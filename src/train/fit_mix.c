@@ -249,7 +249,10 @@ static ferry_status learn(const gathering *g, size_t count, const ferry_allocato
         square = square + (new - old) * (new - old);
     }
     double gain = (after - before) / tested, variance = square / tested - gain * gain;
-    bool better = gain > 0.0 && gain * gain * tested > variance;
+    /* Default weights that were chosen with care give way to more than chance; for a new domain
+     * there are none, and any gain counts. */
+    bool better =
+        gain > 0.0 && (g->kind->as == FERRY_NEW_DOMAIN || gain * gain * tested > variance);
     if (better) memcpy(weights, learned, features * sizeof *learned);
     report->before[g->kind->as] += before;
     report->after[g->kind->as] += better ? after : before;
@@ -264,6 +267,19 @@ static size_t compact(ferry_mix_example *examples, size_t count)
     for (size_t i = 0; i < count; i++)
         if (examples[i].candidates > 1) examples[kept++] = examples[i];
     return kept;
+}
+
+/* Of several domains: so that both halves have examples of each. */
+static void shuffle(ferry_mix_example *examples, size_t count, uint64_t seed)
+{
+    ferry_random random;
+    ferry_random_seed(&random, seed, 78);
+    for (size_t i = count; i > 1; i--) {
+        size_t j = ferry_random_below(&random, (uint32_t)i);
+        ferry_mix_example swap = examples[i - 1];
+        examples[i - 1] = examples[j];
+        examples[j] = swap;
+    }
 }
 
 typedef struct mixing {
@@ -311,6 +327,7 @@ static ferry_status fit_situation(const mixing *m, const situation *kind, size_t
     }
     g.examples = examples;
     count = compact(examples, count);
+    if (last - first > 1) shuffle(examples, count, m->seed);
     float weights[FERRY_MIX_MAX_FEATURES];
     for (size_t f = 0; f < kind->count; f++)
         weights[f] = m->model->domains[first].mix[kind->as][kind->features[f]];

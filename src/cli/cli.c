@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -209,4 +210,11 @@ bool cli_progress(void *user, size_t done, size_t total)
         fprintf(stderr, "] %zu/%zu %s%s", done, total, report->unit, done == total ? "\n" : "");
     }
     return !interrupted;
+}
+
+double cli_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }

@@ -77,6 +77,9 @@ const char *cli_plural(size_t count);
 /* A whole number from 1; false prints a usage message. */
 bool cli_parse_count(const char *subcommand, const char *option, const char *text, size_t *out);
 
+/* A clock that only goes forwards, in seconds. */
+double cli_seconds(void);
+
 /* ---- errors ---- */
 
 /* Prints the error; returns the exit code for it. */

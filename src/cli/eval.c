@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "base/error.h"
 #include "cli/cli.h"
@@ -144,13 +143,6 @@ static void close_all(eval_run *run)
 
 /* ---- running ---- */
 
-static double seconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 /* "net=1,text=3" as the weights of every situation of the domain. */
 static ferry_status parse_mix(const char *text, float mix[FERRY_SITUATIONS][FERRY_FEATURES],
                               ferry_error *error)
@@ -206,12 +198,12 @@ static ferry_status make_scorer(eval_run *run, ferry_error *error)
                                 .kernels = run->kernels,
                                 .pool = run->pool,
                                 .memory_limit = run->options->memory};
-    double before = seconds_now();
+    double before = cli_seconds();
     if (run->scorer == NULL)
         FERRY_TRY(open_model(run, error));
     else
         FERRY_TRY(run->scorer->create(&input, &run->made, error));
-    run->fit_seconds = seconds_now() - before;
+    run->fit_seconds = cli_seconds() - before;
     return FERRY_OK;
 }
 
@@ -308,13 +300,13 @@ static ferry_status evaluate(eval_run *run, ferry_error *error)
     FERRY_TRY(make_scorer(run, error));
     ferry_eval_options how = options_of(run);
     cli_catch_interrupt();
-    double before = seconds_now();
+    double before = cli_seconds();
     FERRY_TRY(run->scorer != NULL
                   ? ferry_evaluate(run->dataset, &how, run->scorer->score, run->made, NULL,
                                    &run->evaluation, error)
                   : ferry_evaluate(run->dataset, &how, ferry_model_scorer_score, run->model_scorer,
                                    NULL, &run->evaluation, error));
-    run->rank_seconds = seconds_now() - before;
+    run->rank_seconds = cli_seconds() - before;
     if (run->options->compare != NULL) FERRY_TRY(compare(run, &how, error));
     if (run->options->save != NULL) FERRY_TRY(save(run, error));
     return print(run, error);

@@ -1,13 +1,12 @@
 #define _POSIX_C_SOURCE 200809L
 #include "cli/training.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "api/directory.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "recsys/model_files.h"
@@ -44,17 +43,10 @@ const char cli_training_help[] =
 
 enum { MOST_PATH = 4000 };
 
-static double now(void)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    return (double)at.tv_sec + 1e-9 * (double)at.tv_nsec;
-}
-
 static double clock_of(void *training)
 {
     (void)training;
-    return now();
+    return cli_seconds();
 }
 
 /* ---- the command line ---- */
@@ -274,7 +266,7 @@ void cli_training_close(cli_training *t)
 static bool show_progress(void *user, const ferry_train_progress *p)
 {
     cli_training *t = user;
-    double at = now();
+    double at = cli_seconds();
     bool last = p->step == p->steps;
     if (!t->report.quiet && isatty(STDERR_FILENO) && (at - t->last_shown > 0.2 || last)) {
         t->last_shown = at;
@@ -288,36 +280,23 @@ static bool show_progress(void *user, const ferry_train_progress *p)
     return cli_progress(&(cli_report){.quiet = true}, p->step, p->steps); /* Ctrl-C */
 }
 
-/* Written beside its place, then renamed: a kill in between leaves the one before. */
+/* It appears whole or not at all: a kill in between leaves the one before. */
 static ferry_status write_checkpoint(void *user, const void *bytes, size_t size, ferry_error *error)
 {
     cli_training *t = user;
-    char path[4096], part[4096 + 8];
-    snprintf(path, sizeof path, "%s/%s", t->out, t->checkpoint_name);
-    snprintf(part, sizeof part, "%s.part", path);
-    FILE *file = fopen(part, "wb");
-    if (file == NULL) return ferry_fail(error, FERRY_IO, "%s: %s", part, strerror(errno));
-    bool written = fwrite(bytes, 1, size, file) == size && fflush(file) == 0;
-    int reason = errno;
-    if (fclose(file) != 0 && written) {
-        reason = errno;
-        written = false;
-    }
-    if (written && rename(part, path) == 0) {
-        t->checkpointed = true;
-        return FERRY_OK;
-    }
-    if (written) reason = errno;
-    remove(part);
-    return ferry_fail(error, FERRY_IO, "%s: %s", path, strerror(reason));
+    ferry_buffer none;
+    ferry_buffer_init(&none, ferry_allocator_or_default(NULL));
+    FERRY_TRY(ferry_directory_write(t->out, t->checkpoint_name, &none, bytes, size, error));
+    t->checkpointed = true;
+    return FERRY_OK;
 }
 
 static bool show_stage(void *user, const char *what, const char *domain)
 {
     cli_training *t = user;
     if (!t->report.quiet)
-        fprintf(stderr, "%6.1f s  %s%s%s\n", now() - t->began, what, domain != NULL ? " of " : "",
-                domain != NULL ? domain : "");
+        fprintf(stderr, "%6.1f s  %s%s%s\n", cli_seconds() - t->began, what,
+                domain != NULL ? " of " : "", domain != NULL ? domain : "");
     return cli_progress(&(cli_report){.quiet = true}, 0, 0); /* Ctrl-C */
 }
 
@@ -351,7 +330,7 @@ ferry_status cli_training_fit(cli_training *t, ferry_model **out, ferry_fit_repo
     train->checkpoint = write_checkpoint;
     t->fit.stage = show_stage;
     t->fit.stage_user = t;
-    t->began = now();
+    t->began = cli_seconds();
     FERRY_TRY(read_checkpoint(t, error));
     cli_catch_interrupt();
     ferry_status status = ferry_fit(t->dataset, t->catalog, t->indices, t->domains.count, &t->fit,
@@ -394,7 +373,7 @@ static bool fill_report(cJSON *json, const cli_training *t, const ferry_model *m
     const ferry_train_progress *last = &report->net.last;
     cJSON *net = NULL, *mix;
     if (cJSON_AddStringToObject(json, "out", t->out) == NULL ||
-        !add_number(json, "seconds", now() - t->began) ||
+        !add_number(json, "seconds", cli_seconds() - t->began) ||
         (model->net != NULL && (net = cJSON_AddObjectToObject(json, "net")) == NULL) ||
         (mix = cJSON_AddObjectToObject(json, "mix")) == NULL)
         return false;
@@ -459,5 +438,5 @@ void cli_training_print(const cli_training *t, const ferry_model *model,
                     ferry_situation_names[s], report->before[s], report->after[s],
                     report->examples[s]);
     for (size_t d = 0; d < model->known_domains; d++) print_mix(&model->domains[d]);
-    fprintf(stderr, "%s: %.1f s in all\n", t->out, now() - t->began);
+    fprintf(stderr, "%s: %.1f s in all\n", t->out, cli_seconds() - t->began);
 }

@@ -11,10 +11,8 @@
 static const char help[] =
     "Usage: ferry transfer --from DIR --data DIR --catalog DIR --domain T --out DIR [OPTION]…\n\n"
     "Begins with what a model learned in other domains and trains on T; a guard trains without it\n"
-    "too, and keeps the transfer if it ranks the validation events better, beyond chance. Without "
-    "a training event "
-    "(--shots\n"
-    "0) T is ranked by its texts, with the weights of the source.\n\n"
+    "too, and keeps the transfer if it ranks the validation events better, beyond chance. Without\n"
+    "a training event (--shots 0) T is ranked by its texts, with the weights of the source.\n\n"
     "  --from DIR          the source: what 'ferry train' wrote\n"
     "  --domain T          the target\n"
     "  --train WHAT        all (the default), adapters, or both\n"

@@ -65,6 +65,9 @@ ferry_status ferry_table_read(const ferry_file *file, ferry_table_format format,
                               ferry_row_refused refused, void *refused_user, size_t *refused_count,
                               ferry_error *error);
 
+/* A ferry_row_refused for tables that Ferry wrote itself: a row that cannot be read is fatal. */
+bool ferry_refuse_none(void *user, const char *file, size_t line, const char *reason);
+
 /* The name without folders and without its ending: the domain of a file that does not say. */
 void ferry_table_stem(const char *file_name, const char **stem, size_t *size);
 

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "input/safetensors.h"
+#include "input/table.h"
 #include "recsys/catalog.h"
 
 #define CATALOG_FORMAT "ferry-catalog"
@@ -101,13 +102,6 @@ static ferry_status read_json(const cJSON *json, const char *where, ferry_catalo
     return catalog->model != NULL ? FERRY_OK : ferry_fail_memory(error, where);
 }
 
-/* A catalogue's own rows are never refused: it was written by us. */
-static bool refuse_none(void *user, const char *file, size_t line, const char *reason)
-{
-    (void)user, (void)file, (void)line, (void)reason;
-    return false;
-}
-
 static ferry_status load_vectors(ferry_catalog *catalog, const ferry_file *file, ferry_error *error)
 {
     ferry_safetensors tensors;
@@ -146,8 +140,8 @@ ferry_status ferry_catalog_load(ferry_catalog *catalog, ferry_files files, ferry
     ferry_status status = read_json(json, about->name, catalog, &count, error);
     cJSON_Delete(json);
     FERRY_TRY(status);
-    FERRY_TRY(
-        ferry_catalog_read_items(catalog, items, FERRY_TABLE_JSONL, refuse_none, NULL, error));
+    FERRY_TRY(ferry_catalog_read_items(catalog, items, FERRY_TABLE_JSONL, ferry_refuse_none, NULL,
+                                       error));
     if (catalog->count != count)
         return ferry_fail(error, FERRY_MALFORMED, "%s has %zu items, but catalog.json says %zu",
                           items->name, catalog->count, count);

@@ -6,6 +6,7 @@
 #include "base/names.h"
 #include "input/excerpt.h"
 #include "input/items.h"
+#include "input/table.h"
 #include "recsys/dataset_files.h"
 
 typedef struct loading {
@@ -143,13 +144,6 @@ static ferry_status take_item(void *user, const ferry_item_row *row, ferry_error
                       shown(row->domain, name), DATASET_JSON);
 }
 
-/* A data set's own rows are never refused: it was written by us. */
-static bool refuse_none(void *user, const char *file, size_t line, const char *reason)
-{
-    (void)user, (void)file, (void)line, (void)reason;
-    return false;
-}
-
 static ferry_status copy_items(loading *l, ferry_interactions *domain, const ferry_names *items)
 {
     char name[FERRY_EXCERPT_SIZE];
@@ -176,7 +170,7 @@ static ferry_status read_items(loading *l, const ferry_file *file)
     for (; l->opened < count; l->opened++)
         ferry_names_init(&l->items[l->opened], l->dataset->arena.allocator);
     FERRY_TRY(ferry_items_read(file, FERRY_TABLE_JSONL, &l->dataset->arena.allocator, take_item, l,
-                               refuse_none, NULL, NULL, l->error));
+                               ferry_refuse_none, NULL, NULL, l->error));
     for (size_t d = 0; d < count; d++)
         FERRY_TRY(copy_items(l, &l->dataset->domains[d], &l->items[d]));
     return FERRY_OK;

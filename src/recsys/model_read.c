@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "input/items.h"
 #include "input/safetensors.h"
+#include "input/table.h"
 #include "recsys/model_loading.h"
 
 /* ---- tensors ---- */
@@ -173,16 +174,10 @@ static ferry_status take_item(void *user, const ferry_item_row *row, ferry_error
     return FERRY_OK;
 }
 
-static bool refuse_none(void *user, const char *file, size_t line, const char *reason)
-{
-    (void)user, (void)file, (void)line, (void)reason;
-    return false;
-}
-
 static ferry_status read_items(ferry_model_loading *l, const ferry_file *file, ferry_error *error)
 {
     FERRY_TRY(ferry_items_read(file, FERRY_TABLE_JSONL, &l->scratch.allocator, take_item, l,
-                               refuse_none, NULL, NULL, error));
+                               ferry_refuse_none, NULL, NULL, error));
     for (size_t d = 0; d < l->model->known_domains; d++) {
         const ferry_model_domain *domain = &l->model->domains[d];
         if (l->read[d] != l->rows[d])

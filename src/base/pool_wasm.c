@@ -42,12 +42,18 @@ static struct crew {
     _Atomic bool caller_sleeps, broken;
 } crew;
 
-/* False after `timeout` nanoseconds (negative: never) in which *at stayed what it was. */
-static bool sleep_while(_Atomic int32_t *at, int32_t value, long long timeout)
+static bool wait_on(_Atomic int32_t *at, int32_t value, long long timeout)
 {
     enum { TIMED_OUT = 2 };
     return __builtin_wasm_memory_atomic_wait32((int *)at, value, timeout) != TIMED_OUT;
 }
+
+/*
+ * False after `timeout` nanoseconds (negative: never) in which *at stayed what it was. Called
+ * through a pointer that no optimiser follows: where the instruction stands in a loop, code of
+ * V8 11's baseline compiler (Node 20) went round it without waiting, for ever.
+ */
+static bool (*volatile sleep_while)(_Atomic int32_t *, int32_t, long long) = wait_on;
 
 static void wake(_Atomic int32_t *at)
 {

@@ -3,8 +3,8 @@
 
 For each target domain the others are the source. At each share of the target's users three models are trained: none
 (`ferry train --shots`), transfer (from the source, without the guard) and placebo (from a source whose items were
-shuffled); guarded is `ferry transfer` as it is. All are tested on all test users; differences are paired, with 95 %
-intervals. Prints a table, and JSON lines to --json.
+shuffled); guarded is `ferry transfer` as it is. Zero-shot runs are tested on all test users, the others on a sample of
+them, the same for all (--users); differences are paired, with 95 % intervals. Prints a table, and JSON lines to --json.
 
     bench/transfer.py --ferry build/native/ferry --data DIR --catalog DIR --work DIR [--targets a,b] [--shots 1%,5%]
 """
@@ -37,6 +37,7 @@ def main():
         p.add_argument('--' + name, required=True)
     p.add_argument('--targets', help='comma-separated; all domains otherwise')
     p.add_argument('--shots', default='1%,5%,10%,25%,100%')
+    p.add_argument('--users', default='6000')
     p.add_argument('--threads', default='1')
     p.add_argument('--json', help='file of JSON lines')
     a = p.parse_args()
@@ -91,11 +92,10 @@ def main():
             ferry('transfer', '--from', source, *few, '--out', models['guarded'], *common)
             for arm, against in (('none', ()), ('placebo+', ('none',)), ('transfer', ('none', 'placebo+')),
                                  ('guarded', ('none',))):
-                saved = models[arm] + '.users'
-                report(target, shots, arm, evaluate(models[arm], target, '--save-users', saved,
-                                                    *(('--compare', models[against[0]] + '.users') if against else ())))
-                for other in against[1:]:
-                    report(target, shots, arm, evaluate(models[arm], target, '--compare', models[other] + '.users'))
+                sample = ('--users', a.users, '--save-users', models[arm] + '.users')
+                for other in against or (None,):
+                    compare = ('--compare', models[other] + '.users') if other else ()
+                    report(target, shots, arm, evaluate(models[arm], target, *sample, *compare))
 
 
 if __name__ == '__main__':

@@ -122,6 +122,21 @@ expect 1 "training diverged in step 1 of" "$ferry" train --data "$work/huge" --c
     --domain books --objective mse --out "$work/diverged"
 expect 0 "" [ ! -e "$work/diverged/ferry.json" ]
 
+# ---- transfer ----
+expect 0 "" "$ferry" train $from -q --domain books --epochs 1 --out "$work/source"
+transfer="$ferry transfer --from $work/source $from --epochs 1"
+expect 0 "Usage: ferry transfer" "$ferry" transfer --help
+expect 2 "--from is missing" "$ferry" transfer $from --domain films --out "$work/films"
+expect 2 "--train some: expected all, adapters or both" $transfer --domain films --train some --out "$work/films"
+expect 2 "one --domain is the target, but 2" $transfer --domain films,songs --out "$work/films"
+expect 1 'trained on "books" already' $transfer --domain books --out "$work/films"
+expect 0 "guard: ndcg@10 on 120 validation users: with the source" $transfer --domain films --out "$work/films"
+expect 0 "guard: ndcg@10 on" $transfer --domain films --train both --shots 40% --out "$work/films"
+expect 0 "films:" $transfer --domain films --train adapters --no-guard --out "$work/films"
+expect 1 'no validation event of "solo" for the guard' $transfer --domain solo --out "$work/films"
+expect 0 "no training events of films" $transfer --domain films --shots 0 --out "$work/zero"
+expect 0 "ndcg@10" "$ferry" eval -q $from --domain films --resamples 0 --model "$work/zero"
+
 # ---- Ctrl-C, and on from there ----
 long="$train -q --batch 32 --epochs 150 --patience 0 --dim 32 --default-mix --no-across --checkpoint-every 7"
 cat >"$work/interrupt" <<'END'

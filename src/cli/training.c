@@ -434,7 +434,7 @@ void cli_training_print(const cli_training *t, const ferry_model *model,
                 net->best_metric < 0 ? 0 : net->best_metric, net->seconds);
     for (size_t s = 0; s < FERRY_SITUATIONS; s++)
         if (report->examples[s] > 0)
-            fprintf(stderr, "mix, %s: ndcg@10 %.4f -> %.4f on half of %zu examples\n",
+            fprintf(stderr, "mix, %s: ndcg@10 %.4f -> %.4f on %zu examples\n",
                     ferry_situation_names[s], report->before[s], report->after[s],
                     report->examples[s]);
     for (size_t d = 0; d < model->known_domains; d++) print_mix(&model->domains[d]);

@@ -153,6 +153,7 @@ static ferry_status fit(transfer *t, const ferry_model *source, ferry_model **ou
     ferry_fit_options *fit_options = &t->training.fit;
     ferry_fit_options kept = *fit_options;
     fit_options->source = source;
+    fit_options->mix = t->source;
     if (source != NULL && source->net != NULL) {
         fit_options->net = source->net->config;
         fit_options->net.adapter_rank =
@@ -187,10 +188,10 @@ static ferry_status guarded(transfer *t, ferry_error *error)
     return status;
 }
 
-static bool has_training_events(const ferry_interactions *domain)
+static bool has_events(const ferry_interactions *domain, ferry_part part)
 {
     for (size_t i = 0; i < domain->event_count; i++)
-        if (domain->part[i] == FERRY_TRAIN) return true;
+        if (domain->part[i] == part) return true;
     return false;
 }
 
@@ -205,7 +206,13 @@ static ferry_status run(transfer *t, ferry_error *error)
             return ferry_fail(error, FERRY_INVALID_ARGUMENT,
                               "%s was trained on \"%s\" already: a source knows other domains",
                               t->from, target->domain);
-    if (has_training_events(target)) return guarded(t, error);
+    if (has_events(target, FERRY_TRAIN)) {
+        if (t->no_guard || has_events(target, FERRY_VALIDATION)) return guarded(t, error);
+        return ferry_fail(error, FERRY_NOT_FOUND,
+                          "no validation event of \"%s\" for the guard to compare by: --no-guard "
+                          "keeps the transfer untested",
+                          target->domain);
+    }
     if (!training->report.quiet)
         fprintf(stderr,
                 "no training events of %s: it is ranked by its texts, with the weights of %s\n",

@@ -106,8 +106,9 @@ static ferry_status add_domains(fitting *f, ferry_error *error)
             return ferry_fail(error, FERRY_LIMIT, "the domain's name \"%.64s…\" is too long",
                               dom->name);
         ferry_model_default_mix(dom->mix);
-        if (f->options->source != NULL)
-            memcpy(dom->mix, f->options->source->domains[0].mix, sizeof dom->mix);
+        if (f->options->mix != NULL)
+            memcpy(dom->mix[FERRY_NEW_DOMAIN], f->options->mix->domains[0].mix[FERRY_NEW_DOMAIN],
+                   sizeof *dom->mix);
         model->domain_count = model->known_domains = d + 1;
         FERRY_TRY(ferry_training_events_of(from, &f->scratch, &f->events[d], error));
     }
@@ -465,8 +466,8 @@ static ferry_status fit(fitting *f, ferry_error *error)
     }
     if (options->default_mix) return FERRY_OK;
     FERRY_TRY(stage(f, "mix", f->count, error));
-    return ferry_fit_mix(f->model, f->dataset, f->domains, f->validation_users, options->train.seed,
-                         pool, f->report, error);
+    return ferry_fit_mix(f->model, f->dataset, f->domains, options->mix != NULL,
+                         f->validation_users, options->train.seed, pool, f->report, error);
 }
 
 ferry_status ferry_fit(const ferry_dataset *dataset, const ferry_catalog *catalog,

@@ -14,9 +14,10 @@ typedef struct ferry_fit_options {
     bool without_net, without_across, default_mix;
     size_t
         validation_users; /* a sample of each domain's, for early stopping and the mix; 0: 2000 */
-    /* Transfer: what the net shares begins as this one's (L2-SP pulls to it), texts are whitened as
-     * its are, and the mix begins as its first domain's. Or NULL. */
-    const ferry_model *source;
+    /* Transfer, each or NULL: what the net shares begins as this one's (L2-SP pulls to it), and
+     * texts are whitened as its are; the mix begins as the first domain's of this one, whose
+     * weights for a new domain stay as they are. */
+    const ferry_model *source, *mix;
     /* Told before each part of the work, false cancels; may be NULL. */
     bool (*stage)(void *user, const char *what, const char *domain);
     void *stage_user;
@@ -26,9 +27,9 @@ ferry_fit_options ferry_fit_options_default(void);
 
 typedef struct ferry_fit_report {
     ferry_train_report net;
-    size_t examples[FERRY_SITUATIONS]; /* of all domains; on one half the mix was learned … */
-    size_t tested[FERRY_SITUATIONS];   /* … on the other it was tested: */
-    double before[FERRY_SITUATIONS], after[FERRY_SITUATIONS]; /* NDCG@10 */
+    size_t
+        examples[FERRY_SITUATIONS]; /* of all domains; NDCG@10 with the weights of before, and … */
+    double before[FERRY_SITUATIONS], after[FERRY_SITUATIONS]; /* … learned of the others */
 } ferry_fit_report;
 
 /*
@@ -61,10 +62,11 @@ enum { FERRY_ACROSS_LEAST = 50 };
 ferry_status ferry_fit_across(ferry_model *model, const ferry_training_events *events,
                               size_t target, uint64_t seed, ferry_pool *pool, ferry_error *error);
 
-/* Weights of every situation there are validation events for; dataset_domain [domain_count] says
- * which of the data set's domains each of the model's is. */
+/* Weights of every situation there are validation events for, but a new domain's if they were
+ * `given`; dataset_domain [domain_count] says which of the data set's domains each of the model's
+ * is. */
 ferry_status ferry_fit_mix(ferry_model *model, const ferry_dataset *dataset,
-                           const size_t *dataset_domain, size_t users, uint64_t seed,
+                           const size_t *dataset_domain, bool given, size_t users, uint64_t seed,
                            ferry_pool *pool, ferry_fit_report *report, ferry_error *error);
 
 #endif

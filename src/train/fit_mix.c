@@ -8,21 +8,26 @@
 #include "train/mix.h"
 
 enum {
-    CANDIDATES = 600, /* best by the default mix, the target among them, or there is no example */
+    CANDIDATES = 600, /* the target among them, or there is no example */
+    PROBES = 3,       /* they are found by */
     TARGETS = 3,      /* of one user, the first ones */
-    LEAST = 100,      /* examples; fewer say too little, and the default weights stay */
+    LEAST = 100,      /* examples; fewer say too little to learn weights of */
+    FOLDS = 5,        /* of the examples, each tested with what the others say */
     TOP = 10,
 };
 
+/* Over the number of examples: the squared distance to where the weights began, which they are to
+ * leave for a reason. */
+static const float PULL = 4.0f;
+
 /* Features that a situation's weights are learned of. */
-static const ferry_feature KNOWN[] = {/* neighbours are to stay the second */
-                                      FERRY_FEATURE_NET, FERRY_FEATURE_NEIGHBORS,
-                                      FERRY_FEATURE_TEXT, FERRY_FEATURE_WORDS,
-                                      FERRY_FEATURE_POPULARITY};
-static const ferry_feature NEW_DOMAIN[] = {
-    FERRY_FEATURE_TEXT,   FERRY_FEATURE_TEXT_LAST,   FERRY_FEATURE_WORDS,
-    FERRY_FEATURE_TITLE,  FERRY_FEATURE_TITLE_LAST,  FERRY_FEATURE_TITLE_SQUARE,
-    FERRY_FEATURE_AUTHOR, FERRY_FEATURE_AUTHOR_LAST, FERRY_FEATURE_TAGS};
+#define CONTENT                                                                            \
+    FERRY_FEATURE_TEXT, FERRY_FEATURE_TEXT_LAST, FERRY_FEATURE_WORDS, FERRY_FEATURE_TITLE, \
+        FERRY_FEATURE_TITLE_LAST, FERRY_FEATURE_TITLE_SQUARE, FERRY_FEATURE_AUTHOR,        \
+        FERRY_FEATURE_AUTHOR_LAST, FERRY_FEATURE_TAGS
+static const ferry_feature KNOWN[] = {FERRY_FEATURE_NEIGHBORS, FERRY_FEATURE_COLD,
+                                      FERRY_FEATURE_NET, FERRY_FEATURE_POPULARITY, CONTENT};
+static const ferry_feature NEW_DOMAIN[] = {CONTENT};
 static const ferry_feature NEWCOMER[] = {FERRY_FEATURE_FACTORS, FERRY_FEATURE_PROFILE,
                                          FERRY_FEATURE_ACROSS, FERRY_FEATURE_LINKED};
 
@@ -33,8 +38,9 @@ typedef struct situation {
 } situation;
 
 static const situation SITUATIONS[] = {
+    {FERRY_NEW_DOMAIN, NEW_DOMAIN,
+     sizeof NEW_DOMAIN / sizeof *NEW_DOMAIN}, /* known's may begin so */
     {FERRY_KNOWN, KNOWN, sizeof KNOWN / sizeof *KNOWN},
-    {FERRY_NEW_DOMAIN, NEW_DOMAIN, sizeof NEW_DOMAIN / sizeof *NEW_DOMAIN},
     {FERRY_NEWCOMER, NEWCOMER, sizeof NEWCOMER / sizeof *NEWCOMER},
 };
 
@@ -42,7 +48,7 @@ typedef struct worker {
     ferry_model_scratch *scratch;
     ferry_history_entry *history; /* [longest] */
     float *scores;                /* [n] */
-    uint32_t *best;               /* [CANDIDATES] a heap of items, the worst at the root */
+    uint32_t *best;               /* [CANDIDATES] items */
 } worker;
 
 /* The examples of one domain and situation: users side by side, each filling its own slots. */
@@ -58,6 +64,13 @@ typedef struct gathering {
     float *values;               /* [users * TARGETS, room, features] */
     worker *workers;
 } gathering;
+
+static bool is_content(ferry_feature feature)
+{
+    for (size_t f = 0; f < sizeof NEW_DOMAIN / sizeof *NEW_DOMAIN; f++)
+        if (NEW_DOMAIN[f] == feature) return true;
+    return false;
+}
 
 /* ---- candidates ---- */
 
@@ -77,13 +90,13 @@ static void sift(uint32_t *heap, size_t count, const float *scores)
     }
 }
 
-/* The best of scores [n] into best, in no order; scores of -1e30 and below are none. */
-static size_t find_best(const float *scores, size_t n, uint32_t *best)
+/* The `most` best of scores [n] into best, in no order; scores of -1e30 and below are none. */
+static size_t find_best(const float *scores, size_t n, size_t most, uint32_t *best)
 {
     size_t count = 0;
     for (uint32_t i = 0; i < n; i++) {
         if (scores[i] <= -1e30f) continue;
-        if (count < CANDIDATES) {
+        if (count < most) {
             best[count++] = i;
             for (size_t at = count - 1; at > 0 && is_worse(scores, best[at], best[(at - 1) / 2]);
                  at = (at - 1) / 2) {
@@ -118,24 +131,56 @@ static size_t read_history(const gathering *g, uint32_t row, worker *w)
     return kept;
 }
 
-static void score_by_default(const gathering *g, worker *w, size_t count)
+/*
+ * What candidates are found by, weights [PROBES, FERRY_FEATURES]: examples of the default's own
+ * best would say of other weights only how they order those. So for `known` also by the default
+ * without the bonus of items without events, and by texts and neighbours as in a new domain.
+ */
+static size_t choose_probes(const gathering *g, float weights[PROBES][FERRY_FEATURES])
 {
     float mix[FERRY_SITUATIONS][FERRY_FEATURES];
-    size_t n = g->model->domains[g->domain].items;
-    bool wanted[FERRY_FEATURES] = {false};
     ferry_model_default_mix(mix);
-    for (size_t f = 0; f < FERRY_FEATURES; f++) wanted[f] = mix[g->kind->as][f] != 0.0f;
-    for (size_t f = 0; f < g->kind->count; f++) wanted[g->kind->features[f]] = true;
-    ferry_model_features(g->model, g->domain, w->history, count, wanted, w->scratch);
+    for (size_t p = 0; p < PROBES; p++) memcpy(weights[p], mix[g->kind->as], sizeof *weights);
+    if (g->kind->as != FERRY_KNOWN) return 1;
+    const float *as_new = g->model->domains[g->domain].mix[FERRY_NEW_DOMAIN];
+    weights[1][FERRY_FEATURE_COLD] = weights[2][FERRY_FEATURE_COLD] = 0.0f;
+    weights[2][FERRY_FEATURE_NET] = 0.0f;
+    for (size_t f = 0; f < sizeof NEW_DOMAIN / sizeof *NEW_DOMAIN; f++)
+        weights[2][NEW_DOMAIN[f]] = as_new[NEW_DOMAIN[f]];
+    return PROBES;
+}
+
+/* Scores of all items; -1e30 for those of the history and those found already. */
+static void score(const gathering *g, worker *w, size_t count, const float *weights, size_t found)
+{
+    size_t n = g->model->domains[g->domain].items;
     memset(w->scores, 0, n * sizeof *w->scores);
     for (size_t f = 0; f < FERRY_FEATURES; f++) {
-        float weight = mix[g->kind->as][f];
-        if (weight == 0.0f) continue;
+        if (weights[f] == 0.0f) continue;
         for (size_t i = 0; i < n; i++)
-            w->scores[i] = w->scores[i] + weight * w->scratch->values[f][i];
+            w->scores[i] = w->scores[i] + weights[f] * w->scratch->values[f][i];
     }
     for (size_t i = 0; i < count; i++)
         if (w->history[i].domain == g->domain) w->scores[w->history[i].item] = -1e30f;
+    for (size_t i = 0; i < found; i++) w->scores[w->best[i]] = -1e30f;
+}
+
+/* The features of all items into the scratch, and candidates into w->best; their number. */
+static size_t find_candidates(const gathering *g, worker *w, size_t count)
+{
+    float weights[PROBES][FERRY_FEATURES];
+    bool wanted[FERRY_FEATURES] = {false};
+    size_t probes = choose_probes(g, weights), found = 0;
+    for (size_t p = 0; p < probes; p++)
+        for (size_t f = 0; f < FERRY_FEATURES; f++) wanted[f] = wanted[f] || weights[p][f] != 0.0f;
+    for (size_t f = 0; f < g->kind->count; f++) wanted[g->kind->features[f]] = true;
+    ferry_model_features(g->model, g->domain, w->history, count, wanted, w->scratch);
+    for (size_t p = 0; p < probes; p++) {
+        score(g, w, count, weights[p], found);
+        found += find_best(w->scores, g->model->domains[g->domain].items, CANDIDATES / probes,
+                           w->best + found);
+    }
+    return found;
 }
 
 static void add_example(const gathering *g, const worker *w, size_t slot, uint32_t target,
@@ -165,8 +210,7 @@ static void gather_user(void *context, size_t index, size_t at)
     ferry_situation found = ferry_model_situation(g->model, g->domain, w->history, count);
     bool as_new = g->kind->as == FERRY_NEW_DOMAIN && found == FERRY_KNOWN;
     if (found != g->kind->as && !as_new) return;
-    score_by_default(g, w, count);
-    size_t candidates = find_best(w->scores, g->model->domains[g->domain].items, w->best);
+    size_t candidates = find_candidates(g, w, count);
     for (uint32_t i = domain->start[row]; i < domain->start[row + 1]; i++) {
         if (domain->part[i] != FERRY_VALIDATION || slot == (index + 1) * TARGETS) continue;
         add_example(g, w, slot++, domain->item[i], candidates);
@@ -229,35 +273,78 @@ static double ndcg(const ferry_mix_example *example, size_t features, const floa
                         : 0.0;
 }
 
-/* Learns of the first half of the examples; keeps what is better on the second by more than
- * its standard error: a gain by chance costs more on others than it brings. */
-static ferry_status learn(const gathering *g, size_t count, const ferry_allocator *allocator,
-                          float *weights, ferry_fit_report *report, ferry_error *error)
+/*
+ * Where a known domain's weights begin: the texts' own, which suit many events, or a new domain's,
+ * which were learned where texts are all there is; and a share of the net's weight, since little
+ * can be learned of few people. What ranks the examples best, the default if nothing is better.
+ */
+static void choose_start(const gathering *g, size_t count,
+                         const float mix[FERRY_SITUATIONS][FERRY_FEATURES], float *weights)
 {
-    size_t features = g->kind->count, half = count / 2;
+    enum { FEATURES = sizeof KNOWN / sizeof *KNOWN };
+    static const float shares[] = {1.0f, 0.5f, 0.25f, 0.0f};
+    double best = -1.0;
+    for (size_t at = 0; at < 2 * sizeof shares / sizeof *shares; at++) {
+        float start[FEATURES];
+        for (size_t f = 0; f < FEATURES; f++) {
+            bool as_new = at % 2 == 1 && is_content(KNOWN[f]);
+            start[f] = mix[as_new ? FERRY_NEW_DOMAIN : FERRY_KNOWN][KNOWN[f]];
+            if (KNOWN[f] == FERRY_FEATURE_NET) start[f] = start[f] * shares[at / 2];
+        }
+        double sum = 0.0;
+        for (size_t e = 0; e < count; e++) sum = sum + ndcg(&g->examples[e], FEATURES, start);
+        if (sum <= best) continue;
+        best = sum;
+        memcpy(weights, start, sizeof start);
+    }
+}
+
+/* Learned of the examples outside [first, last); others [count] is scratch. */
+static ferry_status learn_without(const gathering *g, size_t count, size_t first, size_t last,
+                                  ferry_arena *arena, ferry_mix_example *others, float *weights,
+                                  ferry_error *error)
+{
+    size_t left = 0;
+    for (size_t e = 0; e < count; e++)
+        if (e < first || e >= last) others[left++] = g->examples[e];
+    ferry_mix_options options = {.pull = PULL / (float)left};
+    return ferry_mix_fit(others, left, g->kind->count, &options, &arena->allocator, weights, NULL,
+                         error);
+}
+
+/*
+ * Learned weights are kept if they rank examples they were not learned of better: of each fifth by
+ * what the other four say. By more than the standard error, for a gain by chance costs more on
+ * others than it brings; but a new domain has no weights that were chosen with care, and any gain
+ * counts.
+ */
+static ferry_status learn(const gathering *g, size_t count, ferry_arena *arena, float *weights,
+                          ferry_fit_report *report, ferry_error *error)
+{
+    size_t features = g->kind->count;
+    ferry_mix_example *others = ferry_arena_array(arena, count, sizeof *others);
+    if (others == NULL) return no_memory(error);
     float learned[FERRY_MIX_MAX_FEATURES];
-    memcpy(learned, weights, features * sizeof *learned);
-    ferry_mix_options options = {.pull = 1e-4f};
-    FERRY_TRY(
-        ferry_mix_fit(g->examples, half, features, &options, allocator, learned, NULL, error));
-    double before = 0.0, after = 0.0, square = 0.0, tested = (double)(count - half);
-    for (size_t e = half; e < count; e++) {
-        double old = ndcg(&g->examples[e], features, weights);
-        double new = ndcg(&g->examples[e], features, learned);
-        before = before + old;
-        after = after + new;
-        square = square + (new - old) * (new - old);
+    double before = 0.0, after = 0.0, square = 0.0, tested = (double)count;
+    for (size_t fold = 0; fold < FOLDS; fold++) {
+        size_t first = fold * count / FOLDS, last = (fold + 1) * count / FOLDS;
+        memcpy(learned, weights, features * sizeof *learned);
+        FERRY_TRY(learn_without(g, count, first, last, arena, others, learned, error));
+        for (size_t e = first; e < last; e++) {
+            double old = ndcg(&g->examples[e], features, weights);
+            double new = ndcg(&g->examples[e], features, learned);
+            before = before + old;
+            after = after + new;
+            square = square + (new - old) * (new - old);
+        }
     }
     double gain = (after - before) / tested, variance = square / tested - gain * gain;
-    /* Default weights that were chosen with care give way to more than chance; for a new domain
-     * there are none, and any gain counts. */
     bool better =
         gain > 0.0 && (g->kind->as == FERRY_NEW_DOMAIN || gain * gain * tested > variance);
-    if (better) memcpy(weights, learned, features * sizeof *learned);
+    if (better) FERRY_TRY(learn_without(g, count, 0, 0, arena, others, weights, error));
     report->before[g->kind->as] += before;
     report->after[g->kind->as] += better ? after : before;
     report->examples[g->kind->as] += count;
-    report->tested[g->kind->as] += count - half;
     return FERRY_OK;
 }
 
@@ -286,6 +373,7 @@ typedef struct mixing {
     ferry_model *model;
     const ferry_dataset *dataset;
     const size_t *dataset_domain;
+    bool given; /* a new domain's weights are another model's */
     size_t users;
     uint64_t seed;
     ferry_pool *pool;
@@ -331,15 +419,10 @@ static ferry_status fit_situation(const mixing *m, const situation *kind, size_t
     float weights[FERRY_MIX_MAX_FEATURES];
     for (size_t f = 0; f < kind->count; f++)
         weights[f] = m->model->domains[first].mix[kind->as][kind->features[f]];
-    if (count < LEAST) return FERRY_OK;
-    FERRY_TRY(learn(&g, count, &arena->allocator, weights, m->report, error));
+    if (kind->as == FERRY_KNOWN) choose_start(&g, count, m->model->domains[first].mix, weights);
+    if (count >= LEAST) FERRY_TRY(learn(&g, count, arena, weights, m->report, error));
     for (size_t d = first; d < last; d++) {
         float *mix = m->model->domains[d].mix[kind->as];
-        /* what stands in for a cold item's neighbours keeps its share of them */
-        if (kind->as == FERRY_KNOWN && mix[FERRY_FEATURE_NEIGHBORS] > 0.0f) {
-            float share = weights[1] / mix[FERRY_FEATURE_NEIGHBORS];
-            mix[FERRY_FEATURE_COLD] = mix[FERRY_FEATURE_COLD] * (share > 0.0f ? share : 0.0f);
-        }
         for (size_t f = 0; f < kind->count; f++) mix[kind->features[f]] = weights[f];
     }
     return FERRY_OK;
@@ -351,6 +434,7 @@ static ferry_status fit_all(const mixing *m, ferry_arena *arena, worker *workers
     size_t known = m->model->known_domains;
     for (size_t s = 0; s < sizeof SITUATIONS / sizeof *SITUATIONS; s++) {
         const situation *kind = &SITUATIONS[s];
+        if (kind->as == FERRY_NEW_DOMAIN && m->given) continue;
         /* A new domain's weights are to serve any: one set, learned of all domains. */
         size_t step = kind->as == FERRY_NEW_DOMAIN ? known : 1;
         for (size_t d = 0; d < known; d += step) {
@@ -360,7 +444,7 @@ static ferry_status fit_all(const mixing *m, ferry_arena *arena, worker *workers
             ferry_arena_free(&scratch);
             FERRY_TRY(status);
         }
-        double tested = (double)m->report->tested[kind->as];
+        double tested = (double)m->report->examples[kind->as];
         if (tested > 0.0) {
             m->report->before[kind->as] /= tested;
             m->report->after[kind->as] /= tested;
@@ -370,7 +454,7 @@ static ferry_status fit_all(const mixing *m, ferry_arena *arena, worker *workers
 }
 
 ferry_status ferry_fit_mix(ferry_model *model, const ferry_dataset *dataset,
-                           const size_t *dataset_domain, size_t users, uint64_t seed,
+                           const size_t *dataset_domain, bool given, size_t users, uint64_t seed,
                            ferry_pool *pool, ferry_fit_report *report, ferry_error *error)
 {
     ferry_arena arena;
@@ -379,7 +463,7 @@ ferry_status ferry_fit_mix(ferry_model *model, const ferry_dataset *dataset,
     for (size_t d = 0; d < model->known_domains; d++)
         n = model->domains[d].items > n ? model->domains[d].items : n;
     worker *workers = ferry_arena_array(&arena, threads, sizeof *workers);
-    mixing m = {model, dataset, dataset_domain, users, seed, pool, report};
+    mixing m = {model, dataset, dataset_domain, given, users, seed, pool, report};
     gathering g = {.model = model, .dataset = dataset};
     ferry_status status =
         workers != NULL ? make_workers(&g, threads, n, &arena, workers, error) : no_memory(error);

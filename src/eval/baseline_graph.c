@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "eval/baselines.h"
 #include "eval/transitions.h"
+#include "math/elementary.h"
 
 enum { RINGS = 3, BUDGET = 10 };
 static const size_t ring_budget[RINGS] = {7, 2, 1};

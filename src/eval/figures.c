@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "eval/bootstrap.h"
+#include "math/elementary.h"
 
 const char *ferry_part_name(ferry_part part)
 {

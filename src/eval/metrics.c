@@ -2,26 +2,7 @@
 
 #include <string.h>
 
-#define LN2 0.693147180559945309417
-
-double ferry_log2(double x)
-{
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    int exponent = (int)(bits >> 52) - 1023;
-    if (exponent == -1023) return ferry_log2(x * 0x1p54) - 54.0; /* a denormal */
-    bits = (bits & 0x000fffffffffffffu) | 0x3ff0000000000000u;
-    double m; /* [1, 2) */
-    memcpy(&m, &bits, sizeof m);
-    if (m > 1.41421356237309505) {
-        m *= 0.5;
-        exponent++;
-    }
-    /* ln m = 2 atanh(s) = 2 (s + s^3/3 + s^5/5 + …), |s| < .172: s^24 < 1e-18 */
-    double s = (m - 1.0) / (m + 1.0), square = s * s, sum = 0.0;
-    for (int i = 25; i >= 1; i -= 2) sum = sum * square + 1.0 / i;
-    return (double)exponent + 2.0 * s * sum / LN2;
-}
+#include "math/elementary.h"
 
 void ferry_rank_discounts(double *out, size_t count)
 {
@@ -87,7 +68,7 @@ void ferry_list_metrics_of(uint32_t *counts, size_t items, ferry_list_metrics *o
     double entropy = 0.0;
     for (size_t i = items - listed; i < items; i++) {
         double p = counts[i] / total;
-        entropy -= p * ferry_log2(p) * LN2;
+        entropy -= p * ferry_log(p);
     }
     out->coverage = (double)listed / (double)items;
     out->gini = spread / total / (double)items;

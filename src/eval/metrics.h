@@ -33,9 +33,6 @@ enum {
 /* The rank of a target that cannot be recommended: masked, or scored -infinity. */
 #define FERRY_RANK_NEVER UINT32_MAX
 
-/* Logarithm to base 2 by + - * / only; relative error below 1e-15. x is positive and finite. */
-double ferry_log2(double x);
-
 /* out[i] = 1 / log2(i + 2): what a hit at rank i + 1 weighs in DCG. */
 void ferry_rank_discounts(double *out, size_t count);
 

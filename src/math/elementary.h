@@ -196,6 +196,12 @@ static inline double ferry_log(double x)
     return high + (2.0 * s + (2.0 * s * (t * p) + low));
 }
 
+/* Of the same x. */
+static inline double ferry_log2(double x)
+{
+    return ferry_log(x) / 0.693147180559945309417;
+}
+
 /* x, of at most 127.5 in magnitude, to the nearest integer, halves to even. */
 static inline int8_t ferry_round_int8(float x)
 {

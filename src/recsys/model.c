@@ -256,8 +256,7 @@ static bool is_known(const ferry_model *model, uint32_t catalog_domain)
 
 /*
  * The domain's texts whitened by what they have in common: that needs no events, and is how the
- * weights of a new domain were learned. One too small to tell, or whose texts do not differ, is
- * whitened as the domains together.
+ * weights of a new domain were learned. One too small to tell is whitened as the domains together.
  */
 static ferry_status whiten_new_domain(ferry_model *model, size_t domain, ferry_error *error)
 {
@@ -273,9 +272,7 @@ static ferry_status whiten_new_domain(ferry_model *model, size_t domain, ferry_e
                                   model->whiten.K, FERRY_WHITEN_POWER, &model->arena, &dom->whiten,
                                   error);
     ferry_arena_free(&scratch);
-    if (status != FERRY_UNSUPPORTED) return status;
-    dom->whiten = model->whiten;
-    return FERRY_OK;
+    return status;
 }
 
 ferry_status ferry_model_add_new_domains(ferry_model *model, ferry_error *error)

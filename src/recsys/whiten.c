@@ -1,6 +1,7 @@
 #include "recsys/whiten.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "math/gram.h"
@@ -55,6 +56,18 @@ static void project(const double *vectors, const double *values, size_t rows, in
     }
 }
 
+static bool tells_apart(const reference *s)
+{
+    const float *first = NULL;
+    for (size_t b = 0; b < s->count; b++)
+        for (size_t i = 0; i < s->rows[b]; i++) {
+            const float *row = s->blocks[b] + i * s->N;
+            if (first == NULL) first = row;
+            if (memcmp(row, first, s->N * sizeof *row) != 0) return true;
+        }
+    return false;
+}
+
 static ferry_status fit(const reference *s, ferry_arena *scratch, int quarters, ferry_whiten *out,
                         ferry_error *error)
 {
@@ -71,7 +84,7 @@ static ferry_status fit(const reference *s, ferry_arena *scratch, int quarters, 
         covariance.sum[i] = covariance.sum[i] / (double)(s->total - 1);
     if (!ferry_symmetric_eigen(covariance.sum, N, values, beside) || !(values[0] > 0.0))
         return ferry_fail(error, FERRY_UNSUPPORTED,
-                          "%zu vectors cannot be whitened: they are all the same, or not finite",
+                          "%zu vectors cannot be whitened: they are not finite, or too small",
                           s->total);
     project(covariance.sum, values, s->total, quarters, out);
     return FERRY_OK;
@@ -89,13 +102,12 @@ ferry_status ferry_whiten_fit(const ferry_kernels *kernels, const float *const *
         return ferry_fail(error, FERRY_INVALID_ARGUMENT, "%zu directions of %zu", K, N);
     reference s = {.kernels = kernels, .N = N, .blocks = blocks, .rows = rows, .count = count};
     for (size_t b = 0; b < count; b++) s.total += rows[b];
-    if (s.total < 2)
-        return ferry_fail(error, FERRY_INVALID_ARGUMENT, "%zu vectors, whitening needs 2", s.total);
     *out = (ferry_whiten){.N = N, .K = K};
     out->mean = ferry_arena_array(arena, N, sizeof *out->mean);
     out->projection = ferry_arena_array(arena, N, K * sizeof *out->projection);
     if (out->mean == NULL || out->projection == NULL)
         return ferry_fail_memory(error, "the whitening");
+    if (!tells_apart(&s)) return FERRY_OK; /* the arena's arrays begin as zeros */
     ferry_arena scratch;
     ferry_arena_init(&scratch, arena->allocator);
     ferry_status status = fit(&s, &scratch, quarters, out, error);

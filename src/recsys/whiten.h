@@ -21,9 +21,10 @@ typedef struct ferry_whiten {
  * From the rows of `count` blocks (one a domain, say), blocks[b] [rows[b], N]: mean, and the K <= N
  * first eigenvectors of the covariance, each times max(eigenvalue, 1e-4 largest)^-power, all scaled
  * so that the projected rows have a root mean square of 1. power: a multiple of 1/4 up to 1 (roots
- * are what there is); .25 damps, .5 whitens. At least 2 rows in all. Sums: floats over blocks of
- * 256 rows, doubles from block to block. mean and projection from the arena. UNSUPPORTED if the
- * vectors have no variance, or are not finite.
+ * are what there is); .25 damps, .5 whitens. Sums: floats over blocks of 256 rows, doubles from
+ * block to block. mean and projection from the arena; of a single vector, or of those that are all
+ * the same, as items without texts have, nothing is left: both are 0. UNSUPPORTED if they are not
+ * finite.
  */
 ferry_status ferry_whiten_fit(const ferry_kernels *kernels, const float *const *blocks,
                               const size_t *rows, size_t count, size_t N, size_t K, float power,

@@ -173,43 +173,6 @@ static ferry_status take_space(fitting *f, ferry_error *error)
     return FERRY_OK;
 }
 
-/* By its own texts; a domain whose texts do not differ, as the domains together. */
-static ferry_status whiten_domain(fitting *f, const float *vectors, ferry_model_domain *dom,
-                                  ferry_error *error)
-{
-    ferry_model *model = f->model;
-    const ferry_whiten *all = &model->whiten;
-    ferry_whiten own;
-    if (dom->items < 2) return FERRY_OK;
-    ferry_status status = ferry_whiten_fit(model->kernels, &vectors, &dom->items, 1, all->N, all->K,
-                                           FERRY_WHITEN_POWER, &model->arena, &own, error);
-    if (status == FERRY_OK) dom->whiten = own;
-    return status == FERRY_UNSUPPORTED ? FERRY_OK : status;
-}
-
-static bool tells_apart(const float *const *blocks, const size_t *rows, size_t count, size_t N)
-{
-    for (size_t b = 0; b < count; b++)
-        for (size_t i = 0; i < rows[b]; i++)
-            if (memcmp(blocks[b] + i * N, blocks[0], N * sizeof(float)) != 0) return true;
-    return false;
-}
-
-/* Items without texts all have the same vector: nothing is left of it, and the rest is learned. */
-static ferry_status fit_whiten(const ferry_model *model, const float *const *blocks,
-                               const size_t *rows, size_t count, size_t K, ferry_arena *arena,
-                               ferry_whiten *out, ferry_error *error)
-{
-    size_t N = model->catalog->dimension;
-    if (tells_apart(blocks, rows, count, N))
-        return ferry_whiten_fit(model->kernels, blocks, rows, count, N, K, FERRY_WHITEN_POWER,
-                                arena, out, error);
-    *out = (ferry_whiten){.N = N, .K = K};
-    out->mean = ferry_arena_array(arena, N, sizeof *out->mean);
-    out->projection = ferry_arena_array(arena, N, K * sizeof *out->projection);
-    return out->mean != NULL && out->projection != NULL ? FERRY_OK : no_memory(error);
-}
-
 static ferry_status fit_texts(fitting *f, ferry_error *error)
 {
     ferry_model *model = f->model;
@@ -228,14 +191,16 @@ static ferry_status fit_texts(fitting *f, ferry_error *error)
     if (source != NULL) {
         FERRY_TRY(take_space(f, error));
     } else {
-        FERRY_TRY(
-            fit_whiten(model, blocks, rows, f->count, K, &model->arena, &model->whiten, error));
+        FERRY_TRY(ferry_whiten_fit(model->kernels, blocks, rows, f->count, N, K, FERRY_WHITEN_POWER,
+                                   &model->arena, &model->whiten, error));
         FERRY_TRY(measure_content(f, blocks, error));
     }
-    for (size_t d = 0; d < f->count; d++) {
+    for (size_t d = 0; d < f->count; d++) { /* each by what its own texts have in common */
         model->domains[d].whiten = model->whiten;
         if (f->count > 1 || source != NULL)
-            FERRY_TRY(whiten_domain(f, blocks[d], &model->domains[d], error));
+            FERRY_TRY(ferry_whiten_fit(model->kernels, &blocks[d], &rows[d], 1, model->whiten.N,
+                                       model->whiten.K, FERRY_WHITEN_POWER, &model->arena,
+                                       &model->domains[d].whiten, error));
     }
     return FERRY_OK;
 }

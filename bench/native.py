@@ -13,6 +13,8 @@ PEERS = [  # name, precision, engine, models of which the fastest takes part (se
     ("onnxruntime", "int8", "onnxruntime", ("int8.onnx", "fused-int8.onnx")),
     ("OpenVINO", "f32", "openvino", ("f32.onnx",)),
     ("OpenVINO static", "int8", "openvino", ("openvino-int8.xml",)),
+    ("llama.cpp", "f32", "llama.cpp", ("minilm-f32.gguf",)),
+    ("llama.cpp q8_0", "int8", "llama.cpp", ("minilm-q8_0.gguf",)),
 ]
 CHECKED = 64  # texts whose vectors are compared
 
@@ -27,7 +29,7 @@ def main():
     tokens = sum(map(count_tokens, texts[first:]))
     report.note(f"{count} texts: {tokens} tokens, {tokens / count:.1f} on the average")
 
-    ferries = [f for f in (ferry(report, "f32"), ferry(report, "int8")) if f]
+    ferries = [f for f in (ferry(report, "f32"), ferry(report, "f32", "fast"), ferry(report, "int8")) if f]
     peers = [peer(report, texts, *what) for what in PEERS]
     script = os.path.join(BENCH, "javascript.mjs")
     onnx = Contestant("onnxruntime-node int8", ["node", script, "node", "onnxruntime-node", "int8.onnx"], "int8")
@@ -53,10 +55,10 @@ def main():
     report.write(versions | {p.name.rsplit(" ", 1)[0]: p.info["version"] for p in [*peers, onnx, transformers]})
 
 
-def ferry(report, precision):
+def ferry(report, precision, numerics=""):
     try:
-        command = [f"{BUILT}/encode", MODEL_DIR, "auto", precision]
-        return Contestant(f"Ferry {precision}", command, precision, report.turn)
+        command = [f"{BUILT}/encode", MODEL_DIR, "auto", precision, "1", numerics]
+        return Contestant(f"Ferry {precision} {numerics}".strip(), command, precision, report.turn)
     except Unavailable as error:
         report.note(str(error))
         return None
@@ -64,7 +66,8 @@ def ferry(report, precision):
 
 def peer(report, texts, name, precision, engine, models):
     script = os.path.join(BENCH, "peers.py")
-    tried = {model: Contestant(f"{name} {precision}", [sys.executable, script, engine, f"{MODELS}/{model}", MODEL_DIR],
+    directory = [] if engine == "llama.cpp" else [MODEL_DIR]  # a .gguf has the tokenizer in it
+    tried = {model: Contestant(f"{name} {precision}", [sys.executable, script, engine, f"{MODELS}/{model}", *directory],
                                precision, report.turn) for model in models}
     for contestant in tried.values():
         contestant.texts(texts)
@@ -72,9 +75,8 @@ def peer(report, texts, name, precision, engine, models):
 
 
 def pairs(ferries, peers):
-    """Each peer with the Ferry of its precision, or with f32 while there is none."""
-    ours = {f.precision: f for f in ferries}
-    return [(ours.get(peer.precision, ours["f32"]), peer) for peer in peers]
+    """Each peer with every Ferry of its precision."""
+    return [(own, peer) for peer in peers for own in ferries if own.precision == peer.precision]
 
 
 def agree(report, everyone, first):

@@ -5,6 +5,7 @@ For each target domain the others are the source. At each share of the target's 
 (`ferry train --shots`), transfer (from the source, without the guard) and placebo (from a source whose items were
 shuffled); guarded is `ferry transfer` as it is. Zero-shot runs are tested on all test users, the others on a sample of
 them, the same for all (--users); differences are paired, with 95 % intervals. Prints a table, and JSON lines to --json.
+Models that are in --work already are not trained again.
 
     bench/transfer.py --ferry build/native/ferry --data DIR --catalog DIR --work DIR [--targets a,b] [--shots 1%,5%]
 """
@@ -52,6 +53,10 @@ def main():
             sys.exit(f'{" ".join(words)}: {done.stderr}')
         return done.stdout
 
+    def train(out, *words):
+        if not os.path.exists(os.path.join(out, 'ferry.json')):
+            ferry(*words, '--out', out, *common)
+
     def evaluate(model, target, *more):
         return json.loads(ferry('eval', '--data', a.data, '--domain', target, '--model', model, '--json', '-k', '10',
                                 *more, *common))
@@ -76,20 +81,20 @@ def main():
     for target in a.targets.split(',') if a.targets else domains:
         rest = ','.join(d for d in domains if d != target)
         source, placebo = at('source', target), at('placebo', target)
-        ferry('train', '--data', a.data, '--domain', rest, '--no-across', '--out', source, *common)
-        ferry('train', '--data', shuffled, '--domain', rest, '--no-across', '--out', placebo, *common)
+        train(source, 'train', '--data', a.data, '--domain', rest, '--no-across')
+        train(placebo, 'train', '--data', shuffled, '--domain', rest, '--no-across')
         zero = at('zero', target)
-        ferry('transfer', '--from', source, '--data', a.data, '--domain', target, '--shots', '0', '--out', zero, *common)
+        train(zero, 'transfer', '--from', source, '--data', a.data, '--domain', target, '--shots', '0')
         evaluate_zero = lambda mix, *more: evaluate(zero, target, *mix, *more)
         report(target, '0', 'text', evaluate_zero(['--mix', 'text=1'], '--save-users', at('text', target)))
         report(target, '0', 'transfer', evaluate_zero([], '--compare', at('text', target)))
         for shots in a.shots.split(','):
             few = ['--data', a.data, '--domain', target, '--shots', shots]
             models = {arm: at(arm, target, shots.rstrip('%')) for arm in ('none', 'placebo+', 'transfer', 'guarded')}
-            ferry('train', *few, '--out', models['none'], *common)
-            ferry('transfer', '--from', placebo, *few, '--no-guard', '--out', models['placebo+'], *common)
-            ferry('transfer', '--from', source, *few, '--no-guard', '--out', models['transfer'], *common)
-            ferry('transfer', '--from', source, *few, '--out', models['guarded'], *common)
+            train(models['none'], 'train', *few)
+            train(models['placebo+'], 'transfer', '--from', placebo, *few, '--no-guard')
+            train(models['transfer'], 'transfer', '--from', source, *few, '--no-guard')
+            train(models['guarded'], 'transfer', '--from', source, *few)
             for arm, against in (('none', ()), ('placebo+', ('none',)), ('transfer', ('none', 'placebo+')),
                                  ('guarded', ('none',))):
                 sample = ('--users', a.users, '--save-users', models[arm] + '.users')

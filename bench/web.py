@@ -69,12 +69,11 @@ def compare(report, engine, runner, texts, rounds, versions):
                            for model in ("int8.onnx", "fused-int8.onnx")})
     everyone = [*ferries, ort]
     # In Node transformers.js is native code and takes part in `native`.
-    transformers = None
     if engine == "Chromium":
         tried = {model: start(report, "transformers.js q8", [*runner, "transformers", model], texts)
                  for model in ("web-int8", "web-fused-int8")}
-        transformers = fastest(report, tried)
-        everyone.append(transformers)
+        wllama = start(report, "wllama q8_0", [*runner, "wllama", "minilm-q8_0.gguf"], texts)
+        everyone += [fastest(report, tried), *([wllama] if wllama else [])]
     versions[engine] = ort.info["engine"]
     for contestant in everyone:
         name = contestant.name.split()[0]
@@ -82,7 +81,7 @@ def compare(report, engine, runner, texts, rounds, versions):
     for contestant in everyone:
         contestant.settle(SETTLE)
     reference = ferries[0].vectors(len(LENGTHS), CHECKED)
-    for other in [*ferries[1:], *([transformers] if transformers else [])]:
+    for other in [c for c in everyone[1:] if c is not ort]:
         found = cosines(other.vectors(len(LENGTHS), CHECKED), reference)
         report.note(f"{engine}: cosine to {ferries[0].name}: {other.name:<20} mean {statistics.mean(found):.5f}, "
                     f"least {min(found):.5f}")

@@ -153,7 +153,7 @@ static ferry_status fit(transfer *t, const ferry_model *source, ferry_model **ou
     ferry_fit_options *fit_options = &t->training.fit;
     ferry_fit_options kept = *fit_options;
     fit_options->source = source;
-    fit_options->mix = t->source;
+    fit_options->mix = source;
     if (source != NULL && source->net != NULL) {
         fit_options->net = source->net->config;
         fit_options->net.adapter_rank =

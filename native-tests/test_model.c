@@ -47,6 +47,7 @@ static int close_fixture(void **state)
 static ferry_history_entry entry(uint32_t domain, uint32_t item, float weight, int64_t timestamp)
 {
     return (ferry_history_entry){.domain = domain,
+                                 .scale = 1.0f,
                                  .item = item,
                                  .behavior = (uint8_t)(item % 2),
                                  .weight = weight,

@@ -299,7 +299,8 @@ FERRY_API size_t ferry_catalog_domain_count(const ferry_catalog *catalog);
 /* Sorted by name; NULL if index >= domain_count. */
 FERRY_API const char *ferry_catalog_domain(const ferry_catalog *catalog, size_t index);
 
-/* ---- model ------------------------------------------------------------------------------------ */
+/* ---- model ------------------------------------------------------------------------------------
+ */
 
 typedef struct ferry_model ferry_model;
 
@@ -307,8 +308,8 @@ typedef struct ferry_model ferry_model;
  * Opens what `ferry train` or `ferry transfer` wrote: ferry.json, items.jsonl, model.safetensors.
  * Borrows the catalogue, copies the files. Items are matched by domain and id: what the model does
  * not know is scored by its content, domains it was not trained on by their texts. NOT_FOUND if the
- * catalogue lacks a domain of the model, INVALID_ARGUMENT if its texts were encoded by another model.
- * Read-only once open: visitors on several threads may share it.
+ * catalogue lacks a domain of the model, INVALID_ARGUMENT if its texts were encoded by another
+ * model. Read-only once open: visitors on several threads may share it.
  */
 FERRY_API ferry_status ferry_model_open(const ferry_catalog *catalog, const ferry_file *files,
                                         size_t file_count, ferry_model **out, ferry_error *error);
@@ -324,13 +325,17 @@ typedef struct ferry_visitor ferry_visitor;
 /*
  * What an event weighs in the visitor's vector, X(name, text, weight). A rating's weight is
  * (value - 3) / 2 for a value of 1…5: 5 stars pull like a purchase, 1 star pushes as far away.
- * OTHER is any behaviour of another name (cart, play…), which says no more than a view until a
- * model has learned what it is worth.
+ * NOT_INTERESTED hides the item and says nothing of what is like it. OTHER is any behaviour of
+ * another name (cart, play…), which says no more than a view until a model has learned what it is
+ * worth. An item whose newest event weighs less than 0, or is NOT_INTERESTED, is a disliked one.
  */
-#define FERRY_BEHAVIOR_LIST(X)    \
-    X(PURCHASE, "purchase", 1.0f) \
-    X(VIEW, "view", 0.25f)        \
-    X(RATING, "rating", 1.0f)     \
+#define FERRY_BEHAVIOR_LIST(X)                \
+    X(PURCHASE, "purchase", 1.0f)             \
+    X(VIEW, "view", 0.25f)                    \
+    X(RATING, "rating", 1.0f)                 \
+    X(LIKE, "like", 1.0f)                     \
+    X(DISLIKE, "dislike", -1.0f)              \
+    X(NOT_INTERESTED, "not_interested", 0.0f) \
     X(OTHER, "other", 0.25f)
 
 typedef enum ferry_behavior {
@@ -346,7 +351,8 @@ typedef struct ferry_event {
     ferry_behavior behavior;
     double value;      /* of a rating: 1…5; otherwise unused */
     int64_t timestamp; /* seconds since 1970, or 0 if unknown */
-    const char *behavior_name; /* of FERRY_OTHER: what the model knows it by; NULL: unnamed */
+    /* of FERRY_OTHER: what the model knows it by, 1 to 64 bytes; NULL: unnamed */
+    const char *behavior_name;
 } ferry_event;
 
 /* Borrows the catalogue. */
@@ -377,12 +383,62 @@ FERRY_API ferry_status ferry_visitor_use(ferry_visitor *visitor, const ferry_mod
 
 FERRY_API size_t ferry_visitor_event_count(const ferry_visitor *visitor);
 
+/* The event that was added index-th, from 0; INVALID_ARGUMENT if index >= event_count. Its texts
+ * live until the history changes. */
+FERRY_API ferry_status ferry_visitor_event(const ferry_visitor *visitor, size_t index,
+                                           ferry_event *out, ferry_error *error);
+
+/*
+ * Forgetting. Afterwards the visitor is, byte for byte, one that never had the events: the history,
+ * what is known of each item, the profile it saves and its next recommendations. Memory that held
+ * them is overwritten with zeros, that of past recommendations too. What the caller was given, and
+ * the tables events came from, are the caller's to forget.
+ */
+/* The event added last; EMPTY_HISTORY if there is none. */
+FERRY_API ferry_status ferry_visitor_undo(ferry_visitor *visitor, ferry_error *error);
+/* All events of an item, which ferry_catalog_find finds; *removed, which may be NULL, counts. */
+FERRY_API ferry_status ferry_visitor_forget(ferry_visitor *visitor, const char *domain,
+                                            const char *item, size_t *removed, ferry_error *error);
+/* The one event that ferry_visitor_event gives for index. */
+FERRY_API ferry_status ferry_visitor_forget_event(ferry_visitor *visitor, size_t index,
+                                                  ferry_error *error);
+FERRY_API void ferry_visitor_forget_all(ferry_visitor *visitor);
+
+/*
+ * Writes the history as a profile, JSON that docs/profile.md describes: the same bytes for the same
+ * events added in the same order. out holds capacity bytes; *size is how many there are, and if
+ * they are more nothing is written.
+ */
+FERRY_API ferry_status ferry_visitor_save(const ferry_visitor *visitor, void *out, size_t capacity,
+                                          size_t *size, ferry_error *error);
+/*
+ * Makes the history that of a profile, as if its events had been added one by one; on failure it
+ * stays as it is. Events whose item the catalogue lacks go to refused, with their number, from 1,
+ * in place of a line. *added, which may be NULL, counts the others.
+ */
+FERRY_API ferry_status ferry_visitor_load(ferry_visitor *visitor, const void *profile, size_t size,
+                                          ferry_row_refused refused, void *refused_user,
+                                          size_t *added, ferry_error *error);
+
+typedef struct ferry_domain_weight {
+    const char *domain;
+    float weight;
+} ferry_domain_weight;
+
 typedef struct ferry_recommend_options {
     size_t size;                /* sizeof(ferry_recommend_options) */
     size_t k;                   /* how many, at least 1; more than there are gives all there are */
     const char *const *domains; /* [domain_count] only from these; 0: from all */
     size_t domain_count;
     bool keep_seen; /* default: items of the history are left out */
+    /* What the visitor can set. docs/profile.md says how each acts with a model and without. */
+    double half_life; /* days after which an event says half as much; 0: none fades. Those without
+                         a time do not fade. */
+    int64_t now;      /* seconds since 1970 that half_life counts from; 0: the newest event's */
+    float novelty;    /* 0…1: pushes down what is popular. UNSUPPORTED without a model */
+    const ferry_domain_weight *domain_weights; /* [domain_weight_count] how much a domain's events
+                                                  say, from 0, not at all; others 1 */
+    size_t domain_weight_count;
 } ferry_recommend_options;
 
 typedef struct ferry_recommendation {
@@ -400,8 +456,9 @@ typedef struct ferry_excluded {
 /*
  * The k items of the highest score, best first, equal scores by domain and id in byte order. out
  * holds k entries, *count gets the number written. Without a model the score is nearness to the
- * weighted mean of the vectors in the history, and EMPTY_HISTORY says that no event has a weight, or
- * that they cancel out. With a model an empty history gets what is popular.
+ * weighted mean of the vectors in the history, and EMPTY_HISTORY says that no event has a weight,
+ * or that they cancel out. With a model an empty history gets what is popular, and what is like
+ * disliked items is pushed down.
  */
 FERRY_API ferry_status ferry_visitor_recommend(ferry_visitor *visitor,
                                                const ferry_recommend_options *options,

@@ -34,6 +34,33 @@ void ferry_release(const ferry_allocator *allocator, void *pointer, size_t size)
     if (pointer != NULL) allocator->reallocate(allocator->user, pointer, size, 0);
 }
 
+void ferry_wipe(void *pointer, size_t size)
+{
+    if (size == 0) return;
+    memset(pointer, 0, size);
+    __asm__ volatile("" : : "r"(pointer) : "memory");
+}
+
+static void *wiping_reallocate(void *user, void *pointer, size_t old_size, size_t new_size)
+{
+    const ferry_allocator *inner = user;
+    void *moved = NULL;
+    if (new_size > 0) {
+        moved = inner->reallocate(inner->user, NULL, 0, new_size);
+        if (moved == NULL) return NULL;
+    }
+    if (pointer == NULL) return moved;
+    if (moved != NULL) memcpy(moved, pointer, old_size < new_size ? old_size : new_size);
+    ferry_wipe(pointer, old_size);
+    inner->reallocate(inner->user, pointer, old_size, 0);
+    return moved;
+}
+
+ferry_allocator ferry_allocator_wiping(const ferry_allocator *inner)
+{
+    return (ferry_allocator){wiping_reallocate, (void *)(uintptr_t)inner};
+}
+
 /* ---- arena ---- */
 
 struct ferry_arena_block {
@@ -60,6 +87,12 @@ void ferry_arena_free(ferry_arena *arena)
         block = older;
     }
     arena->block = NULL;
+}
+
+void ferry_arena_wipe(ferry_arena *arena)
+{
+    for (ferry_arena_block *block = arena->block; block != NULL; block = block->older)
+        ferry_wipe(block + 1, block->used - sizeof *block);
 }
 
 /* Offset in block at which `bytes` fit on a boundary of `alignment`, or 0 if they do not. */

@@ -26,6 +26,14 @@ void *ferry_allocate(const ferry_allocator *allocator, size_t count, size_t size
 /* size is what was allocated in all; pointer may be NULL. */
 void ferry_release(const ferry_allocator *allocator, void *pointer, size_t size);
 
+/* Zeros, which the compiler may not leave out although nothing reads them. */
+void ferry_wipe(void *pointer, size_t size);
+/*
+ * The allocator, wiping what it frees and what it leaves behind when it moves a block: for what a
+ * person may ask to have forgotten. inner must outlive it.
+ */
+ferry_allocator ferry_allocator_wiping(const ferry_allocator *inner);
+
 /* ---- arena: many allocations, freed together ---- */
 
 typedef struct ferry_arena_block ferry_arena_block;
@@ -39,6 +47,9 @@ enum { FERRY_ARENA_ALIGNMENT = 64 }; /* a cache line; also the widest vector reg
 
 void ferry_arena_init(ferry_arena *arena, ferry_allocator allocator);
 void ferry_arena_free(ferry_arena *arena);
+
+/* Zeros in all arrays and texts, which stay where they are. */
+void ferry_arena_wipe(ferry_arena *arena);
 
 /* [count] elements of size bytes, zeroed, on a 64-byte boundary; NULL on overflow or without
  * memory. Zero elements give a valid pointer. */

@@ -33,7 +33,7 @@ ferry_status ferry_visitor_recommend(ferry_visitor *visitor, const ferry_recomme
     if (chosen.k == 0)
         return ferry_fail(error, FERRY_INVALID_ARGUMENT, "k is 0, expected at least 1");
     FERRY_TRY(mark_domains(visitor, &chosen, error));
-    FERRY_TRY(ferry_visitor_score(visitor, error));
+    FERRY_TRY(ferry_visitor_score(visitor, &chosen, error));
     ferry_topk top = {.catalog = catalog, .heap = out, .k = chosen.k};
     for (size_t i = 0; i < catalog->count; i++) {
         if (!visitor->wanted[catalog->items[i].domain]) continue;

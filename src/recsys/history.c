@@ -41,6 +41,7 @@ static bool append_row(const ferry_interactions *domain, uint32_t index, size_t 
                                                 .behavior = domain->behavior[e],
                                                 .value = domain->value[e],
                                                 .weight = domain->weight[e],
+                                                .scale = 1.0f,
                                                 .timestamp = domain->timestamp[e]};
         dated = dated && domain->timestamp[e] != 0;
     }

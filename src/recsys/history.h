@@ -9,6 +9,7 @@ typedef struct ferry_history_entry {
     uint32_t item;   /* within it */
     uint8_t behavior;
     float value, weight;
+    float scale; /* 1, or what the visitor's controls make of it: says so many times as much */
     int64_t timestamp;
 } ferry_history_entry;
 

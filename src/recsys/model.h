@@ -188,7 +188,8 @@ ferry_situation ferry_model_situation(const ferry_model *model, size_t domain,
 
 /* The features with wanted[f], which the domain's mix or `every_feature` has made tables for, into
  * scratch->values[f] [n]; those that the history says nothing on are 0. Entries count from the
- * oldest; those of weight <= 0 are seen, but do not speak for what they are like. */
+ * oldest; those of weight <= 0 are seen, but do not speak for what they are like. scale acts
+ * wherever events are added up, and so not in the net, whose events have no weights. */
 void ferry_model_features(const ferry_model *model, size_t domain,
                           const ferry_history_entry *history, size_t count,
                           const bool wanted[FERRY_FEATURES], ferry_model_scratch *scratch);

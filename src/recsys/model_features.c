@@ -78,7 +78,7 @@ static size_t recent(const ferry_history_entry *history, size_t count, size_t do
         const ferry_history_entry *entry = &history[i - 1];
         if (entry->domain != domain || entry->weight <= 0.0f) continue;
         scratch->items[found] = entry->item;
-        scratch->weights[found++] = weight * entry->weight;
+        scratch->weights[found++] = weight * (entry->weight * entry->scale);
         weight = weight * decay;
     }
     return found;
@@ -167,8 +167,8 @@ static void words_feature(const ferry_tfidf *table, size_t most, ferry_feature f
 
 /* ---- elsewhere: the other domains' histories ---- */
 
-/* The newest entries of other domains as rows of the across tables, weight 1 each; returns how
- * many. *oldest: the first of them in history. */
+/* The newest entries of other domains as rows of the across tables, scale the weight of each;
+ * returns how many. *oldest: the first of them in history. */
 static size_t elsewhere(const ferry_model *model, size_t domain, const ferry_history_entry *history,
                         size_t count, ferry_model_scratch *scratch, size_t *oldest)
 {
@@ -181,7 +181,7 @@ static size_t elsewhere(const ferry_model *model, size_t domain, const ferry_his
         for (size_t d = 0; d < entry->domain; d++)
             first += d == domain ? 0 : model->domains[d].items;
         scratch->items[found] = (uint32_t)(first + entry->item);
-        scratch->weights[found++] = 1.0f;
+        scratch->weights[found++] = entry->scale;
     }
     return found;
 }
@@ -192,7 +192,8 @@ static void factors_feature(const ferry_model *model, size_t domain, size_t foun
     const ferry_across *a = &model->domains[domain].across;
     size_t F = a->fold.F;
     float *source = scratch->low, *mapped = source + F;
-    ferry_als_fold_in(model->kernels, &a->fold, scratch->items, NULL, found, scratch->fold, source);
+    ferry_als_fold_in(model->kernels, &a->fold, scratch->items, scratch->weights, found,
+                      scratch->fold, source);
     ferry_ridge_apply(a->factor_map, F, F, source, mapped);
     for (size_t f = 0; f < F; f++) mapped[f] = mapped[f] / a->factor_deviation;
     model->kernels->dot_rows(a->target_factors, mapped, out, model->domains[domain].items, F);
@@ -209,7 +210,7 @@ static void profile_feature(const ferry_model *model, size_t domain,
         const ferry_history_entry *entry = &history[i];
         if (!speaks_elsewhere(model, domain, entry)) continue;
         const float *row = model->domains[entry->domain].shared_text + entry->item * K;
-        ferry_add_scaled(scratch->query, row, 1.0f, K);
+        ferry_add_scaled(scratch->query, row, entry->scale, K);
     }
     ferry_l2_normalize(model->kernels, scratch->query, K);
     const ferry_profile_map *map = &dom->across.profile;
@@ -268,7 +269,9 @@ static void elsewhere_features(const ferry_model *model, size_t domain,
         profile_feature(model, domain, history + oldest, count - oldest, scratch,
                         scratch->values[FERRY_FEATURE_PROFILE]);
     if (wanted[FERRY_FEATURE_ACROSS]) {
-        for (size_t i = 0; i < found; i++) scratch->weights[i] = 1.0f / (float)found;
+        float sum = 0.0f;
+        for (size_t i = 0; i < found; i++) sum = sum + scratch->weights[i];
+        for (size_t i = 0; i < found; i++) scratch->weights[i] = scratch->weights[i] / sum;
         log_sum(&a->neighbors, scratch->items, scratch->weights, found, ACROSS_FLOOR, scratch,
                 scratch->values[FERRY_FEATURE_ACROSS]);
     }

@@ -3,7 +3,11 @@
 
 #include "base/error.h"
 #include "math/elementary.h"
+#include "math/ops.h"
 #include "recsys/visitor.h"
+
+static const float SMALLEST_SCALE = 1.0f / 1024.0f; /* ten half-lives: forgotten */
+static const float DISLIKE_PUSH = 4.0f;             /* docs/profile.md: how it was chosen */
 
 static size_t at_least_one(size_t count)
 {
@@ -20,22 +24,36 @@ static size_t largest_domain(const ferry_catalog *catalog)
     return most;
 }
 
+void ferry_visitor_forget_model_scratch(ferry_visitor *visitor)
+{
+    const ferry_catalog *catalog = visitor->catalog;
+    if (visitor->model == NULL) return;
+    ferry_arena_wipe(&visitor->model_scratch->arena); /* as it was made: all zeros */
+    ferry_wipe(visitor->domain_scores, largest_domain(catalog) * sizeof(float));
+    ferry_wipe(visitor->disliking, catalog->dimension * sizeof(float));
+    ferry_wipe(visitor->history, visitor->history_capacity * sizeof *visitor->history);
+    visitor->history_count = 0;
+}
+
 static void forget_model(ferry_visitor *visitor)
 {
     const ferry_catalog *catalog = visitor->catalog;
-    const ferry_allocator *allocator = &catalog->allocator;
+    const ferry_allocator *allocator = &visitor->allocator;
+    ferry_visitor_forget_model_scratch(visitor);
     ferry_model_scratch_close(visitor->model_scratch);
     if (visitor->model_domain != NULL)
         ferry_release(allocator, visitor->model_domain,
                       at_least_one(catalog->domain_count) * sizeof *visitor->model_domain);
     if (visitor->domain_scores != NULL)
         ferry_release(allocator, visitor->domain_scores, largest_domain(catalog) * sizeof(float));
+    ferry_release(allocator, visitor->disliking, catalog->dimension * sizeof(float));
     ferry_release(allocator, visitor->history,
                   visitor->history_capacity * sizeof *visitor->history);
     visitor->model = NULL;
     visitor->model_scratch = NULL;
     visitor->model_domain = NULL;
     visitor->domain_scores = NULL;
+    visitor->disliking = NULL;
     visitor->history = NULL;
     visitor->history_capacity = 0;
 }
@@ -48,11 +66,13 @@ ferry_status ferry_visitor_use(ferry_visitor *visitor, const ferry_model *model,
                           "the model was opened for another catalogue than the visitor's");
     forget_model(visitor);
     if (model == NULL) return FERRY_OK;
-    visitor->model_domain = ferry_allocate(&catalog->allocator, at_least_one(catalog->domain_count),
+    const ferry_allocator *allocator = &visitor->allocator;
+    visitor->model_domain = ferry_allocate(allocator, at_least_one(catalog->domain_count),
                                            sizeof *visitor->model_domain);
-    visitor->domain_scores =
-        ferry_allocate(&catalog->allocator, largest_domain(catalog), sizeof(float));
-    ferry_status status = visitor->model_domain != NULL && visitor->domain_scores != NULL
+    visitor->domain_scores = ferry_allocate(allocator, largest_domain(catalog), sizeof(float));
+    visitor->disliking = ferry_allocate(allocator, catalog->dimension, sizeof(float));
+    ferry_status status = visitor->model_domain != NULL && visitor->domain_scores != NULL &&
+                                  visitor->disliking != NULL
                               ? ferry_model_scratch_create(model, &visitor->model_scratch, error)
                               : ferry_fail_memory(error, "the visitor");
     if (status != FERRY_OK) {
@@ -65,41 +85,52 @@ ferry_status ferry_visitor_use(ferry_visitor *visitor, const ferry_model *model,
     return FERRY_OK;
 }
 
-/* The model's number of a behaviour; one it does not know is read as its first. */
-static uint8_t behavior_of(const ferry_visitor *visitor, const ferry_history_event *event)
+/* The model's number of a behaviour; false if it has none. */
+static bool behavior_of(const ferry_visitor *visitor, const ferry_history_event *event,
+                        uint8_t *out)
 {
-#define TEXT(name, text, weight) text,
-    static const char *const names[] = {FERRY_BEHAVIOR_LIST(TEXT)};
-#undef TEXT
     const ferry_model *model = visitor->model;
-    const char *name = event->behavior == FERRY_OTHER && event->other != FERRY_NO_NAME
-                           ? visitor->others.texts[event->other]
-                           : names[event->behavior];
-    for (size_t b = 0; b < model->behavior_count; b++)
-        if (strcmp(model->behaviors[b], name) == 0) return (uint8_t)b;
-    return 0;
+    const char *name = ferry_visitor_behavior(visitor, event);
+    for (size_t b = 0; b < model->behavior_count; b++) {
+        if (strcmp(model->behaviors[b], name) != 0) continue;
+        *out = (uint8_t)b;
+        return true;
+    }
+    *out = 0; /* read as its first */
+    return false;
 }
 
+/*
+ * What of the history the model reads: not what a control has left next to nothing of, nor
+ * dislikes by a name it does not know, which would pass for its first behaviour: something done to
+ * things that are liked.
+ */
 static ferry_status make_history(ferry_visitor *visitor, ferry_error *error)
 {
     const ferry_catalog *catalog = visitor->catalog;
+    const ferry_allocator *allocator = &visitor->allocator;
     if (visitor->history_capacity < visitor->capacity) {
         size_t size = sizeof *visitor->history;
-        void *more = catalog->allocator.reallocate(catalog->allocator.user, visitor->history,
-                                                   visitor->history_capacity * size,
-                                                   visitor->capacity * size);
+        void *more =
+            allocator->reallocate(allocator->user, visitor->history,
+                                  visitor->history_capacity * size, visitor->capacity * size);
         if (more == NULL) return ferry_fail_memory(error, "the history");
         visitor->history = more;
         visitor->history_capacity = visitor->capacity;
     }
+    visitor->history_count = 0;
     for (size_t i = 0; i < visitor->count; i++) {
         const ferry_history_event *event = &visitor->events[i];
-        visitor->history[i] = (ferry_history_entry){
+        uint8_t behavior;
+        bool known = behavior_of(visitor, event, &behavior);
+        if (visitor->scale[i] < SMALLEST_SCALE || (!known && event->weight <= 0.0f)) continue;
+        visitor->history[visitor->history_count++] = (ferry_history_entry){
             .domain = visitor->model_domain[catalog->items[event->item].domain],
             .item = catalog->within[event->item],
-            .behavior = behavior_of(visitor, event),
+            .behavior = behavior,
             .value = (float)event->value,
             .weight = event->weight,
+            .scale = visitor->scale[i],
             .timestamp = event->timestamp};
     }
     return FERRY_OK;
@@ -111,10 +142,13 @@ static ferry_status make_history(ferry_visitor *visitor, ferry_error *error)
  */
 static float log_share(const ferry_visitor *visitor, size_t domain)
 {
-    float here = 0.5f, all = 0.5f * (float)visitor->model->domain_count;
-    for (size_t i = 0; i < visitor->count; i++)
-        here = here + (visitor->history[i].domain == domain ? 1.0f : 0.0f);
-    return ferry_log_float(here / (all + (float)visitor->count));
+    float here = 0.5f, all = 0.5f * (float)visitor->model->domain_count, sum = 0.0f;
+    for (size_t i = 0; i < visitor->history_count; i++) {
+        const ferry_history_entry *entry = &visitor->history[i];
+        here = here + (entry->domain == domain ? entry->scale : 0.0f);
+        sum = sum + entry->scale;
+    }
+    return ferry_log_float(here / (all + sum));
 }
 
 /* ln softmax in place; [n] */
@@ -128,8 +162,9 @@ static void log_softmax(float *x, size_t n)
     for (size_t i = 0; i < n; i++) x[i] = x[i] - shift;
 }
 
-/* Cosines of the visitor's vector to a domain's items, run by run of those that stand together. */
-static void score_texts(ferry_visitor *visitor, uint32_t domain)
+/* Products of a vector [N] and a domain's items into visitor->scores, run by run of those that
+ * stand together. */
+static void score_texts(ferry_visitor *visitor, uint32_t domain, const float *vector)
 {
     const ferry_catalog *catalog = visitor->catalog;
     size_t N = catalog->dimension;
@@ -140,53 +175,97 @@ static void score_texts(ferry_visitor *visitor, uint32_t domain)
         while (end < catalog->domain_first[domain + 1] &&
                catalog->domain_items[end] == first + (end - i))
             end++;
-        catalog->kernels->dot_rows(catalog->vectors + first * N, visitor->vector,
-                                   visitor->scores + first, end - i, N);
+        catalog->kernels->dot_rows(catalog->vectors + first * N, vector, visitor->scores + first,
+                                   end - i, N);
     }
 }
 
 /* Nothing is known of the domain but its texts, and nothing of the visitor there: what is like the
  * things elsewhere. false if the history has no vector. */
-static bool score_unknown(ferry_visitor *visitor, size_t domain)
+static bool score_unknown(ferry_visitor *visitor, const ferry_model_domain *domain,
+                          const uint32_t *items)
 {
-    const ferry_model_domain *d = &visitor->model->domains[domain];
-    const uint32_t *items =
-        visitor->catalog->domain_items + visitor->catalog->domain_first[d->catalog_domain];
-    if (d->learned || ferry_visitor_encode(visitor, NULL) != FERRY_OK) return false;
-    score_texts(visitor, d->catalog_domain);
-    for (size_t i = 0; i < d->items; i++) visitor->domain_scores[i] = visitor->scores[items[i]];
+    if (domain->learned || ferry_visitor_encode(visitor, NULL) != FERRY_OK) return false;
+    score_texts(visitor, domain->catalog_domain, visitor->vector);
+    for (size_t i = 0; i < domain->items; i++)
+        visitor->domain_scores[i] = visitor->scores[items[i]];
     return true;
 }
 
-static ferry_status score_by_model(ferry_visitor *visitor, ferry_error *error)
+/* ---- dislikes and novelty ---- */
+
+/* visitor->disliking; false if nothing is disliked. */
+static bool sum_dislikes(ferry_visitor *visitor)
+{
+    size_t N = visitor->catalog->dimension;
+    bool any = false;
+    memset(visitor->disliking, 0, N * sizeof(float));
+    for (size_t i = 0; i < visitor->count; i++) {
+        const ferry_history_event *event = &visitor->events[i];
+        if (event->weight >= 0.0f) continue;
+        ferry_add_scaled(visitor->disliking, visitor->catalog->vectors + event->item * N,
+                         -event->weight * visitor->scale[i], N);
+        any = true;
+    }
+    return any;
+}
+
+/* What is like disliked items loses DISLIKE_PUSH times how much it is, added up over them. */
+static void push_down(ferry_visitor *visitor, const ferry_model_domain *domain,
+                      const uint32_t *items)
+{
+    score_texts(visitor, domain->catalog_domain, visitor->disliking);
+    for (size_t i = 0; i < domain->items; i++) {
+        float like = visitor->scores[items[i]];
+        if (like > 0.0f)
+            visitor->domain_scores[i] = visitor->domain_scores[i] - DISLIKE_PUSH * like;
+    }
+}
+
+static void score_domain(ferry_visitor *visitor, size_t d, bool dislikes, float novelty)
+{
+    const ferry_model *model = visitor->model;
+    const ferry_catalog *catalog = visitor->catalog;
+    const ferry_model_domain *domain = &model->domains[d];
+    const uint32_t *items = catalog->domain_items + catalog->domain_first[domain->catalog_domain];
+    ferry_situation situation =
+        ferry_model_situation(model, d, visitor->history, visitor->history_count);
+    if (situation != FERRY_STRANGER || !score_unknown(visitor, domain, items)) {
+        ferry_model_score(model, d, visitor->history, visitor->history_count,
+                          visitor->model_scratch, visitor->domain_scores);
+        if (dislikes) push_down(visitor, domain, items);
+    } /* else the vector holds the dislikes */
+    if (novelty > 0.0f)
+        ferry_add_scaled(visitor->domain_scores, domain->log_popularity, -novelty, domain->items);
+    log_softmax(visitor->domain_scores, domain->items);
+    float share = log_share(visitor, d);
+    for (size_t i = 0; i < domain->items; i++)
+        visitor->scores[items[i]] = visitor->domain_scores[i] + share;
+}
+
+ferry_status ferry_visitor_score(ferry_visitor *visitor, const ferry_recommend_options *options,
+                                 ferry_error *error)
 {
     const ferry_catalog *catalog = visitor->catalog;
     const ferry_model *model = visitor->model;
-    FERRY_TRY(make_history(visitor, error));
-    for (size_t d = 0; d < model->domain_count; d++) {
-        const ferry_model_domain *domain = &model->domains[d];
-        if (!visitor->wanted[domain->catalog_domain]) continue;
-        const uint32_t *items =
-            catalog->domain_items + catalog->domain_first[domain->catalog_domain];
-        ferry_situation situation =
-            ferry_model_situation(model, d, visitor->history, visitor->count);
-        if (situation != FERRY_STRANGER || !score_unknown(visitor, d))
-            ferry_model_score(model, d, visitor->history, visitor->count, visitor->model_scratch,
-                              visitor->domain_scores);
-        log_softmax(visitor->domain_scores, domain->items);
-        float share = log_share(visitor, d);
-        for (size_t i = 0; i < domain->items; i++)
-            visitor->scores[items[i]] = visitor->domain_scores[i] + share;
+    if (!(options->novelty >= 0.0f && options->novelty <= 1.0f))
+        return ferry_fail(error, FERRY_INVALID_ARGUMENT, "novelty is %g, expected 0…1",
+                          (double)options->novelty);
+    FERRY_TRY(ferry_visitor_weigh(visitor, options, error));
+    if (model != NULL) {
+        FERRY_TRY(make_history(visitor, error));
+        bool dislikes = sum_dislikes(visitor);
+        for (size_t d = 0; d < model->domain_count; d++)
+            if (visitor->wanted[model->domains[d].catalog_domain])
+                score_domain(visitor, d, dislikes, options->novelty);
+        return FERRY_OK;
     }
-    return FERRY_OK;
-}
-
-ferry_status ferry_visitor_score(ferry_visitor *visitor, ferry_error *error)
-{
-    const ferry_catalog *catalog = visitor->catalog;
-    if (visitor->model != NULL) return score_by_model(visitor, error);
+    if (options->novelty > 0.0f)
+        return ferry_fail(error, FERRY_UNSUPPORTED,
+                          "novelty is %g, but only a model knows what is popular",
+                          (double)options->novelty);
     FERRY_TRY(ferry_visitor_encode(visitor, error));
     for (uint32_t d = 0; d < catalog->domain_count; d++)
-        if (visitor->wanted[d]) score_texts(visitor, d);
+        if (visitor->wanted[d]) score_texts(visitor, d, visitor->vector);
     return FERRY_OK;
 }

@@ -138,7 +138,7 @@ static void behavior_from(const char *name, ferry_event *event)
 
 static ferry_status read_fields(const reader *r, size_t count, ferry_event *out, ferry_error *error)
 {
-    const char *behavior;
+    const char *behavior = "";
     *out = (ferry_event){0};
     FERRY_TRY(text_of(r, find(r->fields, count, "item"), "item", &out->item, error));
     FERRY_TRY(text_of(r, find(r->fields, count, "domain"), "domain", &out->domain, error));
@@ -216,7 +216,7 @@ static ferry_status read_profile(reader *r, const char *profile, size_t size, ch
                                  ferry_error *error)
 {
     size_t count;
-    int64_t version;
+    int64_t version = 0;
     FERRY_TRY(
         ferry_json_fields(profile, size, "profile", texts, r->fields, MAX_FIELDS, &count, error));
     const ferry_field *format = find(r->fields, count, "format");

@@ -14,10 +14,11 @@ static void *default_reallocate(void *user, void *pointer, size_t old_size, size
     return realloc(pointer, new_size);
 }
 
+static const ferry_allocator default_allocator = {default_reallocate, NULL};
+
 ferry_allocator ferry_allocator_or_default(const ferry_allocator *allocator)
 {
-    if (allocator != NULL && allocator->reallocate != NULL) return *allocator;
-    return (ferry_allocator){default_reallocate, NULL};
+    return allocator != NULL && allocator->reallocate != NULL ? *allocator : default_allocator;
 }
 
 void *ferry_allocate(const ferry_allocator *allocator, size_t count, size_t size)
@@ -58,6 +59,7 @@ static void *wiping_reallocate(void *user, void *pointer, size_t old_size, size_
 
 ferry_allocator ferry_allocator_wiping(const ferry_allocator *inner)
 {
+    if (inner == NULL) inner = &default_allocator;
     return (ferry_allocator){wiping_reallocate, (void *)(uintptr_t)inner};
 }
 

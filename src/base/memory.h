@@ -30,7 +30,7 @@ void ferry_release(const ferry_allocator *allocator, void *pointer, size_t size)
 void ferry_wipe(void *pointer, size_t size);
 /*
  * The allocator, wiping what it frees and what it leaves behind when it moves a block: for what a
- * person may ask to have forgotten. inner must outlive it.
+ * person may ask to have forgotten. inner must outlive it; NULL is malloc's.
  */
 ferry_allocator ferry_allocator_wiping(const ferry_allocator *inner);
 

@@ -14,6 +14,7 @@ int cli_catalog(int argc, char **argv);
 int cli_encode(int argc, char **argv);
 int cli_eval(int argc, char **argv);
 int cli_prepare(int argc, char **argv);
+int cli_profile(int argc, char **argv);
 int cli_quantize(int argc, char **argv);
 int cli_recommend(int argc, char **argv);
 int cli_train(int argc, char **argv);

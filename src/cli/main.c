@@ -17,6 +17,7 @@ static const struct {
     {"transfer", cli_transfer, "a model of other domains to a model of this one"},
     {"eval", cli_eval, "how good a ranking is, on a prepared data set"},
     {"recommend", cli_recommend, "a visitor's history to a ranked list"},
+    {"profile", cli_profile, "a visitor's history to a file locked with a passphrase, and back"},
 };
 enum { SUBCOMMANDS = sizeof subcommands / sizeof *subcommands };
 

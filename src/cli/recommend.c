@@ -3,7 +3,7 @@
 
 #include "api/handles.h"
 #include "base/error.h"
-#include "cli/cli.h"
+#include "cli/recommend_feedback.h"
 
 static const char help[] =
     "Usage: ferry recommend --catalog DIR --history FILE [--domain NAME]… [-k N]\n\n"
@@ -21,7 +21,7 @@ static const char help[] =
     "  --user ID         whose events, if the file has several users\n"
     "  --domain NAME     only items of this domain; may be given several times\n"
     "  -k N              how many (10)\n"
-    "  --keep-seen       items of the history may be recommended again\n"
+    "  --keep-seen       items of the history may be recommended again\n" CLI_FEEDBACK_HELP
     "  --json            one JSON object: "
     "{\"items\":[{\"rank\",\"id\",\"domain\",\"title\",\"score\"}…],\n"
     "                    \"excluded\":{\"seen\",\"disliked\",\"duplicate\",\"filtered\"}}\n"
@@ -35,13 +35,15 @@ typedef struct recommend_options {
     const char *catalog, *model, *history, *user, *kernels;
     cli_list domains;
     size_t k;
+    cli_feedback feedback;
     bool keep_seen, json;
     cli_report report;
 } recommend_options;
 
-static ferry_status read_history(ferry_visitor *visitor, recommend_options *options,
-                                 ferry_error *error)
+static ferry_status read_events(ferry_visitor *visitor, recommend_options *options,
+                                ferry_error *error)
 {
+    if (options->history == NULL) return FERRY_OK;
     ferry_buffer buffer;
     ferry_buffer_init(&buffer, ferry_allocator_or_default(NULL));
     ferry_status status = cli_read_file(options->history, &buffer, error);
@@ -56,10 +58,20 @@ static ferry_status read_history(ferry_visitor *visitor, recommend_options *opti
     if (status == FERRY_INVALID_ARGUMENT && options->user == NULL)
         return ferry_fail(error, status, "%s: events of several users; name one with --user",
                           options->history);
-    if (status != FERRY_OK || ferry_visitor_event_count(visitor) > 0 || options->model != NULL)
-        return status;
+    return status;
+}
+
+/* The profile, then the table, then what the command line says itself. */
+static ferry_status read_history(const ferry_catalog *catalog, ferry_visitor *visitor,
+                                 recommend_options *options, ferry_error *error)
+{
+    FERRY_TRY(cli_feedback_load(&options->feedback, visitor, &options->report, error));
+    FERRY_TRY(read_events(visitor, options, error));
+    FERRY_TRY(cli_feedback_add(&options->feedback, catalog, visitor, error));
+    if (ferry_visitor_event_count(visitor) > 0 || options->model != NULL) return FERRY_OK;
     return ferry_fail(error, FERRY_EMPTY_HISTORY, "%s: no usable event%s%s%s (%zu left out)",
-                      options->history, options->user != NULL ? " of user \"" : "",
+                      options->history != NULL ? options->history : options->feedback.profile,
+                      options->user != NULL ? " of user \"" : "",
                       options->user != NULL ? options->user : "", options->user != NULL ? "\"" : "",
                       options->report.refused);
 }
@@ -97,6 +109,7 @@ static ferry_status recommend(const ferry_catalog *catalog, ferry_visitor *visit
                                       .domains = options->domains.values,
                                       .domain_count = options->domains.count,
                                       .keep_seen = options->keep_seen};
+    cli_feedback_apply(&options->feedback, &wanted);
     ferry_recommendation *items = calloc(options->k, sizeof *items);
     if (items == NULL) return ferry_fail_memory(error, "the recommendations");
     ferry_excluded excluded;
@@ -126,7 +139,7 @@ static int run(recommend_options *options)
         status = ferry_model_open_directory(catalog, options->model, &model, &error);
         if (status == FERRY_OK) status = ferry_visitor_use(visitor, model, &error);
     }
-    if (status == FERRY_OK) status = read_history(visitor, options, &error);
+    if (status == FERRY_OK) status = read_history(catalog, visitor, options, &error);
     if (status == FERRY_OK) status = recommend(catalog, visitor, options, &error);
     ferry_visitor_close(visitor);
     ferry_model_close(model);
@@ -138,6 +151,7 @@ static int run(recommend_options *options)
 static int parse(int argc, char **argv, recommend_options *options)
 {
     static const struct option known[] = {CLI_COMMON_OPTIONS,
+                                          CLI_FEEDBACK_OPTIONS,
                                           {"catalog", required_argument, NULL, 'c'},
                                           {"model", required_argument, NULL, 'm'},
                                           {"history", required_argument, NULL, 'H'},
@@ -163,21 +177,27 @@ static int parse(int argc, char **argv, recommend_options *options)
         case 'K': options->kernels = optarg; break;
         case 'q': options->report.quiet = true; break;
         case 'h': fputs(help, stdout); return EXIT_OK;
-        default: return cli_help_hint("recommend"); /* getopt has said what is wrong */
+        default:
+            if (!cli_feedback_parse("recommend", c, optarg, &options->feedback)) return EXIT_USAGE;
         }
     }
     if (optind < argc) return cli_usage("recommend", "unexpected word \"%s\"", argv[optind]);
     if (options->catalog == NULL) return cli_usage("recommend", "--catalog is missing");
-    if (options->history == NULL) return cli_usage("recommend", "--history is missing");
+    if (options->history == NULL && options->feedback.profile == NULL &&
+        options->feedback.opinion_count == 0)
+        return cli_usage("recommend", "--history is missing, and so is --profile");
     return -1;
 }
 
 int cli_recommend(int argc, char **argv)
 {
-    recommend_options options = {
-        .domains = cli_list_make(argc), .k = 10, .report = {.subcommand = "recommend"}};
+    recommend_options options = {.domains = cli_list_make(argc),
+                                 .feedback = cli_feedback_make(argc),
+                                 .k = 10,
+                                 .report = {.subcommand = "recommend"}};
     int code = parse(argc, argv, &options);
     if (code < 0) code = run(&options);
+    cli_feedback_free(&options.feedback);
     cli_list_free(&options.domains);
     return code;
 }

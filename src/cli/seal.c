@@ -12,6 +12,12 @@
 
 enum { KEY = 32 };
 
+ferry_status seal_available(ferry_error *error)
+{
+    (void)error;
+    return FERRY_OK;
+}
+
 static bool derive(const char *passphrase, const seal_head *head, unsigned char key[KEY])
 {
     return PKCS5_PBKDF2_HMAC(passphrase, (int)strlen(passphrase), head->salt, SEAL_SALT,
@@ -99,7 +105,7 @@ ferry_status seal_unlock(const ferry_buffer *locked, const char *name, const cha
 
 #else
 
-static ferry_status without(ferry_error *error)
+ferry_status seal_available(ferry_error *error)
 {
     return ferry_fail(error, FERRY_UNSUPPORTED,
                       "this ferry was built without libcrypto: it reads and writes plain profiles "
@@ -110,7 +116,7 @@ ferry_status seal_lock(const ferry_buffer *plain, const char *passphrase, ferry_
                        ferry_error *error)
 {
     (void)plain, (void)passphrase, (void)out;
-    return without(error);
+    return seal_available(error);
 }
 
 ferry_status seal_unlock(const ferry_buffer *locked, const char *name, const char *passphrase,
@@ -119,7 +125,7 @@ ferry_status seal_unlock(const ferry_buffer *locked, const char *name, const cha
     seal_head head;
     (void)passphrase, (void)out;
     FERRY_TRY(seal_head_read(locked->data, locked->size, name, &head, error));
-    return without(error);
+    return seal_available(error);
 }
 
 #endif

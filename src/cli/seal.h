@@ -38,7 +38,8 @@ ferry_status seal_head_read(const void *data, size_t size, const char *name, sea
                             ferry_error *error);
 void seal_head_write(const seal_head *head, unsigned char out[SEAL_HEAD]);
 
-/* The two below are UNSUPPORTED in a build without libcrypto. */
+/* UNSUPPORTED in a build without libcrypto, as the two below are. */
+ferry_status seal_available(ferry_error *error);
 
 /* Appends the locked file of `plain`, with a new salt and nonce. */
 ferry_status seal_lock(const ferry_buffer *plain, const char *passphrase, ferry_buffer *out,

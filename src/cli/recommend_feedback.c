@@ -1,0 +1,143 @@
+#include "cli/recommend_feedback.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "cli/passphrase.h"
+#include "input/table.h"
+
+cli_feedback cli_feedback_make(int argc)
+{
+    cli_feedback feedback = {.opinions = calloc((size_t)argc + 1, sizeof *feedback.opinions),
+                             .weights = calloc((size_t)argc + 1, sizeof *feedback.weights)};
+    if (feedback.opinions == NULL || feedback.weights == NULL) {
+        fputs("ferry: out of memory\n", stderr);
+        exit(EXIT_ERROR);
+    }
+    return feedback;
+}
+
+void cli_feedback_free(cli_feedback *feedback)
+{
+    free(feedback->opinions);
+    free(feedback->weights);
+    *feedback = (cli_feedback){0};
+}
+
+static bool parse_number(const char *subcommand, const char *option, const char *text, double most,
+                         double *out)
+{
+    if (ferry_number_parse(text, strlen(text), out) && *out >= 0.0 && *out <= most) return true;
+    if (isfinite(most))
+        cli_usage(subcommand, "%s %s: expected a number from 0 to %g", option, text, most);
+    else
+        cli_usage(subcommand, "%s %s: expected a number from 0", option, text);
+    return false;
+}
+
+static bool parse_weight(const char *subcommand, char *text, cli_feedback *out)
+{
+    double weight;
+    char *equals = strrchr(text, '=');
+    if (equals == NULL || equals == text) {
+        cli_usage(subcommand, "--domain-weight %s: expected DOMAIN=NUMBER", text);
+        return false;
+    }
+    if (!parse_number(subcommand, "--domain-weight", equals + 1, 1000.0, &weight)) return false;
+    *equals = '\0';
+    out->weights[out->weight_count++] = (ferry_domain_weight){text, (float)weight};
+    return true;
+}
+
+static void take(cli_feedback *out, const char *item, ferry_behavior behavior)
+{
+    out->opinions[out->opinion_count++] = (cli_opinion){item, behavior};
+}
+
+bool cli_feedback_parse(const char *subcommand, int option, char *text, cli_feedback *out)
+{
+    double number;
+    switch (option) {
+    case CLI_LIKE: take(out, text, FERRY_LIKE); return true;
+    case CLI_DISLIKE: take(out, text, FERRY_DISLIKE); return true;
+    case CLI_NOT_INTERESTED: take(out, text, FERRY_NOT_INTERESTED); return true;
+    case CLI_PROFILE: out->profile = text; return true;
+    case CLI_PASSPHRASE_FILE: out->passphrase_file = text; return true;
+    case CLI_HALF_LIFE:
+        return parse_number(subcommand, "--half-life", text, INFINITY, &out->half_life);
+    case CLI_NOW:
+        if (!parse_number(subcommand, "--now", text, 1e15, &number)) return false;
+        out->now = (int64_t)number;
+        return true;
+    case CLI_NOVELTY:
+        if (!parse_number(subcommand, "--novelty", text, 1.0, &number)) return false;
+        out->novelty = (float)number;
+        return true;
+    case CLI_DOMAIN_WEIGHT: return parse_weight(subcommand, text, out);
+    default:
+        cli_help_hint(subcommand); /* getopt has said what is wrong */
+        return false;
+    }
+}
+
+ferry_status cli_feedback_load(const cli_feedback *feedback, ferry_visitor *visitor,
+                               cli_report *report, ferry_error *error)
+{
+    if (feedback->profile == NULL) return FERRY_OK;
+    ferry_buffer profile;
+    cli_profile_init(&profile);
+    ferry_status status =
+        cli_profile_read(feedback->profile, feedback->passphrase_file, &profile, error);
+    if (status == FERRY_OK)
+        status = ferry_visitor_load(visitor, profile.data, profile.size, cli_refused, report, NULL,
+                                    error);
+    ferry_buffer_free(&profile);
+    return status;
+}
+
+/* The item named "DOMAIN/ID" or "ID": an id may hold a slash, and so may a domain. */
+static ferry_status find_item(const ferry_catalog *catalog, const char *name, size_t *out,
+                              ferry_error *error)
+{
+    char *copy = malloc(strlen(name) + 1);
+    if (copy == NULL) return ferry_fail_memory(error, "an item's name");
+    ferry_status status = ferry_catalog_find(catalog, NULL, name, out, error);
+    strcpy(copy, name);
+    for (char *slash = copy; status != FERRY_OK && (slash = strchr(slash, '/')) != NULL; slash++) {
+        *slash = '\0';
+        if (ferry_catalog_find(catalog, copy, slash + 1, out, NULL) == FERRY_OK) status = FERRY_OK;
+        *slash = '/';
+    }
+    free(copy);
+    return status;
+}
+
+ferry_status cli_feedback_add(const cli_feedback *feedback, const ferry_catalog *catalog,
+                              ferry_visitor *visitor, ferry_error *error)
+{
+    for (size_t i = 0; i < feedback->opinion_count; i++) {
+        const cli_opinion *opinion = &feedback->opinions[i];
+        size_t index;
+        ferry_item item;
+        FERRY_TRY(find_item(catalog, opinion->item, &index, error));
+        FERRY_TRY(ferry_catalog_item(catalog, index, &item, error));
+        ferry_event event = {.item = item.id,
+                             .domain = item.domain,
+                             .behavior = opinion->behavior,
+                             .timestamp = feedback->now > 0 ? feedback->now : time(NULL)};
+        FERRY_TRY(ferry_visitor_add(visitor, &event, error));
+    }
+    return FERRY_OK;
+}
+
+void cli_feedback_apply(const cli_feedback *feedback, ferry_recommend_options *out)
+{
+    out->half_life = feedback->half_life;
+    out->now = feedback->now;
+    out->novelty = feedback->novelty;
+    out->domain_weights = feedback->weights;
+    out->domain_weight_count = feedback->weight_count;
+}

@@ -2,6 +2,7 @@
 #ifndef FERRY_API_HANDLES_H
 #define FERRY_API_HANDLES_H
 
+#include "base/json.h"
 #include "encode/text_encoder.h"
 #include "recsys/visitor.h"
 
@@ -21,5 +22,10 @@ ferry_status ferry_recommendations_json(const ferry_catalog *catalog,
                                         const ferry_recommendation *items, size_t count,
                                         const ferry_excluded *excluded, ferry_buffer *out,
                                         ferry_error *error);
+
+/* What the visitor can set, of the options the JS API hands over: {"halfLife"?,"now"?,"novelty"?,
+ * "domainWeights":{"domain":weight…}?}. Names are the tree's, the list of weights the arena's. */
+ferry_status ferry_controls_from_json(const cJSON *json, ferry_arena *arena,
+                                      ferry_recommend_options *out, ferry_error *error);
 
 #endif

@@ -273,25 +273,33 @@ int EXPORT(ferry_wasm_catalog_items)(const ferry_catalog *catalog, size_t first,
     return end(fits ? FERRY_OK : ferry_fail_memory(&instance.error, "the items"));
 }
 
-/* result: the item as JSON. domain may be empty, see ferry_catalog_find. */
-int EXPORT(ferry_wasm_catalog_find)(const ferry_catalog *catalog, const char *domain,
-                                    size_t domain_size, const char *id, size_t id_size)
+/* The index of the item; domain may be empty, see ferry_catalog_find. */
+static ferry_status find_item(const ferry_catalog *catalog, const char *domain, size_t domain_size,
+                              const char *id, size_t id_size, size_t *index, ferry_error *error)
 {
-    ferry_error *error = begin();
     ferry_arena arena;
-    size_t index;
-    ferry_arena_init(&arena, ferry_allocator_or_default(NULL));
+    ferry_arena_init(&arena, ferry_allocator_wiping(NULL));
     const char *domain_text = ferry_arena_text(&arena, domain, domain_size);
     const char *id_text = ferry_arena_text(&arena, id, id_size);
     ferry_status status = domain_text == NULL || id_text == NULL
                               ? ferry_fail_memory(error, "an item's name")
-                              : ferry_catalog_find(catalog, domain_text, id_text, &index, error);
+                              : ferry_catalog_find(catalog, domain_text, id_text, index, error);
+    ferry_arena_free(&arena);
+    return status;
+}
+
+/* result: the item as JSON. See find_item above. */
+int EXPORT(ferry_wasm_catalog_find)(const ferry_catalog *catalog, const char *domain,
+                                    size_t domain_size, const char *id, size_t id_size)
+{
+    ferry_error *error = begin();
+    size_t index;
+    ferry_status status = find_item(catalog, domain, domain_size, id, id_size, &index, error);
     if (status == FERRY_OK) {
         const ferry_catalog_entry *entry = &catalog->items[index];
         if (!ferry_buffer_append(&instance.result, entry->item.json, entry->json_size))
             status = ferry_fail_memory(error, "the item");
     }
-    ferry_arena_free(&arena);
     return end(status);
 }
 
@@ -359,7 +367,7 @@ int EXPORT(ferry_wasm_visitor_add)(ferry_visitor *visitor, const char *json, siz
     ferry_error *error = begin();
     ferry_arena arena;
     ferry_event_row row;
-    ferry_arena_init(&arena, ferry_allocator_or_default(NULL));
+    ferry_arena_init(&arena, ferry_allocator_wiping(NULL));
     ferry_status status = ferry_event_from_json(json, size, &arena, &row, error);
     if (status == FERRY_OK) {
         ferry_event event = {row.item,  row.domain,    row.behavior,
@@ -370,14 +378,90 @@ int EXPORT(ferry_wasm_visitor_add)(ferry_visitor *visitor, const char *json, siz
     return end(status);
 }
 
-/* {"k","domains":[…]?,"keepSeen"?}; the names belong to the tree, the list to the caller */
-static ferry_status read_options(const cJSON *json, ferry_recommend_options *out,
-                                 ferry_error *error)
+/* ---- forgetting, profiles ---- */
+
+/* Past recommendations stand in the result until the next ones. */
+static int end_forgotten(ferry_status status)
+{
+    ferry_wipe(instance.result.data, instance.result.capacity);
+    return end(status);
+}
+
+int EXPORT(ferry_wasm_visitor_undo)(ferry_visitor *visitor)
+{
+    return end_forgotten(ferry_visitor_undo(visitor, begin()));
+}
+
+int EXPORT(ferry_wasm_visitor_forget_event)(ferry_visitor *visitor, size_t index)
+{
+    return end_forgotten(ferry_visitor_forget_event(visitor, index, begin()));
+}
+
+void EXPORT(ferry_wasm_visitor_forget_all)(ferry_visitor *visitor)
+{
+    begin();
+    ferry_visitor_forget_all(visitor);
+    end_forgotten(FERRY_OK);
+}
+
+/* result: how many events there were. See find_item above. */
+int EXPORT(ferry_wasm_visitor_forget)(ferry_visitor *visitor, const char *domain,
+                                      size_t domain_size, const char *id, size_t id_size)
+{
+    ferry_error *error = begin();
+    size_t index, removed = 0;
+    ferry_status status =
+        find_item(visitor->catalog, domain, domain_size, id, id_size, &index, error);
+    if (status == FERRY_OK) {
+        const ferry_item *item = &visitor->catalog->items[index].item;
+        status = ferry_visitor_forget(visitor, item->domain, item->id, &removed, error);
+    }
+    end_forgotten(status);
+    if (status == FERRY_OK) status = give_json(cJSON_CreateNumber((double)removed));
+    return end(status);
+}
+
+/* result: the profile */
+int EXPORT(ferry_wasm_visitor_save)(ferry_visitor *visitor)
+{
+    ferry_error *error = begin();
+    return end(ferry_visitor_write_profile(visitor, &instance.result, error));
+}
+
+static bool count_left_out(void *user, const char *file, size_t line, const char *reason)
+{
+    (void)file, (void)line, (void)reason;
+    ++*(size_t *)user;
+    return true;
+}
+
+/* result: {"events","leftOut"} */
+int EXPORT(ferry_wasm_visitor_load)(ferry_visitor *visitor, const char *profile, size_t size)
+{
+    ferry_error *error = begin();
+    size_t added, left_out = 0;
+    ferry_status status =
+        ferry_visitor_load(visitor, profile, size, count_left_out, &left_out, &added, error);
+    end_forgotten(status);
+    if (status != FERRY_OK) return end(status);
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddNumberToObject(json, "events", (double)added);
+    cJSON_AddNumberToObject(json, "leftOut", (double)left_out);
+    return end(give_json(json));
+}
+
+/* ---- recommending ---- */
+
+/* {"k","domains":[…]?,"keepSeen"?}, and the controls; the names belong to the tree, the list to the
+ * caller */
+static ferry_status read_options(const cJSON *json, ferry_arena *arena,
+                                 ferry_recommend_options *out, ferry_error *error)
 {
     const char *where = "recommend";
     const cJSON *domains = ferry_json_get(json, "domains");
     FERRY_TRY(ferry_json_size_required(json, "k", where, FERRY_MAX_ITEMS, &out->k, error));
     FERRY_TRY(ferry_json_bool(json, "keepSeen", where, &out->keep_seen, error));
+    FERRY_TRY(ferry_controls_from_json(json, arena, out, error));
     if (domains == NULL) return FERRY_OK;
     if (!cJSON_IsArray(domains))
         return ferry_fail(error, FERRY_MALFORMED, "%s: \"domains\" is no array", where);
@@ -418,10 +502,13 @@ int EXPORT(ferry_wasm_visitor_recommend)(ferry_visitor *visitor, const char *jso
     ferry_error *error = begin();
     cJSON *tree;
     ferry_recommend_options options = {.size = sizeof options};
+    ferry_arena arena;
+    ferry_arena_init(&arena, ferry_allocator_or_default(NULL));
     ferry_status status = ferry_json_parse(json, size, "recommend", &tree, error);
-    if (status == FERRY_OK) status = read_options(tree, &options, error);
+    if (status == FERRY_OK) status = read_options(tree, &arena, &options, error);
     if (status == FERRY_OK) status = recommend(visitor, &options, error);
     free((void *)(uintptr_t)options.domains);
+    ferry_arena_free(&arena);
     cJSON_Delete(tree);
     return end(status);
 }

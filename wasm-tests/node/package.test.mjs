@@ -36,7 +36,7 @@ test('no runtime dependency, and the package holds web/dist alone', () => {
 })
 
 test('every source imports only the one below it', () => {
-  const order = ['index', 'visitor', 'client', 'protocol', 'worker', 'files', 'wasm']
+  const order = ['index', 'visitor', 'seal', 'client', 'protocol', 'worker', 'files', 'wasm']
   // helper is started by worker, with a message; it stands alone.
   assert.deepEqual(readdirSync(join(root, 'web/src')).sort(), [...order, 'helper'].map((name) => `${name}.ts`).sort())
   assert.doesNotMatch(readFileSync(join(root, 'web/src/helper.ts'), 'utf8'), /\bfrom '/)

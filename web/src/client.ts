@@ -9,8 +9,8 @@ import type { Reply, Value, WireSource, WireWasm } from './protocol.js'
 
 // What the layer above needs of the ones below.
 export { FerryError } from './protocol.js'
-export type { Capabilities, DirectoryHandle, FerryCode, Item, Model, Progress } from './protocol.js'
-export type { Recommendation, Recommendations, WireEvent } from './protocol.js'
+export type { Capabilities, DirectoryHandle, FerryCode, HeldEvent, Imported, Item, Model } from './protocol.js'
+export type { Progress, Recommendation, Recommendations, WireEvent } from './protocol.js'
 
 /** What every call that takes time accepts. */
 export interface CallOptions {

@@ -14,7 +14,8 @@ import { checkFields, Client, invalid, Visitor, wireSource, wireWasm } from './v
 import type { CallOptions, Capabilities, Item, Model, Progress, ProgressOptions, Source, WasmSource } from './visitor.js'
 
 export { FerryError, Visitor } from './visitor.js'
-export type { Behavior, CallOptions, Capabilities, DirectoryHandle, FerryCode, Item, Model, Progress } from './visitor.js'
+export type { Behavior, CallOptions, Capabilities, DirectoryHandle, ExportOptions, FerryCode } from './visitor.js'
+export type { HeldEvent, Imported, Item, ItemName, Model, Progress } from './visitor.js'
 export type { ProgressOptions, Recommendation, Recommendations, RecommendOptions, Source, SourceFiles } from './visitor.js'
 export type { VisitorEvent, WasmSource } from './visitor.js'
 

@@ -2,14 +2,11 @@
  * A visitor: one person's history over a shop, and what is asked of it. Checks what it is given, as
  * index.ts does, which has the rest of the public face.
  */
-import { FerryError } from './client.js'
-import type { CallOptions, Client, Recommendations, WireEvent } from './client.js'
+import { FerryError, isLocked, lock, unlock } from './seal.js'
+import type { CallOptions, Client, HeldEvent, Imported, Recommendations, WireEvent } from './seal.js'
 
 // What the layer above needs of the ones below.
-export { Client, FerryError, wireSource, wireWasm } from './client.js'
-export type { CallOptions, Capabilities, DirectoryHandle, FerryCode, Item, Model, Progress } from './client.js'
-export type { ProgressOptions, Recommendation, Recommendations, Source, SourceFiles } from './client.js'
-export type { WasmSource } from './client.js'
+export * from './seal.js'
 
 export function invalid(op: string, message: string): FerryError {
   return new FerryError('INVALID_ARGUMENT', op, message)
@@ -29,8 +26,11 @@ function checkNumber(value: unknown, op: string, what: string): void {
   if (value !== undefined && !Number.isFinite(value)) throw invalid(op, `${what} is ${String(value)}, not a number`)
 }
 
-/** Any other name of 1 to 64 bytes is taken too: 'cart', 'play'… */
-export type Behavior = 'purchase' | 'view' | 'rating' | (string & {})
+/**
+ * A rating below 3 is a dislike. 'not_interested' hides the item and says nothing of what is like
+ * it. Any other name of 1 to 64 bytes is taken too: 'cart', 'play'…
+ */
+export type Behavior = 'purchase' | 'view' | 'rating' | 'like' | 'dislike' | 'not_interested' | (string & {})
 
 export interface VisitorEvent {
   item: string
@@ -51,6 +51,40 @@ export interface RecommendOptions extends CallOptions {
   k?: number | undefined
   /** Whether items of the history may come again. By default not. */
   keepSeen?: boolean | undefined
+  /** Days after which an event says half as much. By default none fades; nor do those without a time. */
+  halfLife?: number | undefined
+  /** What halfLife counts from: seconds since 1970, or a Date. By default the newest event's time. */
+  now?: number | Date | undefined
+  /** 0 to 1: pushes down what is popular. UNSUPPORTED without a model. */
+  novelty?: number | undefined
+  /** How much a domain's events say, from 0, not at all; those of others 1. */
+  domainWeights?: { readonly [domain: string]: number } | undefined
+}
+
+/** The controls among the options, as they travel. */
+function wireControls({ halfLife, now, novelty, domainWeights }: RecommendOptions, op: string) {
+  const seconds = secondsOf(now)
+  checkNumber(halfLife, op, 'halfLife')
+  checkNumber(seconds, op, 'now')
+  checkNumber(novelty, op, 'novelty')
+  if (domainWeights !== undefined && (typeof domainWeights !== 'object' || domainWeights === null)) {
+    throw invalid(op, 'domainWeights is no object of numbers')
+  }
+  for (const [domain, weight] of Object.entries(domainWeights ?? {})) checkNumber(weight, op, `the weight of "${domain}"`)
+  return {
+    ...(halfLife !== undefined && { halfLife }),
+    ...(seconds !== undefined && { now: seconds }),
+    ...(novelty !== undefined && { novelty }),
+    ...(domainWeights !== undefined && { domainWeights: { ...domainWeights } }),
+  }
+}
+
+/** An item by its id, if one domain alone has it, or by both. */
+export type ItemName = string | { readonly item: string; readonly domain?: string | undefined }
+
+export interface ExportOptions {
+  /** Locks the profile: needed to open it. Without one it is plain JSON that anyone can read. */
+  passphrase?: string | undefined
 }
 
 /**
@@ -117,7 +151,7 @@ export class Visitor {
   async recommend(options: RecommendOptions = {}): Promise<Recommendations> {
     const op = 'visitor.recommend'
     this.#check(op)
-    checkFields(options, op, 'options', ['domain', 'k', 'keepSeen', 'signal'])
+    checkFields(options, op, 'options', ['domain', 'k', 'keepSeen', ...CONTROLS, 'signal'])
     const { domain, k = 10, keepSeen, signal } = options
     if (!Number.isInteger(k) || k < 1) throw invalid(op, `k is ${String(k)}, not a whole number from 1 on`)
     const domains = typeof domain === 'string' ? [domain] : domain
@@ -126,6 +160,7 @@ export class Visitor {
       k,
       ...(domains && { domains: [...domains] }),
       ...(keepSeen !== undefined && { keepSeen }),
+      ...wireControls(options, op),
     }
     const outcome = this.#client.request(op, { ...this.#handle, options: wired }, { signal })
     // By the time it is there, so are the outcomes of all earlier adds.
@@ -144,6 +179,73 @@ export class Visitor {
     }
   }
 
+  /** The history, in the order it was added. */
+  async events({ signal }: CallOptions = {}): Promise<HeldEvent[]> {
+    const op = 'visitor.events'
+    this.#check(op)
+    return this.#client.request(op, this.#handle, { signal })
+  }
+
+  /**
+   * Takes back the event that was added last, as if it had never been; EMPTY_HISTORY if there is
+   * none. undo(), forget() and forgetAll() leave the history, and everything that comes of it, byte
+   * for byte as one that never had the events, and overwrite what Ferry's memory held of them.
+   */
+  async undo(): Promise<void> {
+    const op = 'visitor.undo'
+    this.#check(op)
+    return this.#client.request(op, this.#handle)
+  }
+
+  /** Forgets all events of an item; resolves to how many there were. */
+  async forget(item: ItemName): Promise<number> {
+    const op = 'visitor.forget'
+    this.#check(op)
+    const name = typeof item === 'string' ? { item } : item
+    checkFields(name, op, 'item', ['item', 'domain'])
+    if (typeof name.item !== 'string') throw invalid(op, 'item is not a text')
+    if (name.domain !== undefined && typeof name.domain !== 'string') throw invalid(op, 'domain is not a text')
+    return this.#client.request(op, { ...this.#handle, item: name.item, domain: name.domain ?? '' })
+  }
+
+  /** Forgets one event, by its place in what events() gives. */
+  async forgetEvent(index: number): Promise<void> {
+    const op = 'visitor.forgetEvent'
+    this.#check(op)
+    if (!Number.isInteger(index) || index < 0) throw invalid(op, `index is ${String(index)}, not a whole number from 0`)
+    return this.#client.request(op, { ...this.#handle, index })
+  }
+
+  async forgetAll(): Promise<void> {
+    const op = 'visitor.forgetAll'
+    this.#check(op)
+    return this.#client.request(op, this.#handle)
+  }
+
+  /** The history as a profile: for import() here, in Node, and for `ferry recommend --profile`. */
+  async export(options: ExportOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
+    const op = 'visitor.export'
+    this.#check(op)
+    const passphrase = passphraseOf(options, op)
+    const plain = await this.#client.request(op, this.#handle)
+    return passphrase === undefined ? plain : lock(plain, passphrase, op)
+  }
+
+  /**
+   * Makes the history that of a profile; if it is refused, it stays as it is. Events whose item the
+   * shop lacks are left out, and counted. MALFORMED says that it is damaged, cut short, or not to be
+   * opened with this passphrase.
+   */
+  async import(profile: Uint8Array | ArrayBuffer, options: ExportOptions = {}): Promise<Imported> {
+    const op = 'visitor.import'
+    this.#check(op)
+    const passphrase = passphraseOf(options, op)
+    if (!(profile instanceof Uint8Array) && !(profile instanceof ArrayBuffer)) throw invalid(op, 'the profile is no bytes')
+    const bytes = new Uint8Array(profile instanceof ArrayBuffer ? profile : profile.slice())
+    const plain = isLocked(bytes) ? await unlock(bytes, passphrase, op) : bytes
+    return this.#client.request(op, { ...this.#handle, profile: plain })
+  }
+
   close(): void {
     this.#closed = true
     this.#client.tell('visitor.close', this.#handle)
@@ -154,13 +256,27 @@ export class Visitor {
   }
 }
 
+function passphraseOf(options: ExportOptions, op: string): string | undefined {
+  checkFields(options, op, 'options', ['passphrase'])
+  const { passphrase } = options
+  if (passphrase !== undefined && (typeof passphrase !== 'string' || passphrase === '')) {
+    throw invalid(op, 'the passphrase is empty, or not a text')
+  }
+  return passphrase
+}
+
+const CONTROLS = ['halfLife', 'now', 'novelty', 'domainWeights']
+
+const secondsOf = (time: number | Date | undefined): number | undefined =>
+  time instanceof Date ? Math.floor(time.getTime() / 1000) : time
+
 const EVENT_FIELDS = ['item', 'domain', 'behavior', 'value', 'timestamp']
 
 function wireEvent(event: VisitorEvent): WireEvent {
   const op = 'visitor.add'
   checkFields(event, op, 'event', EVENT_FIELDS)
   const { item, domain, behavior, value, timestamp } = event
-  const seconds = timestamp instanceof Date ? Math.floor(timestamp.getTime() / 1000) : timestamp
+  const seconds = secondsOf(timestamp)
   if (typeof item !== 'string') throw invalid(op, 'event: item is not a text')
   if (behavior !== undefined && typeof behavior !== 'string') throw invalid(op, 'event: behavior is not a text')
   checkNumber(value, op, 'event: value')

@@ -59,6 +59,12 @@ interface Exports {
   ferry_wasm_visitor_use(visitor: Pointer, model: Pointer): number
   ferry_wasm_visitor_add(visitor: Pointer, event: Pointer, size: number): number
   ferry_wasm_visitor_recommend(visitor: Pointer, options: Pointer, size: number): number
+  ferry_wasm_visitor_undo(visitor: Pointer): number
+  ferry_wasm_visitor_forget(visitor: Pointer, domain: Pointer, domainSize: number, id: Pointer, idSize: number): number
+  ferry_wasm_visitor_forget_event(visitor: Pointer, index: number): number
+  ferry_wasm_visitor_forget_all(visitor: Pointer): void
+  ferry_wasm_visitor_save(visitor: Pointer): number
+  ferry_wasm_visitor_load(visitor: Pointer, profile: Pointer, size: number): number
   ferry_wasm_visitor_close(visitor: Pointer): void
 }
 
@@ -280,6 +286,7 @@ export class Core {
       this.bytes.set(bytes, pointer)
       return use(pointer, bytes.length)
     } finally {
+      this.bytes.fill(0, pointer, pointer + bytes.length) // an event may be one to forget
       this.release(pointer)
     }
   }
@@ -411,6 +418,47 @@ export class Core {
       this.#withText(JSON.stringify(options), 'recommend options', (pointer, size) => {
         this.#check(this.#exports.ferry_wasm_visitor_recommend(visitor, pointer, size))
         return this.#json()
+      }),
+    )
+  }
+
+  undo(visitor: Pointer): void {
+    this.#guard(() => this.#check(this.#exports.ferry_wasm_visitor_undo(visitor)))
+  }
+
+  /** How many events of the item there were. domain may be empty. */
+  forget(visitor: Pointer, domain: string, id: string): number {
+    return this.#guard(() =>
+      this.#withText(domain, 'the domain', (domainAt, domainSize) =>
+        this.#withText(id, 'the id', (idAt, idSize) => {
+          this.#check(this.#exports.ferry_wasm_visitor_forget(visitor, domainAt, domainSize, idAt, idSize))
+          return this.#json<number>()
+        }),
+      ),
+    )
+  }
+
+  forgetEvent(visitor: Pointer, index: number): void {
+    this.#guard(() => this.#check(this.#exports.ferry_wasm_visitor_forget_event(visitor, index)))
+  }
+
+  forgetAll(visitor: Pointer): void {
+    this.#guard(() => this.#exports.ferry_wasm_visitor_forget_all(visitor))
+  }
+
+  /** The plain profile. */
+  saveVisitor(visitor: Pointer): Uint8Array<ArrayBuffer> {
+    return this.#guard(() => {
+      this.#check(this.#exports.ferry_wasm_visitor_save(visitor))
+      return this.#result()
+    })
+  }
+
+  loadVisitor<T>(visitor: Pointer, profile: Uint8Array): T {
+    return this.#guard(() =>
+      this.#withBytes(profile, 'a profile', (pointer, size) => {
+        this.#check(this.#exports.ferry_wasm_visitor_load(visitor, pointer, size))
+        return this.#json<T>()
       }),
     )
   }

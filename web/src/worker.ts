@@ -44,6 +44,21 @@ export interface Item {
   [field: string]: unknown
 }
 
+/** An event of a history, with what was left out when it was added; timestamp in seconds since 1970. */
+export interface HeldEvent {
+  domain: string
+  item: string
+  behavior: string
+  value?: number
+  timestamp?: number
+}
+
+/** What came of a profile: how many events there are now, and how many were of items the shop lacks. */
+export interface Imported {
+  events: number
+  leftOut: number
+}
+
 /** An event as the core reads it; timestamp in seconds since 1970. */
 export interface WireEvent {
   item: string
@@ -399,11 +414,52 @@ export const handlers = {
   'visitor.recommend'(args: {
     shop: number
     visitor: number
-    options: { k: number; domains?: string[]; keepSeen?: boolean }
+    options: {
+      k: number
+      domains?: string[]
+      keepSeen?: boolean
+      halfLife?: number
+      now?: number
+      novelty?: number
+      domainWeights?: Record<string, number>
+    }
   }): Recommendations {
     const { count } = known(shops, args.shop, 'shop').facts
     const k = Math.min(args.options.k, Math.max(count, 1)) // more than there are is all there are
     return blameCaller('', () => core().recommend(visitorOf(args), { ...args.options, k }))
+  },
+
+  /** The history, in the order it was added. */
+  'visitor.events'(args: { shop: number; visitor: number }): HeldEvent[] {
+    const { events } = JSON.parse(new TextDecoder().decode(core().saveVisitor(visitorOf(args)))) as { events: HeldEvent[] }
+    return events
+  },
+
+  'visitor.undo'(args: { shop: number; visitor: number }): void {
+    core().undo(visitorOf(args))
+  },
+
+  /** How many events of the item there were. */
+  'visitor.forget'(args: { shop: number; visitor: number; item: string; domain: string }): number {
+    return core().forget(visitorOf(args), args.domain, args.item)
+  },
+
+  'visitor.forgetEvent'(args: { shop: number; visitor: number; index: number }): void {
+    core().forgetEvent(visitorOf(args), args.index)
+  },
+
+  'visitor.forgetAll'(args: { shop: number; visitor: number }): void {
+    core().forgetAll(visitorOf(args))
+  },
+
+  /** The plain profile. */
+  'visitor.export'(args: { shop: number; visitor: number }): Uint8Array<ArrayBuffer> {
+    return core().saveVisitor(visitorOf(args))
+  },
+
+  /** The history becomes that of a plain profile. */
+  'visitor.import'(args: { shop: number; visitor: number; profile: Uint8Array }): Imported {
+    return core().loadVisitor(visitorOf(args), args.profile)
   },
 
   'visitor.close'({ shop, visitor }: { shop: number; visitor: number }): void {

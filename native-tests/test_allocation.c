@@ -130,7 +130,8 @@ static void building_a_catalog_survives(void **state)
 
 static ferry_status visit(const ferry_catalog *catalog, ferry_error *error)
 {
-    static const char rows[] = "{\"item\":\"b1\",\"behavior\":\"purchase\"}\n";
+    static const char rows[] = "{\"item\":\"b1\",\"behavior\":\"purchase\"}\n"
+                               "{\"item\":\"f1\",\"behavior\":\"play\"}\n";
     ferry_file table = {"history.jsonl", rows, sizeof rows - 1};
     ferry_recommend_options options = {.size = sizeof options, .k = 3};
     ferry_recommendation items[3];
@@ -141,6 +142,12 @@ static ferry_status visit(const ferry_catalog *catalog, ferry_error *error)
         ferry_visitor_add_table(visitor, &table, FERRY_TABLE_AUTO, NULL, NULL, NULL, NULL, error);
     if (status == FERRY_OK)
         status = ferry_visitor_recommend(visitor, &options, items, &count, NULL, error);
+    char profile[512];
+    if (status == FERRY_OK)
+        status = ferry_visitor_save(visitor, profile, sizeof profile, &count, error);
+    if (status == FERRY_OK)
+        status = ferry_visitor_load(visitor, profile, count, NULL, NULL, NULL, error);
+    if (status == FERRY_OK) assert_int_equal(ferry_visitor_event_count(visitor), 2);
     ferry_visitor_close(visitor);
     return status;
 }

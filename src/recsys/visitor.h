@@ -41,7 +41,8 @@ struct ferry_visitor {
     ferry_history_entry *history; /* [history_count] of [history_capacity] what the model reads */
     size_t history_count, history_capacity;
     float *domain_scores; /* [the largest domain's items] */
-    float *disliking;     /* [dimension] sum of weight * item vector over the dislikes, negated */
+    float *domain_pushes; /* [the same] how much an item is like disliked ones */
+    float *disliking;     /* [K] of [dimension] sum of -weight * whitened text over the dislikes */
 
     /* scratch of one recommendation */
     float *scale; /* [scale_capacity] what the controls leave of each event, 1 without any */

@@ -7,7 +7,7 @@
 #include "recsys/visitor.h"
 
 static const float SMALLEST_SCALE = 1.0f / 1024.0f; /* ten half-lives: forgotten */
-static const float DISLIKE_PUSH = 4.0f;             /* docs/profile.md: how it was chosen */
+static const float DISLIKE_PUSH = 8.0f;             /* docs/profile.md: how it was chosen */
 
 static size_t at_least_one(size_t count)
 {
@@ -30,6 +30,7 @@ void ferry_visitor_forget_model_scratch(ferry_visitor *visitor)
     if (visitor->model == NULL) return;
     ferry_arena_wipe(&visitor->model_scratch->arena); /* as it was made: all zeros */
     ferry_wipe(visitor->domain_scores, largest_domain(catalog) * sizeof(float));
+    ferry_wipe(visitor->domain_pushes, largest_domain(catalog) * sizeof(float));
     ferry_wipe(visitor->disliking, catalog->dimension * sizeof(float));
     ferry_wipe(visitor->history, visitor->history_capacity * sizeof *visitor->history);
     visitor->history_count = 0;
@@ -46,6 +47,8 @@ static void forget_model(ferry_visitor *visitor)
                       at_least_one(catalog->domain_count) * sizeof *visitor->model_domain);
     if (visitor->domain_scores != NULL)
         ferry_release(allocator, visitor->domain_scores, largest_domain(catalog) * sizeof(float));
+    if (visitor->domain_pushes != NULL)
+        ferry_release(allocator, visitor->domain_pushes, largest_domain(catalog) * sizeof(float));
     ferry_release(allocator, visitor->disliking, catalog->dimension * sizeof(float));
     ferry_release(allocator, visitor->history,
                   visitor->history_capacity * sizeof *visitor->history);
@@ -53,6 +56,7 @@ static void forget_model(ferry_visitor *visitor)
     visitor->model_scratch = NULL;
     visitor->model_domain = NULL;
     visitor->domain_scores = NULL;
+    visitor->domain_pushes = NULL;
     visitor->disliking = NULL;
     visitor->history = NULL;
     visitor->history_capacity = 0;
@@ -70,9 +74,10 @@ ferry_status ferry_visitor_use(ferry_visitor *visitor, const ferry_model *model,
     visitor->model_domain = ferry_allocate(allocator, at_least_one(catalog->domain_count),
                                            sizeof *visitor->model_domain);
     visitor->domain_scores = ferry_allocate(allocator, largest_domain(catalog), sizeof(float));
+    visitor->domain_pushes = ferry_allocate(allocator, largest_domain(catalog), sizeof(float));
     visitor->disliking = ferry_allocate(allocator, catalog->dimension, sizeof(float));
     ferry_status status = visitor->model_domain != NULL && visitor->domain_scores != NULL &&
-                                  visitor->disliking != NULL
+                                  visitor->domain_pushes != NULL && visitor->disliking != NULL
                               ? ferry_model_scratch_create(model, &visitor->model_scratch, error)
                               : ferry_fail_memory(error, "the visitor");
     if (status != FERRY_OK) {
@@ -194,35 +199,38 @@ static bool score_unknown(ferry_visitor *visitor, const ferry_model_domain *doma
 
 /* ---- dislikes and novelty ---- */
 
-/* visitor->disliking; false if nothing is disliked. */
-static bool sum_dislikes(ferry_visitor *visitor)
+/*
+ * What is like disliked items of the domain loses DISLIKE_PUSH times how much it is, added up over
+ * them. Likeness is the products' of whitened texts, where what has nothing in common has about 0:
+ * with the catalogue's own vectors, the odd ones would gain from every dislike.
+ */
+static void push_down(ferry_visitor *visitor, size_t d)
 {
-    size_t N = visitor->catalog->dimension;
+    const ferry_catalog *catalog = visitor->catalog;
+    const ferry_model_domain *domain = &visitor->model->domains[d];
+    size_t K = domain->whiten.K;
     bool any = false;
-    memset(visitor->disliking, 0, N * sizeof(float));
+    memset(visitor->disliking, 0, K * sizeof(float));
     for (size_t i = 0; i < visitor->count; i++) {
         const ferry_history_event *event = &visitor->events[i];
-        if (event->weight >= 0.0f) continue;
-        ferry_add_scaled(visitor->disliking, visitor->catalog->vectors + event->item * N,
-                         -event->weight * visitor->scale[i], N);
+        float much = -event->weight * visitor->scale[i];
+        if (!(much > 0.0f) || catalog->items[event->item].domain != domain->catalog_domain)
+            continue;
+        ferry_add_scaled(visitor->disliking, domain->text + catalog->within[event->item] * K, much,
+                         K);
         any = true;
     }
-    return any;
-}
-
-/* What is like disliked items loses DISLIKE_PUSH times how much it is, added up over them. */
-static void push_down(ferry_visitor *visitor, const ferry_model_domain *domain,
-                      const uint32_t *items)
-{
-    score_texts(visitor, domain->catalog_domain, visitor->disliking);
+    if (!any) return;
+    catalog->kernels->dot_rows(domain->text, visitor->disliking, visitor->domain_pushes,
+                               domain->items, K);
     for (size_t i = 0; i < domain->items; i++) {
-        float like = visitor->scores[items[i]];
+        float like = visitor->domain_pushes[i];
         if (like > 0.0f)
             visitor->domain_scores[i] = visitor->domain_scores[i] - DISLIKE_PUSH * like;
     }
 }
 
-static void score_domain(ferry_visitor *visitor, size_t d, bool dislikes, float novelty)
+static void score_domain(ferry_visitor *visitor, size_t d, float novelty)
 {
     const ferry_model *model = visitor->model;
     const ferry_catalog *catalog = visitor->catalog;
@@ -233,7 +241,7 @@ static void score_domain(ferry_visitor *visitor, size_t d, bool dislikes, float 
     if (situation != FERRY_STRANGER || !score_unknown(visitor, domain, items)) {
         ferry_model_score(model, d, visitor->history, visitor->history_count,
                           visitor->model_scratch, visitor->domain_scores);
-        if (dislikes) push_down(visitor, domain, items);
+        push_down(visitor, d);
     } /* else the vector holds the dislikes */
     if (novelty > 0.0f)
         ferry_add_scaled(visitor->domain_scores, domain->log_popularity, -novelty, domain->items);
@@ -254,10 +262,9 @@ ferry_status ferry_visitor_score(ferry_visitor *visitor, const ferry_recommend_o
     FERRY_TRY(ferry_visitor_weigh(visitor, options, error));
     if (model != NULL) {
         FERRY_TRY(make_history(visitor, error));
-        bool dislikes = sum_dislikes(visitor);
         for (size_t d = 0; d < model->domain_count; d++)
             if (visitor->wanted[model->domains[d].catalog_domain])
-                score_domain(visitor, d, dislikes, options->novelty);
+                score_domain(visitor, d, options->novelty);
         return FERRY_OK;
     }
     if (options->novelty > 0.0f)

@@ -131,9 +131,20 @@ static void building_a_catalog_survives(void **state)
 static ferry_status visit(const ferry_catalog *catalog, ferry_error *error)
 {
     static const char rows[] = "{\"item\":\"b1\",\"behavior\":\"purchase\"}\n"
-                               "{\"item\":\"f1\",\"behavior\":\"play\"}\n";
+                               "{\"item\":\"f1\",\"behavior\":\"play\"}\n"
+                               "{\"item\":\"s1\",\"behavior\":\"rating\",\"value\":1}\n";
     ferry_file table = {"history.jsonl", rows, sizeof rows - 1};
-    ferry_recommend_options options = {.size = sizeof options, .k = 3};
+    static const char *const where[] = {"title~FILM", "price!=\"12\"", "tags has a"};
+    static const ferry_limit films = {"films", 1}, one_title = {"title", 1};
+    ferry_recommend_options options = {.size = sizeof options,
+                                       .k = 3,
+                                       .where = where,
+                                       .where_count = 3,
+                                       .quotas = &films,
+                                       .quota_count = 1,
+                                       .at_most = &one_title,
+                                       .at_most_count = 1,
+                                       .diversity = 0.5f};
     ferry_recommendation items[3];
     size_t count;
     ferry_visitor *visitor;

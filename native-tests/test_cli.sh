@@ -71,7 +71,7 @@ expect 0 "history.jsonl:2: left out" $recommend
 expect 0 "unheard of" $recommend
 expect 0 "history.jsonl:4: left out" $recommend
 expect 0 "rating 6, expected 1" $recommend
-expect 0 '"excluded":{"seen":2,"disliked":0,"duplicate":0,"filtered":0}' $recommend --json
+expect 0 '"excluded":{"seen":2,"disliked":0,"duplicate":0,"filtered":0,"limited":0}' $recommend --json
 expect 0 "4 of the 500 asked for: there are no more" $recommend -k 500
 expect 0 "A steel fork" $recommend --domain home
 expect 1 'no domain "cars"' $recommend --domain cars
@@ -85,6 +85,41 @@ expect 1 "name one with --user" "$ferry" recommend --catalog "$work/shop" --hist
 expect 0 "A steel fork" "$ferry" recommend --catalog "$work/shop" --history "$work/two.jsonl" --user a
 truncate -s 100 "$work/one/vectors.safetensors"
 expect 1 "vectors.safetensors" "$ferry" recommend --catalog "$work/one" --history "$work/two.jsonl"
+
+# ---- recommend: filters, limits, diversity ----
+printf '{"item":"spoon","behavior":"purchase"}\n{"item":"kite","behavior":"rating","value":1}\n' >"$work/likes.jsonl"
+likes="$ferry recommend --catalog $work/shop --history $work/likes.jsonl --json --disliked-cosine 2"
+expect 0 '"id":"fork"' $likes --where 'title~STEEL'
+expect 0 '"excluded":{"seen":1,"disliked":0,"duplicate":0,"filtered":5,"limited":0}' $likes --where 'tags has kitchen'
+expect 0 '"id":"m1"' $likes --where 'id<n' --where 'title!=A steel fork' --domain music
+expect 1 'condition "price": expected one of = != < <= > >= has ~ at character 6' $likes --where price
+expect 1 'condition "price<": expected a value at character 7' $likes --where 'price<'
+expect 0 '"disliked":1' $likes --keep-seen
+expect 0 '"disliked":0' $likes --keep-seen --keep-disliked
+expect 0 '"disliked":4' $likes --disliked-cosine 0.0000001
+expect 0 '"limited":1' $likes --quota music=1
+expect 0 '"limited":2' $likes --quota music=0
+expect 1 "a quota's domain \"cars\" is not in the catalogue" $likes --quota cars=2
+expect 2 "--quota music: expected NAME=N" $likes --quota music
+expect 2 "--quota x: expected a whole number from 1" $likes --quota music=x
+expect 0 '"limited":1' $likes --at-most domain=1
+expect 1 'at most 0 of each "domain"' $likes --at-most domain=0
+expect 0 '"rank":4' $likes --diversity .5
+expect 1 "diversity is 2, expected 0" $likes --diversity 2
+expect 2 "--diversity much: expected a number from 0" $likes --diversity much
+expect 2 "--duplicate-cosine -1: expected a number from 0" $likes --duplicate-cosine -1
+expect 0 '"duplicate":1' $likes --duplicate-cosine 0.0000001
+expect 0 '"duplicate":0' $likes --duplicate-cosine 0.0000001 --keep-duplicates
+printf '{"id":"m2"}\n{"id":"fork","domain":"home"}\n{"id":"nothing"}\n' >"$work/some.jsonl"
+expect 0 '"filtered":4' $likes --candidates "$work/some.jsonl"
+expect 0 'some.jsonl:3: left out: no item "nothing"' $likes --candidates "$work/some.jsonl"
+expect 1 'some.jsonl:3' $likes --candidates "$work/some.jsonl" --strict
+expect 0 '"filtered":4' $likes --candidates "$work/music.item"
+printf '{"id":"m2","domain":"songs"}\n' >"$work/none.jsonl"
+expect 1 "none.jsonl: no candidate that the catalogue has" $likes --candidates "$work/none.jsonl"
+expect 1 "/no/such" $likes --candidates /no/such.jsonl
+expect 0 "3 of the 5 asked for: there are no more; left out: 1 seen, 2 filtered" "$ferry" recommend \
+    --catalog "$work/shop" --history "$work/two.jsonl" --user a -k 5 --where domain!=music --where 'title~a'
 
 # ---- prepare ----
 cat >"$work/events.csv" <<'END'

@@ -5,7 +5,7 @@
 #include "base/memory.h"
 #include "input/events.h"
 
-enum { MOST_DOMAINS = 8, MOST_ITEMS = 100 };
+enum { MOST_ITEMS = 100 };
 
 typedef struct shop {
     ferry_catalog *catalog;
@@ -41,15 +41,12 @@ static void check_list(const shop *s, const cJSON *list)
     ferry_recommendation items[MOST_ITEMS];
     ferry_excluded excluded;
     size_t count;
-    const char *domains[MOST_DOMAINS];
+    ferry_arena arena;
+    ferry_recommend_options options;
+    ferry_arena_init(&arena, ferry_allocator_or_default(NULL));
     const cJSON *wanted = cJSON_GetObjectItem(list, "options");
-    ferry_recommend_options options = {.size = sizeof options, .domains = domains};
-    options.k = (size_t)cJSON_GetObjectItem(wanted, "k")->valuedouble;
+    check(ferry_recommend_options_from_json(wanted, &arena, &options, &error), &error);
     if (options.k > MOST_ITEMS) options.k = MOST_ITEMS; /* more than there are */
-    options.keep_seen = cJSON_IsTrue(cJSON_GetObjectItem(wanted, "keepSeen"));
-    const cJSON *domain;
-    cJSON_ArrayForEach(domain, cJSON_GetObjectItem(wanted, "domains"))
-        domains[options.domain_count++] = domain->valuestring;
     check(ferry_visitor_create(s->catalog, &visitor, &error), &error);
     bool learned = cJSON_IsTrue(cJSON_GetObjectItem(list, "model"));
     if (learned) check(ferry_visitor_use(visitor, s->model, &error), &error);
@@ -65,6 +62,7 @@ static void check_list(const shop *s, const cJSON *list)
     cJSON_Delete(given);
     free(printed), free(expected);
     ferry_buffer_free(&out);
+    ferry_arena_free(&arena);
     ferry_visitor_close(visitor);
 }
 

@@ -61,8 +61,11 @@ static void assert_recommends(ferry_visitor *visitor, const ferry_catalog *catal
     ferry_recommendation items[32];
     ferry_excluded excluded;
     size_t count;
-    ferry_recommend_options options = {
-        .size = sizeof options, .k = k, .domains = &domain, .domain_count = domain != NULL};
+    ferry_recommend_options options = {.size = sizeof options,
+                                       .k = k,
+                                       .domains = &domain,
+                                       .domain_count = domain != NULL,
+                                       .keep_duplicates = true};
     if (ferry_visitor_recommend(visitor, &options, items, &count, &excluded, &error) != FERRY_OK)
         fail_msg("%s", error.message);
     assert_list(catalog, items, count, expected);
@@ -84,7 +87,8 @@ static void nearest_first_ties_by_id(void **state)
     assert_recommends(visitor, catalog, 10, "films", "films/x films/f1 films/f2", 0);
     assert_recommends(visitor, catalog, 10, "books", "books/b2 books/x", 1);
 
-    ferry_recommend_options keep = {.size = sizeof keep, .k = 2, .keep_seen = true};
+    ferry_recommend_options keep = {
+        .size = sizeof keep, .k = 2, .keep_seen = true, .keep_duplicates = true};
     ferry_recommendation items[2];
     size_t count;
     assert_int_equal(ferry_visitor_recommend(visitor, &keep, items, &count, NULL, NULL), FERRY_OK);
@@ -105,7 +109,8 @@ static void events_have_their_weights(void **state)
     add(visitor, NULL, "f1", FERRY_RATING, 1);   /* -(.6, .8, 0) */
     assert_int_equal(ferry_visitor_event_count(visitor), 3);
     const double x = 1 - 0.6, y = -0.8, z = 0.25, length = sqrt(x * x + y * y + z * z);
-    ferry_recommend_options options = {.size = sizeof options, .k = 8};
+    ferry_recommend_options options = {
+        .size = sizeof options, .k = 8, .keep_disliked = true, .keep_duplicates = true};
     ferry_recommendation items[8];
     size_t count;
     assert_int_equal(ferry_visitor_recommend(visitor, &options, items, &count, NULL, NULL),
@@ -135,8 +140,11 @@ static void order_of_arrival_does_not_matter(void **state)
         assert_int_equal(ferry_visitor_create(catalog, &visitor, NULL), FERRY_OK);
         for (size_t i = 0; i < 4; i++)
             assert_int_equal(ferry_visitor_add(visitor, &events[turn ? 3 - i : i], NULL), FERRY_OK);
-        ferry_recommend_options options = {
-            .size = sizeof options, .k = SMALL_ITEMS, .keep_seen = true};
+        ferry_recommend_options options = {.size = sizeof options,
+                                           .k = SMALL_ITEMS,
+                                           .keep_seen = true,
+                                           .keep_disliked = true,
+                                           .keep_duplicates = true};
         ferry_recommendation items[SMALL_ITEMS];
         size_t count;
         assert_int_equal(ferry_visitor_recommend(visitor, &options, items, &count, NULL, NULL),

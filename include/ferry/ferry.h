@@ -425,12 +425,40 @@ typedef struct ferry_domain_weight {
     float weight;
 } ferry_domain_weight;
 
+typedef struct ferry_item_name {
+    const char *domain; /* NULL or "": the one domain that has the item */
+    const char *id;
+} ferry_item_name;
+
+typedef struct ferry_limit {
+    const char *name; /* of a domain, or of an item's field */
+    size_t most;
+} ferry_limit;
+
+/*
+ * What may be on a list, and what a good list is. docs/ranking.md has the language of conditions,
+ * what counts as a duplicate, and examples.
+ */
 typedef struct ferry_recommend_options {
     size_t size;                /* sizeof(ferry_recommend_options) */
     size_t k;                   /* how many, at least 1; more than there are gives all there are */
     const char *const *domains; /* [domain_count] only from these; 0: from all */
     size_t domain_count;
-    bool keep_seen; /* default: items of the history are left out */
+    bool keep_seen;           /* default: items of the history are left out */
+    bool keep_disliked;       /* default: what was disliked is left out, and what is very like it */
+    bool keep_duplicates;     /* default: of one domain's items of one title, or of nearly the same
+                                 vectors, the best stays, and none if the history has the title */
+    float disliked_cosine;    /* 0: .9; above 1: what was disliked alone, nothing like it */
+    float duplicate_cosine;   /* 0: .98; above 1: equal titles alone */
+    const char *const *where; /* [where_count] conditions that all must hold: "price<20" */
+    size_t where_count;
+    const ferry_item_name *candidates; /* [candidate_count] only these; 0: all */
+    size_t candidate_count;
+    const ferry_limit *quotas; /* [quota_count] at most so many of a domain; may be 0 */
+    size_t quota_count;
+    const ferry_limit *at_most; /* [at_most_count] at most so many of each value of a field */
+    size_t at_most_count;
+    float diversity; /* 0 the best, in order; 1 as different as can be, after the best one */
     /* What the visitor can set. docs/profile.md says how each acts with a model and without. */
     double half_life; /* days after which an event says half as much; 0: none fades. Those without
                          a time do not fade. */
@@ -449,16 +477,27 @@ typedef struct ferry_recommendation {
     float score;
 } ferry_recommendation;
 
+/*
+ * How many items each stage removed; one that several would remove is the first one's. All of the
+ * domains asked for are counted under filtered, seen and the disliked themselves; under what is
+ * like a disliked item, duplicate and limited those that were met before the list was full.
+ */
 typedef struct ferry_excluded {
-    size_t seen, disliked, duplicate, filtered; /* candidates each stage removed */
+    size_t seen, disliked, duplicate;
+    size_t filtered; /* no candidate, or not what a condition says */
+    size_t limited;  /* over a quota or an at_most */
 } ferry_excluded;
 
 /*
- * The k items of the highest score, best first, equal scores by domain and id in byte order. out
- * holds k entries, *count gets the number written. Without a model the score is nearness to the
- * weighted mean of the vectors in the history, and EMPTY_HISTORY says that no event has a weight,
- * or that they cancel out. With a model an empty history gets what is popular, and what is like
- * disliked items is pushed down.
+ * The k items of the highest score, best first, equal scores by domain and id in byte order; with
+ * diversity in the order in which they were chosen. out holds k entries, *count gets the number
+ * written. Without a model the score is nearness to the weighted mean of the vectors in the
+ * history, and EMPTY_HISTORY says that no event has a weight, or that they cancel out. With a model
+ * an empty history gets what is popular, and what is like disliked items is pushed down.
+ *
+ * INVALID_ARGUMENT for a condition that cannot be read, naming the place in it; NOT_FOUND for a
+ * domain, a candidate or a quota's domain that the catalogue lacks; LIMIT above 32 conditions and
+ * at_most together. The first call with a field reads it from all items, which the visitor keeps.
  */
 FERRY_API ferry_status ferry_visitor_recommend(ferry_visitor *visitor,
                                                const ferry_recommend_options *options,

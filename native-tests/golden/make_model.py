@@ -90,7 +90,39 @@ CASES = [
     (bought("b7", "b8", behavior="cart") + bought("f7", behavior="view"), {"k": 10}),
     (bought("b7", behavior="rating", value=5) + bought("b8", behavior="rating", value=1), {"k": 200}),
     (bought(*[f"b{i}" for i in range(40)]), {"k": 10}),
+    (bought("b1", "f5"), {"k": 12, "keepDuplicates": True}),
+    (bought("b1", "f5"), {"k": 12, "duplicateCosine": 0.8}),
+    (bought("b1", "f5"), {"k": 12, "diversity": 0.3}),
+    (bought("b1", "f5"), {"k": 12, "diversity": 0.7, "atMost": {"author": 2}}),
+    (bought("b1", "f5"), {"k": 8, "diversity": 1}),
+    (bought("b1", "f5"), {"k": 12, "quotas": {"books": 2, "films": 3}, "atMost": {"tags": 4}}),
+    (bought("b1", "f5"), {"k": 12, "where": ["tags has space", "title~OLD"]}),
+    (bought("b1", "f5"), {"k": 12, "where": ['author!="Author 1"', "id<b3"], "domains": ["books"]}),
+    (bought("b1", "f5"), {"k": 12, "candidates": [{"domain": "films", "id": f"f{i}"} for i in range(9)] + [{"id": "s4"}]}),
+    (bought("b7", behavior="rating", value=1) + bought("f8"), {"k": 9}),
+    (bought("b7", behavior="rating", value=1) + bought("f8"), {"k": 9, "keepSeen": True, "dislikedCosine": 0.6}),
+    (bought("b7", behavior="rating", value=1) + bought("f8"), {"k": 9, "keepSeen": True, "keepDisliked": True}),
 ]
+
+# Options' flags; those of the first row take no word.
+FLAGS = {"keepSeen": "--keep-seen", "keepDisliked": "--keep-disliked", "keepDuplicates": "--keep-duplicates",
+         "k": "-k", "diversity": "--diversity", "dislikedCosine": "--disliked-cosine",
+         "duplicateCosine": "--duplicate-cosine", "domains": "--domain", "where": "--where",
+         "quotas": "--quota", "atMost": "--at-most"}
+
+
+def flags_of(options, scratch):
+    flags = []
+    for name, value in options.items():
+        if name == "candidates":
+            write_lines(scratch / "candidates.jsonl", value)
+            flags += ["--candidates", scratch / "candidates.jsonl"]
+            continue
+        if isinstance(value, dict):
+            value = [f"{of}={most}" for of, most in value.items()]
+        for word in value if isinstance(value, list) else [value]:
+            flags += [FLAGS[name]] if word is True else [FLAGS[name], word]
+    return flags
 
 
 def main():
@@ -110,9 +142,7 @@ def main():
         for number, (events, options) in enumerate(CASES):
             history = scratch / f"{number}.jsonl"
             write_lines(history, [{"user": "me", **event} for event in events])
-            flags = ["-k", options["k"]] + (["--keep-seen"] if options.get("keepSeen") else [])
-            for domain in options.get("domains", []):
-                flags += ["--domain", domain]
+            flags = flags_of(options, scratch)
             for used in (["--model", model], []):
                 if not used and not events:
                     continue  # an error: without a model nothing is known of a stranger

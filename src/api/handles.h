@@ -14,9 +14,17 @@ struct ferry_encoder {
 };
 
 /*
+ * The options of a recommendation under the names the JS API gives them, e.g. {"k":10,"where":
+ * ["price<20"],"quotas":{"films":3},"candidates":[{"domain":"films","id":"f1"}]}. Texts are the
+ * tree's, lists the arena's. MALFORMED names a field of another type.
+ */
+ferry_status ferry_recommend_options_from_json(const cJSON *json, ferry_arena *arena,
+                                               ferry_recommend_options *out, ferry_error *error);
+
+/*
  * The object `ferry recommend --json` and the JS API give:
  * {"items":[{"rank","id","domain","title","score"}…],"excluded":{"seen","disliked","duplicate",
- * "filtered"}}, appended on one line.
+ * "filtered","limited"}}, appended on one line.
  */
 ferry_status ferry_recommendations_json(const ferry_catalog *catalog,
                                         const ferry_recommendation *items, size_t count,

@@ -34,7 +34,8 @@ static bool fill_json(cJSON *json, const ferry_catalog *catalog, const ferry_rec
            cJSON_AddNumberToObject(stages, "seen", (double)excluded->seen) != NULL &&
            cJSON_AddNumberToObject(stages, "disliked", (double)excluded->disliked) != NULL &&
            cJSON_AddNumberToObject(stages, "duplicate", (double)excluded->duplicate) != NULL &&
-           cJSON_AddNumberToObject(stages, "filtered", (double)excluded->filtered) != NULL;
+           cJSON_AddNumberToObject(stages, "filtered", (double)excluded->filtered) != NULL &&
+           cJSON_AddNumberToObject(stages, "limited", (double)excluded->limited) != NULL;
 }
 
 ferry_status ferry_recommendations_json(const ferry_catalog *catalog,

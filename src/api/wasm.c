@@ -452,31 +452,6 @@ int EXPORT(ferry_wasm_visitor_load)(ferry_visitor *visitor, const char *profile,
 
 /* ---- recommending ---- */
 
-/* {"k","domains":[…]?,"keepSeen"?}, and the controls; the names belong to the tree, the list to the
- * caller */
-static ferry_status read_options(const cJSON *json, ferry_arena *arena,
-                                 ferry_recommend_options *out, ferry_error *error)
-{
-    const char *where = "recommend";
-    const cJSON *domains = ferry_json_get(json, "domains");
-    FERRY_TRY(ferry_json_size_required(json, "k", where, FERRY_MAX_ITEMS, &out->k, error));
-    FERRY_TRY(ferry_json_bool(json, "keepSeen", where, &out->keep_seen, error));
-    FERRY_TRY(ferry_controls_from_json(json, arena, out, error));
-    if (domains == NULL) return FERRY_OK;
-    if (!cJSON_IsArray(domains))
-        return ferry_fail(error, FERRY_MALFORMED, "%s: \"domains\" is no array", where);
-    const char **names = calloc((size_t)cJSON_GetArraySize(domains) + 1, sizeof *names);
-    if (names == NULL) return ferry_fail_memory(error, where);
-    out->domains = names;
-    for (const cJSON *domain = domains->child; domain != NULL; domain = domain->next) {
-        if (!cJSON_IsString(domain))
-            return ferry_fail(error, FERRY_MALFORMED, "%s: \"domains\" has more than strings",
-                              where);
-        names[out->domain_count++] = domain->valuestring;
-    }
-    return FERRY_OK;
-}
-
 static ferry_status recommend(ferry_visitor *visitor, const ferry_recommend_options *options,
                               ferry_error *error)
 {
@@ -496,18 +471,18 @@ static ferry_status recommend(ferry_visitor *visitor, const ferry_recommend_opti
     return status;
 }
 
-/* options: read_options above. result: ferry_recommendations_json */
+/* options: ferry_recommend_options_from_json. result: ferry_recommendations_json */
 int EXPORT(ferry_wasm_visitor_recommend)(ferry_visitor *visitor, const char *json, size_t size)
 {
     ferry_error *error = begin();
     cJSON *tree;
-    ferry_recommend_options options = {.size = sizeof options};
     ferry_arena arena;
+    ferry_recommend_options options;
     ferry_arena_init(&arena, ferry_allocator_or_default(NULL));
     ferry_status status = ferry_json_parse(json, size, "recommend", &tree, error);
-    if (status == FERRY_OK) status = read_options(tree, &arena, &options, error);
+    if (status == FERRY_OK)
+        status = ferry_recommend_options_from_json(tree, &arena, &options, error);
     if (status == FERRY_OK) status = recommend(visitor, &options, error);
-    free((void *)(uintptr_t)options.domains);
     ferry_arena_free(&arena);
     cJSON_Delete(tree);
     return end(status);

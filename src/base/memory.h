@@ -33,6 +33,10 @@ void ferry_wipe(void *pointer, size_t size);
  * person may ask to have forgotten. inner must outlive it; NULL is malloc's.
  */
 ferry_allocator ferry_allocator_wiping(const ferry_allocator *inner);
+/* Doubles an array, if need be, to hold one more than count of size bytes each. array is the
+ * address of the pointer to it. false without memory, the array then stands. */
+bool ferry_grow(const ferry_allocator *allocator, void *array, size_t size, size_t count,
+                size_t *capacity);
 
 /* ---- arena: many allocations, freed together ---- */
 

@@ -4,6 +4,7 @@
 #include "api/handles.h"
 #include "base/error.h"
 #include "cli/recommend_feedback.h"
+#include "cli/recommend_filters.h"
 
 static const char help[] =
     "Usage: ferry recommend --catalog DIR --history FILE [--domain NAME]… [-k N]\n\n"
@@ -21,10 +22,11 @@ static const char help[] =
     "  --user ID         whose events, if the file has several users\n"
     "  --domain NAME     only items of this domain; may be given several times\n"
     "  -k N              how many (10)\n"
-    "  --keep-seen       items of the history may be recommended again\n" CLI_FEEDBACK_HELP
-    "  --json            one JSON object: "
+    "  --keep-seen       items of the history may be recommended "
+    "again\n" CLI_FILTER_HELP CLI_FEEDBACK_HELP "  --json            one JSON object: "
     "{\"items\":[{\"rank\",\"id\",\"domain\",\"title\",\"score\"}…],\n"
-    "                    \"excluded\":{\"seen\",\"disliked\",\"duplicate\",\"filtered\"}}\n"
+    "                    "
+    "\"excluded\":{\"seen\",\"disliked\",\"duplicate\",\"filtered\",\"limited\"}}\n"
     "  --strict          an event that cannot be used is an error; else it is reported and left "
     "out\n"
     "  --kernels NAME    auto, or one of those `ferry --version` lists: same result\n"
@@ -36,6 +38,7 @@ typedef struct recommend_options {
     cli_list domains;
     size_t k;
     cli_feedback feedback;
+    cli_filters filters;
     bool keep_seen, json;
     cli_report report;
 } recommend_options;
@@ -99,6 +102,27 @@ static void print_table(const ferry_catalog *catalog, const ferry_recommendation
     }
 }
 
+/* Where the rest of those asked for went. */
+static void print_shortage(size_t count, size_t asked, const ferry_excluded *excluded)
+{
+    const struct {
+        const char *name;
+        size_t count;
+    } stages[] = {{"seen", excluded->seen},
+                  {"disliked", excluded->disliked},
+                  {"duplicate", excluded->duplicate},
+                  {"filtered", excluded->filtered},
+                  {"over a limit", excluded->limited}};
+    fprintf(stderr, "ferry recommend: %zu of the %zu asked for: there are no more", count, asked);
+    const char *between = "; left out: ";
+    for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) {
+        if (stages[i].count == 0) continue;
+        fprintf(stderr, "%s%zu %s", between, stages[i].count, stages[i].name);
+        between = ", ";
+    }
+    fputc('\n', stderr);
+}
+
 static ferry_status recommend(const ferry_catalog *catalog, ferry_visitor *visitor,
                               recommend_options *options, ferry_error *error)
 {
@@ -110,14 +134,14 @@ static ferry_status recommend(const ferry_catalog *catalog, ferry_visitor *visit
                                       .domain_count = options->domains.count,
                                       .keep_seen = options->keep_seen};
     cli_feedback_apply(&options->feedback, &wanted);
+    cli_filters_apply(&options->filters, &wanted);
     ferry_recommendation *items = calloc(options->k, sizeof *items);
     if (items == NULL) return ferry_fail_memory(error, "the recommendations");
     ferry_excluded excluded;
     ferry_status status =
         ferry_visitor_recommend(visitor, &wanted, items, &count, &excluded, error);
     if (status == FERRY_OK && count < asked && !options->report.quiet)
-        fprintf(stderr, "ferry recommend: %zu of the %zu asked for: there are no more\n", count,
-                asked);
+        print_shortage(count, asked, &excluded);
     if (status == FERRY_OK && options->json)
         status = print_json(catalog, items, count, &excluded, error);
     else if (status == FERRY_OK)
@@ -140,6 +164,8 @@ static int run(recommend_options *options)
         if (status == FERRY_OK) status = ferry_visitor_use(visitor, model, &error);
     }
     if (status == FERRY_OK) status = read_history(catalog, visitor, options, &error);
+    if (status == FERRY_OK)
+        status = cli_filters_read(&options->filters, catalog, &options->report, &error);
     if (status == FERRY_OK) status = recommend(catalog, visitor, options, &error);
     ferry_visitor_close(visitor);
     ferry_model_close(model);
@@ -152,6 +178,7 @@ static int parse(int argc, char **argv, recommend_options *options)
 {
     static const struct option known[] = {CLI_COMMON_OPTIONS,
                                           CLI_FEEDBACK_OPTIONS,
+                                          CLI_FILTER_OPTIONS,
                                           {"catalog", required_argument, NULL, 'c'},
                                           {"model", required_argument, NULL, 'm'},
                                           {"history", required_argument, NULL, 'H'},
@@ -178,7 +205,9 @@ static int parse(int argc, char **argv, recommend_options *options)
         case 'q': options->report.quiet = true; break;
         case 'h': fputs(help, stdout); return EXIT_OK;
         default:
-            if (!cli_feedback_parse("recommend", c, optarg, &options->feedback)) return EXIT_USAGE;
+            if (c >= CLI_LIKE ? !cli_feedback_parse("recommend", c, optarg, &options->feedback)
+                              : !cli_filters_parse("recommend", c, optarg, &options->filters))
+                return EXIT_USAGE;
         }
     }
     if (optind < argc) return cli_usage("recommend", "unexpected word \"%s\"", argv[optind]);
@@ -193,11 +222,13 @@ int cli_recommend(int argc, char **argv)
 {
     recommend_options options = {.domains = cli_list_make(argc),
                                  .feedback = cli_feedback_make(argc),
+                                 .filters = cli_filters_make(argc),
                                  .k = 10,
                                  .report = {.subcommand = "recommend"}};
     int code = parse(argc, argv, &options);
     if (code < 0) code = run(&options);
     cli_feedback_free(&options.feedback);
+    cli_filters_free(&options.filters);
     cli_list_free(&options.domains);
     return code;
 }

@@ -2,8 +2,7 @@
 
 #include <string.h>
 
-/* Whether a ranks before b. */
-static bool better(const ferry_catalog *catalog, ferry_recommendation a, ferry_recommendation b)
+bool ferry_topk_before(const ferry_catalog *catalog, ferry_recommendation a, ferry_recommendation b)
 {
     if (a.score != b.score) return a.score > b.score;
     const ferry_item *x = &catalog->items[a.item].item, *y = &catalog->items[b.item].item;
@@ -19,8 +18,8 @@ static void sift_down(const ferry_catalog *catalog, ferry_recommendation *heap, 
     for (;;) {
         size_t child = 2 * at + 1;
         if (child >= count) break;
-        if (child + 1 < count && better(catalog, heap[child], heap[child + 1])) child++;
-        if (!better(catalog, moving, heap[child])) break;
+        if (child + 1 < count && ferry_topk_before(catalog, heap[child], heap[child + 1])) child++;
+        if (!ferry_topk_before(catalog, moving, heap[child])) break;
         heap[at] = heap[child];
         at = child;
     }
@@ -31,13 +30,13 @@ void ferry_topk_push(ferry_topk *top, size_t item, float score)
 {
     ferry_recommendation entry = {item, score};
     if (top->count == top->k) {
-        if (!better(top->catalog, entry, top->heap[0])) return;
+        if (!ferry_topk_before(top->catalog, entry, top->heap[0])) return;
         top->heap[0] = entry;
         sift_down(top->catalog, top->heap, top->count);
         return;
     }
     size_t at = top->count++;
-    while (at > 0 && better(top->catalog, top->heap[(at - 1) / 2], entry)) {
+    while (at > 0 && ferry_topk_before(top->catalog, top->heap[(at - 1) / 2], entry)) {
         top->heap[at] = top->heap[(at - 1) / 2];
         at = (at - 1) / 2;
     }

@@ -11,6 +11,10 @@ typedef struct ferry_topk {
     size_t count, k;
 } ferry_topk;
 
+/* Whether a ranks before b. */
+bool ferry_topk_before(const ferry_catalog *catalog, ferry_recommendation a,
+                       ferry_recommendation b);
+
 void ferry_topk_push(ferry_topk *top, size_t item, float score);
 
 /* Sorts what was kept, best first; the heap is then no heap any more. */

@@ -72,22 +72,6 @@ ferry_status ferry_catalog_find(const ferry_catalog *catalog, const char *domain
 
 /* ---- building ---- */
 
-/* Grows an array of the catalogue's allocator to hold one more than count. */
-static bool grow(const ferry_allocator *allocator, void *array, size_t size, size_t count,
-                 size_t *capacity)
-{
-    if (count < *capacity) return true;
-    size_t more = *capacity < 16 ? 16 : 2 * *capacity, bytes;
-    if (!ferry_size_multiply(more, size, &bytes)) return false;
-    void *old;
-    memcpy(&old, array, sizeof old); /* array is a pointer to some pointer */
-    void *moved = allocator->reallocate(allocator->user, old, *capacity * size, bytes);
-    if (moved == NULL) return false;
-    memcpy(array, &moved, sizeof moved);
-    *capacity = more;
-    return true;
-}
-
 /* Twice the slots once there are as many items as slots. */
 static bool grow_slots(ferry_catalog *catalog)
 {
@@ -110,10 +94,10 @@ static bool grow_slots(ferry_catalog *catalog)
 static bool add_domain(ferry_catalog *catalog, const char *name, uint32_t *out)
 {
     size_t count = catalog->domain_count;
-    if (!grow(&catalog->allocator, &catalog->domains, sizeof *catalog->domains, count,
-              &catalog->domain_capacity) ||
-        !grow(&catalog->allocator, &catalog->domain_order, sizeof *catalog->domain_order, count,
-              &catalog->domain_order_capacity))
+    if (!ferry_grow(&catalog->allocator, &catalog->domains, sizeof *catalog->domains, count,
+                    &catalog->domain_capacity) ||
+        !ferry_grow(&catalog->allocator, &catalog->domain_order, sizeof *catalog->domain_order,
+                    count, &catalog->domain_order_capacity))
         return false;
     const char *copy = ferry_arena_text(&catalog->arena, name, strlen(name));
     if (copy == NULL) return false;
@@ -170,8 +154,8 @@ static ferry_status add_item(void *user, const ferry_item_row *row, ferry_error 
 
     ferry_catalog_entry added = {.json_size = row->json_size};
     if ((domain == FERRY_NO_ITEM && !add_domain(catalog, row->domain, &domain)) ||
-        !grow(&catalog->allocator, &catalog->items, sizeof *catalog->items, catalog->count,
-              &catalog->capacity) ||
+        !ferry_grow(&catalog->allocator, &catalog->items, sizeof *catalog->items, catalog->count,
+                    &catalog->capacity) ||
         !grow_slots(catalog) || !copy_row(&catalog->arena, row, &added.item))
         return ferry_fail_memory(error, "the items");
     added.domain = domain;

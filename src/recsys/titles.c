@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/names.h"
 #include "base/utf8.h"
+#include "input/fold.h"
 #include "input/unicode.h"
 
 enum { FEWEST_WORDS = 4 /* with fewer, nearly the same is not the same */ };
@@ -38,17 +39,6 @@ enum { MAX_WORDS = 1 << 16 };
 
 /* ---- words ---- */
 
-static bool append_lower(ferry_buffer *out, uint32_t c)
-{
-    uint32_t lower[2] = {c, 0};
-    char bytes[4];
-    size_t count = 1;
-    if (ferry_unicode_class(c) & FERRY_UNICODE_UPPER) count = ferry_unicode_lower(c, lower);
-    for (size_t i = 0; i < count; i++)
-        if (!ferry_buffer_append(out, bytes, ferry_utf8_put(lower[i], bytes))) return false;
-    return true;
-}
-
 static bool normalize(grouping *g, const char *title)
 {
     size_t size = strlen(title), offset = 0;
@@ -58,7 +48,7 @@ static bool normalize(grouping *g, const char *title)
         uint32_t c = ferry_utf8_next(title, size, &offset, NULL);
         bool is_word = (ferry_unicode_class(c) & FERRY_UNICODE_WORD) != 0;
         if (inside && !is_word && !ferry_buffer_append(&g->normal, " ", 1)) return false;
-        if (is_word && !append_lower(&g->normal, c)) return false;
+        if (is_word && !ferry_fold_append(&g->normal, c)) return false;
         inside = is_word;
     }
     return (!inside || ferry_buffer_append(&g->normal, " ", 1)) &&

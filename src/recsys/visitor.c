@@ -24,15 +24,18 @@ ferry_status ferry_visitor_create(const ferry_catalog *catalog, ferry_visitor **
     visitor->catalog = catalog;
     visitor->allocator = allocator;
     ferry_buffer_init(&visitor->others, allocator);
+    ferry_fields_init(&visitor->fields, catalog);
     size_t items = at_least_one(catalog->count), domains = at_least_one(catalog->domain_count);
     visitor->seen = ferry_allocate(&allocator, items, 1);
     visitor->disliked = ferry_allocate(&allocator, items, 1);
+    visitor->candidate = ferry_allocate(&allocator, items, 1);
     visitor->wanted = ferry_allocate(&allocator, domains, 1);
     visitor->domain_weight = ferry_allocate(&allocator, domains, sizeof(float));
     visitor->vector = ferry_allocate(&allocator, catalog->dimension, sizeof(float));
     visitor->scores = ferry_allocate(&allocator, items, sizeof(float));
-    if (visitor->seen == NULL || visitor->disliked == NULL || visitor->wanted == NULL ||
-        visitor->domain_weight == NULL || visitor->vector == NULL || visitor->scores == NULL) {
+    if (visitor->seen == NULL || visitor->disliked == NULL || visitor->candidate == NULL ||
+        visitor->wanted == NULL || visitor->domain_weight == NULL || visitor->vector == NULL ||
+        visitor->scores == NULL) {
         ferry_visitor_close(visitor);
         return ferry_fail_memory(error, "the visitor");
     }
@@ -48,10 +51,12 @@ void ferry_visitor_close(ferry_visitor *visitor)
     size_t items = at_least_one(catalog->count), domains = at_least_one(catalog->domain_count);
     ferry_visitor_use(visitor, NULL, NULL);
     ferry_buffer_free(&visitor->others);
+    ferry_fields_free(&visitor->fields);
     ferry_release(&allocator, visitor->events, visitor->capacity * sizeof *visitor->events);
     ferry_release(&allocator, visitor->scale, visitor->scale_capacity * sizeof(float));
     ferry_release(&allocator, visitor->seen, items);
     ferry_release(&allocator, visitor->disliked, items);
+    ferry_release(&allocator, visitor->candidate, items);
     ferry_release(&allocator, visitor->wanted, domains);
     ferry_release(&allocator, visitor->domain_weight, domains * sizeof(float));
     ferry_release(&allocator, visitor->vector, catalog->dimension * sizeof(float));

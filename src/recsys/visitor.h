@@ -5,6 +5,7 @@
 #include "base/names.h"
 #include "input/events.h"
 #include "recsys/catalog.h"
+#include "recsys/fields.h"
 #include "recsys/model.h"
 
 typedef struct ferry_history_event {
@@ -34,6 +35,7 @@ struct ferry_visitor {
     ferry_buffer others;          /* names of behaviours that have their own, sorted, NUL-ended */
     unsigned char *seen;          /* [catalog->count] 1 for items of the history */
     unsigned char *disliked;      /* [catalog->count] of those whose newest event says so: why */
+    ferry_fields fields;          /* of items: those that conditions and limits asked for */
 
     const ferry_model *model; /* borrowed; NULL: texts alone */
     ferry_model_scratch *model_scratch;
@@ -47,10 +49,11 @@ struct ferry_visitor {
     /* scratch of one recommendation */
     float *scale; /* [scale_capacity] what the controls leave of each event, 1 without any */
     size_t scale_capacity;
-    float *domain_weight;  /* [catalog->domain_count] */
-    float *vector;         /* [dimension] the user vector */
-    float *scores;         /* [catalog->count] */
-    unsigned char *wanted; /* [catalog->domain_count] 1 for domains asked for */
+    float *domain_weight;     /* [catalog->domain_count] */
+    float *vector;            /* [dimension] the user vector */
+    float *scores;            /* [catalog->count] */
+    unsigned char *wanted;    /* [catalog->domain_count] 1 for domains asked for */
+    unsigned char *candidate; /* [catalog->count] 1 for items that may be recommended */
 };
 
 /* What an event weighs; INVALID_ARGUMENT for an unknown behaviour or a rating outside 1…5. */

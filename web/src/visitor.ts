@@ -3,7 +3,7 @@
  * index.ts does, which has the rest of the public face.
  */
 import { FerryError, isLocked, lock, unlock } from './seal.js'
-import type { CallOptions, Client, HeldEvent, Imported, Recommendations, WireEvent } from './seal.js'
+import type { CallOptions, Client, HeldEvent, Imported, Recommendations, WireEvent, WireRecommend } from './seal.js'
 
 // What the layer above needs of the ones below.
 export * from './seal.js'
@@ -51,6 +51,24 @@ export interface RecommendOptions extends CallOptions {
   k?: number | undefined
   /** Whether items of the history may come again. By default not. */
   keepSeen?: boolean | undefined
+  /** Whether what was disliked, and what is like it, may come. By default not. */
+  keepDisliked?: boolean | undefined
+  /** Whether several items of one title, or of nearly the same text, may come. By default not. */
+  keepDuplicates?: boolean | undefined
+  /** From which cosine on an item is like a disliked one: by default .9, above 1 never. */
+  dislikedCosine?: number | undefined
+  /** From which cosine on two items of a domain are duplicates: by default .98, above 1 never. */
+  duplicateCosine?: number | undefined
+  /** Conditions that all must hold: 'price<20', 'tags has vegan', 'author!=X', 'title~word'. */
+  where?: string | readonly string[] | undefined
+  /** Only these items; the domain is needed only where several have an item of this id. */
+  candidates?: readonly { readonly id: string; readonly domain?: string | undefined }[] | undefined
+  /** At most so many of a domain: { films: 3 }. */
+  quotas?: { readonly [domain: string]: number } | undefined
+  /** At most so many with one value of a field: { author: 2 }. */
+  atMost?: { readonly [field: string]: number } | undefined
+  /** 0, the default: the best, in order. 1: as different as can be, after the best one. */
+  diversity?: number | undefined
   /** Days after which an event says half as much. By default none fades; nor do those without a time. */
   halfLife?: number | undefined
   /** What halfLife counts from: seconds since 1970, or a Date. By default the newest event's time. */
@@ -59,24 +77,6 @@ export interface RecommendOptions extends CallOptions {
   novelty?: number | undefined
   /** How much a domain's events say, from 0, not at all; those of others 1. */
   domainWeights?: { readonly [domain: string]: number } | undefined
-}
-
-/** The controls among the options, as they travel. */
-function wireControls({ halfLife, now, novelty, domainWeights }: RecommendOptions, op: string) {
-  const seconds = secondsOf(now)
-  checkNumber(halfLife, op, 'halfLife')
-  checkNumber(seconds, op, 'now')
-  checkNumber(novelty, op, 'novelty')
-  if (domainWeights !== undefined && (typeof domainWeights !== 'object' || domainWeights === null)) {
-    throw invalid(op, 'domainWeights is no object of numbers')
-  }
-  for (const [domain, weight] of Object.entries(domainWeights ?? {})) checkNumber(weight, op, `the weight of "${domain}"`)
-  return {
-    ...(halfLife !== undefined && { halfLife }),
-    ...(seconds !== undefined && { now: seconds }),
-    ...(novelty !== undefined && { novelty }),
-    ...(domainWeights !== undefined && { domainWeights: { ...domainWeights } }),
-  }
 }
 
 /** An item by its id, if one domain alone has it, or by both. */
@@ -151,17 +151,8 @@ export class Visitor {
   async recommend(options: RecommendOptions = {}): Promise<Recommendations> {
     const op = 'visitor.recommend'
     this.#check(op)
-    checkFields(options, op, 'options', ['domain', 'k', 'keepSeen', ...CONTROLS, 'signal'])
-    const { domain, k = 10, keepSeen, signal } = options
-    if (!Number.isInteger(k) || k < 1) throw invalid(op, `k is ${String(k)}, not a whole number from 1 on`)
-    const domains = typeof domain === 'string' ? [domain] : domain
-    if (domains?.length === 0) throw invalid(op, 'domain is an empty list; leave it out for all domains')
-    const wired = {
-      k,
-      ...(domains && { domains: [...domains] }),
-      ...(keepSeen !== undefined && { keepSeen }),
-      ...wireControls(options, op),
-    }
+    const wired = wireRecommend(options, op)
+    const { signal } = options
     const outcome = this.#client.request(op, { ...this.#handle, options: wired }, { signal })
     // By the time it is there, so are the outcomes of all earlier adds.
     const settle = () => {
@@ -265,10 +256,38 @@ function passphraseOf(options: ExportOptions, op: string): string | undefined {
   return passphrase
 }
 
-const CONTROLS = ['halfLife', 'now', 'novelty', 'domainWeights']
-
 const secondsOf = (time: number | Date | undefined): number | undefined =>
   time instanceof Date ? Math.floor(time.getTime() / 1000) : time
+
+/* What goes to the core as it is: its own reader tells what is of a wrong type. */
+const SWITCHES = ['keepSeen', 'keepDisliked', 'keepDuplicates'] as const
+const NUMBERS = ['dislikedCosine', 'duplicateCosine', 'diversity', 'halfLife', 'novelty'] as const
+const MAPS = ['quotas', 'atMost', 'domainWeights'] as const
+
+function wireRecommend(options: RecommendOptions, op: string): WireRecommend {
+  const others = ['domain', 'k', 'where', 'candidates', 'now', 'signal']
+  checkFields(options, op, 'options', [...others, ...SWITCHES, ...NUMBERS, ...MAPS])
+  const { domain, k = 10, where, candidates } = options
+  const now = secondsOf(options.now)
+  if (!Number.isInteger(k) || k < 1) throw invalid(op, `k is ${String(k)}, not a whole number from 1 on`)
+  const domains = typeof domain === 'string' ? [domain] : domain
+  if (domains?.length === 0) throw invalid(op, 'domain is an empty list; leave it out for all domains')
+  if (candidates?.length === 0) throw invalid(op, 'candidates is an empty list; leave it out for all items')
+  checkNumber(now, op, 'now')
+  for (const name of NUMBERS) checkNumber(options[name], op, name)
+  for (const name of MAPS) {
+    for (const [of, number] of Object.entries(options[name] ?? {})) checkNumber(number, op, `${name}: "${of}"`)
+  }
+  const given = [...SWITCHES, ...NUMBERS, ...MAPS].filter((name) => options[name] !== undefined)
+  return {
+    k,
+    ...(domains && { domains: [...domains] }),
+    ...(where !== undefined && { where: typeof where === 'string' ? [where] : [...where] }),
+    ...(candidates && { candidates: candidates.map(({ id, domain: of }) => ({ id, ...(of !== undefined && { domain: of }) })) }),
+    ...(now !== undefined && { now }),
+    ...Object.fromEntries(given.map((name) => [name, options[name]])),
+  }
+}
 
 const EVENT_FIELDS = ['item', 'domain', 'behavior', 'value', 'timestamp']
 

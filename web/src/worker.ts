@@ -84,7 +84,27 @@ export interface Recommendation {
 export interface Recommendations {
   items: Recommendation[]
   /** How many candidates each stage removed. */
-  excluded: { seen: number; disliked: number; duplicate: number; filtered: number }
+  excluded: { seen: number; disliked: number; duplicate: number; filtered: number; limited: number }
+}
+
+/** What ferry_recommend_options_from_json reads. */
+export interface WireRecommend {
+  k: number
+  domains?: string[]
+  keepSeen?: boolean
+  keepDisliked?: boolean
+  keepDuplicates?: boolean
+  dislikedCosine?: number
+  duplicateCosine?: number
+  where?: string[]
+  candidates?: { domain?: string; id: string }[]
+  quotas?: { [domain: string]: number }
+  atMost?: { [field: string]: number }
+  diversity?: number
+  halfLife?: number
+  now?: number
+  novelty?: number
+  domainWeights?: { [domain: string]: number }
 }
 
 /** Client to worker: a request, or the wish that one be given up. */
@@ -410,20 +430,7 @@ export const handlers = {
     }
   },
 
-  /** `options` as ferry_wasm_visitor_recommend reads them. */
-  'visitor.recommend'(args: {
-    shop: number
-    visitor: number
-    options: {
-      k: number
-      domains?: string[]
-      keepSeen?: boolean
-      halfLife?: number
-      now?: number
-      novelty?: number
-      domainWeights?: Record<string, number>
-    }
-  }): Recommendations {
+  'visitor.recommend'(args: { shop: number; visitor: number; options: WireRecommend }): Recommendations {
     const { count } = known(shops, args.shop, 'shop').facts
     const k = Math.min(args.options.k, Math.max(count, 1)) // more than there are is all there are
     return blameCaller('', () => core().recommend(visitorOf(args), { ...args.options, k }))

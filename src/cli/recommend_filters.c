@@ -1,0 +1,156 @@
+#include "cli/recommend_filters.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "input/items.h"
+#include "input/table.h"
+
+cli_filters cli_filters_make(int argc)
+{
+    cli_filters filters = {.where = cli_list_make(argc),
+                           .quotas = calloc((size_t)argc + 1, sizeof *filters.quotas),
+                           .at_most = calloc((size_t)argc + 1, sizeof *filters.at_most)};
+    if (filters.quotas == NULL || filters.at_most == NULL) {
+        fputs("ferry: out of memory\n", stderr);
+        exit(EXIT_ERROR);
+    }
+    return filters;
+}
+
+void cli_filters_free(cli_filters *filters)
+{
+    cli_list_free(&filters->where);
+    free(filters->quotas);
+    free(filters->at_most);
+    free(filters->names);
+    *filters = (cli_filters){0};
+}
+
+/* ---- the command line ---- */
+
+/* NAME=N; the last '=' counts. */
+static bool parse_limit(const char *subcommand, const char *option, char *text, ferry_limit *limits,
+                        size_t *count)
+{
+    char *equals = strrchr(text, '=');
+    ferry_limit *limit = &limits[*count];
+    if (equals == NULL || equals == text) {
+        cli_usage(subcommand, "%s %s: expected NAME=N", option, text);
+        return false;
+    }
+    if (strcmp(equals + 1, "0") != 0 &&
+        !cli_parse_count(subcommand, option, equals + 1, &limit->most))
+        return false;
+    *equals = '\0';
+    limit->name = text;
+    (*count)++;
+    return true;
+}
+
+static bool parse_number(const char *subcommand, const char *option, const char *text, float *out)
+{
+    double value;
+    if (!ferry_number_parse(text, strlen(text), &value) || !(value >= 0.0)) {
+        cli_usage(subcommand, "%s %s: expected a number from 0", option, text);
+        return false;
+    }
+    *out = (float)value;
+    return true;
+}
+
+bool cli_filters_parse(const char *subcommand, int option, char *text, cli_filters *out)
+{
+    switch (option) {
+    case CLI_WHERE: out->where.values[out->where.count++] = text; return true;
+    case CLI_CANDIDATES: out->candidates = text; return true;
+    case CLI_QUOTA: return parse_limit(subcommand, "--quota", text, out->quotas, &out->quota_count);
+    case CLI_AT_MOST:
+        return parse_limit(subcommand, "--at-most", text, out->at_most, &out->at_most_count);
+    case CLI_KEEP_DISLIKED: return out->keep_disliked = true;
+    case CLI_KEEP_DUPLICATES: return out->keep_duplicates = true;
+    case CLI_DISLIKED_COSINE:
+        return parse_number(subcommand, "--disliked-cosine", text, &out->disliked_cosine);
+    case CLI_DUPLICATE_COSINE:
+        return parse_number(subcommand, "--duplicate-cosine", text, &out->duplicate_cosine);
+    case CLI_DIVERSITY: return parse_number(subcommand, "--diversity", text, &out->diversity);
+    default:
+        cli_help_hint(subcommand); /* getopt has said what is wrong */
+        return false;
+    }
+}
+
+void cli_filters_apply(const cli_filters *filters, ferry_recommend_options *out)
+{
+    out->keep_disliked = filters->keep_disliked;
+    out->keep_duplicates = filters->keep_duplicates;
+    out->disliked_cosine = filters->disliked_cosine;
+    out->duplicate_cosine = filters->duplicate_cosine;
+    out->where = filters->where.values;
+    out->where_count = filters->where.count;
+    out->candidates = filters->names;
+    out->candidate_count = filters->name_count;
+    out->quotas = filters->quotas;
+    out->quota_count = filters->quota_count;
+    out->at_most = filters->at_most;
+    out->at_most_count = filters->at_most_count;
+    out->diversity = filters->diversity;
+}
+
+/* ---- candidates ---- */
+
+typedef struct candidate_reader {
+    cli_filters *filters;
+    const ferry_catalog *catalog;
+    const char *stem; /* [stem_size] of the file's name: the domain of rows that name none */
+    size_t stem_size;
+} candidate_reader;
+
+static bool is_domain(const ferry_catalog *catalog, const char *name)
+{
+    const char *domain;
+    for (size_t d = 0; (domain = ferry_catalog_domain(catalog, d)) != NULL; d++)
+        if (strcmp(domain, name) == 0) return true;
+    return false;
+}
+
+static ferry_status add_candidate(void *user, const ferry_item_row *row, ferry_error *error)
+{
+    candidate_reader *reader = user;
+    cli_filters *filters = reader->filters;
+    const ferry_allocator allocator = ferry_allocator_or_default(NULL);
+    bool is_stem = strlen(row->domain) == reader->stem_size &&
+                   memcmp(row->domain, reader->stem, reader->stem_size) == 0;
+    const char *domain = is_stem && !is_domain(reader->catalog, row->domain) ? NULL : row->domain;
+    size_t index;
+    ferry_item item;
+    FERRY_TRY(ferry_catalog_find(reader->catalog, domain, row->id, &index, error));
+    FERRY_TRY(ferry_catalog_item(reader->catalog, index, &item, error));
+    if (!ferry_grow(&allocator, &filters->names, sizeof *filters->names, filters->name_count,
+                    &filters->name_capacity))
+        return ferry_fail_memory(error, "the candidates");
+    filters->names[filters->name_count++] = (ferry_item_name){item.domain, item.id};
+    return FERRY_OK;
+}
+
+ferry_status cli_filters_read(cli_filters *filters, const ferry_catalog *catalog,
+                              cli_report *report, ferry_error *error)
+{
+    if (filters->candidates == NULL) return FERRY_OK;
+    candidate_reader reader = {.filters = filters, .catalog = catalog};
+    ferry_buffer buffer;
+    ferry_buffer_init(&buffer, ferry_allocator_or_default(NULL));
+    ferry_status status = cli_read_file(filters->candidates, &buffer, error);
+    if (status == FERRY_OK) {
+        ferry_table_format format;
+        ferry_file table = cli_table(filters->candidates, &buffer, &format);
+        ferry_table_stem(table.name, &reader.stem, &reader.stem_size);
+        status = ferry_items_read(&table, format, NULL, add_candidate, &reader, cli_refused, report,
+                                  NULL, error);
+    }
+    ferry_buffer_free(&buffer);
+    if (status != FERRY_OK || filters->name_count > 0) return status;
+    return ferry_fail(error, FERRY_NOT_FOUND, "%s: no candidate that the catalogue has",
+                      filters->candidates);
+}

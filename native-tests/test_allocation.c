@@ -158,7 +158,7 @@ static ferry_status visit(const ferry_catalog *catalog, ferry_error *error)
         status = ferry_visitor_save(visitor, profile, sizeof profile, &count, error);
     if (status == FERRY_OK)
         status = ferry_visitor_load(visitor, profile, count, NULL, NULL, NULL, error);
-    if (status == FERRY_OK) assert_int_equal(ferry_visitor_event_count(visitor), 2);
+    if (status == FERRY_OK) assert_int_equal(ferry_visitor_event_count(visitor), 3);
     ferry_visitor_close(visitor);
     return status;
 }

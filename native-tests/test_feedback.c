@@ -75,7 +75,7 @@ static ferry_status scores_of(ferry_visitor *visitor, ferry_recommend_options op
     size_t count;
     options.size = sizeof options;
     options.k = MOST;
-    options.keep_seen = true;
+    options.keep_seen = options.keep_disliked = options.keep_duplicates = true;
     for (size_t i = 0; i < MOST; i++) scores[i] = NAN;
     ferry_status status = ferry_visitor_recommend(visitor, &options, items, &count, NULL, NULL);
     for (size_t i = 0; i < count; i++) scores[items[i].item] = items[i].score;

@@ -69,6 +69,8 @@ export async function page(signal: AbortSignal): Promise<string[]> {
   const event: VisitorEvent = { item: 'a', domain: 'films', behavior: 'rating', value: 5, timestamp: new Date() }
   me.add([event])
   const { items: found, excluded }: Recommendations = await me.recommend({ domain: ['films'], k: 3, signal })
+  const narrow = await me.recommend({ where: ['price<20'], candidates: items, quotas: { films: 2 }, atMost: { author: 1 }, diversity: 0.3 })
+  if (narrow.excluded.limited > 0) return narrow.items.map(({ id }) => id)
   const { download, memory }: { download: number; memory: number } = await ferry.measure('/models/x/', { signal })
   const encoder = await ferry.encoder(new URL('file:///models/x/'), { precision: 'int8' })
   if (download > memory || (await ferry.memory()) > memory) return [ferry.capabilities.whyOneThread ?? '']

@@ -29,7 +29,7 @@ test('what is liked in one department is found in the others', async () => {
   assert.deepEqual(all.items.map(({ rank }) => rank), [1, 2, 3])
   assert.ok(Math.abs(all.items[0].score - 1 / Math.hypot(1, 0.1, 0.2)) < 1e-6)
   assert.equal(all.items[0].title, 'Jaws')
-  assert.deepEqual(all.excluded, { seen: 1, disliked: 0, duplicate: 0, filtered: 0 })
+  assert.deepEqual(all.excluded, { seen: 1, disliked: 0, duplicate: 0, filtered: 0, limited: 0 })
 
   assert.deepEqual(ids(await me.recommend({ domain: 'songs', k: 1 })), ['songs/sailor'])
   assert.deepEqual(ids(await me.recommend({ domain: ['songs', 'books'], k: 2 })), ['songs/sailor', 'books/same'])

@@ -5,7 +5,7 @@
 
 #include <cJSON.h>
 
-enum { MOST = 1200, POOL = 300 };
+enum { MOST = 1200, POOL = 300, COMPARED = 256 };
 
 /* ---- the second opinion ---- */
 
@@ -138,7 +138,8 @@ static bool is_duplicate(const reference *r, size_t item)
     for (size_t i = 0; i < r->listed; i++) {
         size_t other = r->list[i].item;
         if (same_title(r, item, other)) return true;
-        if (strcmp(text_of(r, item, "domain"), text_of(r, other, "domain")) == 0 &&
+        if (i + COMPARED >= r->listed &&
+            strcmp(text_of(r, item, "domain"), text_of(r, other, "domain")) == 0 &&
             text_of(r, item, "title")[0] != '\0' && text_of(r, other, "title")[0] != '\0' &&
             cosine(r, item, other) >= r->options->duplicate_cosine)
             return true;

@@ -1,6 +1,7 @@
 /* The language of conditions: what is read, what is refused and where, what matches. */
 #include "test.h"
 
+#include "input/fold.h"
 #include "rank/where.h"
 
 static const char items[] =
@@ -209,12 +210,37 @@ static void columns_are_kept_and_read_again(void **state)
     assert_string_equal(found, "abe");
 }
 
+static void text_is_folded(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *folded, *squeezed;
+    } cases[] = {
+        {"", "", ""},
+        {" \t", " \t", ""},
+        {"  Ein ÄPFEL\u00a0\u2003Korb ", "  ein äpfel\u00a0\u2003korb ", "ein äpfel korb"},
+        {"ΣΑΣ Ⅳ 中", "σασ ⅳ 中", "σασ ⅳ 中"},
+        {"a\xff", "a\xef\xbf\xbd", "a\xef\xbf\xbd"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int squeeze = 0; squeeze < 2; squeeze++) {
+            ferry_buffer out;
+            ferry_buffer_init(&out, ferry_allocator_or_default(NULL));
+            assert_true(ferry_buffer_append(&out, "x ", 2)); /* what is there does not matter */
+            assert_true(ferry_fold_text(&out, cases[i].text, strlen(cases[i].text), squeeze == 1));
+            assert_true(ferry_buffer_append(&out, "", 1));
+            assert_string_equal(out.data + 2, squeeze ? cases[i].squeezed : cases[i].folded);
+            ferry_buffer_free(&out);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conditions_match_what_they_say),
         cmocka_unit_test(what_cannot_be_read_is_named_with_its_place),
         cmocka_unit_test(columns_are_kept_and_read_again),
+        cmocka_unit_test(text_is_folded),
     };
     return cmocka_run_group_tests(tests, open_items, close_items);
 }

@@ -8,7 +8,9 @@
 #include "input/fold.h"
 #include "rank/topk.h"
 
-enum { SLACK = 16, TAKEN = UINT32_MAX };
+/* COMPARED: a duplicate's text is looked for among so many of the list before an item; a list of
+ * all of a shop would else take the square of it. Titles are looked for in the whole list. */
+enum { SLACK = 16, TAKEN = UINT32_MAX, COMPARED = 256 };
 
 /* At most so many with one value of a field. */
 typedef struct limit {
@@ -170,7 +172,7 @@ static ferry_status is_duplicate(maker *m, size_t item, bool *out, ferry_error *
     if (!fold_title(m, item)) return ferry_fail_memory(error, "the titles of the list");
     *out = ferry_names_find(&m->titles, m->title.data) != FERRY_NO_NAME;
     if (m->options->duplicate_cosine > 1.0f) return FERRY_OK;
-    for (size_t i = 0; i < m->count && !*out; i++) {
+    for (size_t i = m->count > COMPARED ? m->count - COMPARED : 0; i < m->count && !*out; i++) {
         size_t other = m->list[i].item;
         *out = items[other].domain == items[item].domain && has_title(m, other) &&
                cosine(m, item, other) >= m->options->duplicate_cosine;

@@ -41,6 +41,9 @@ static inline void random_item_json(ferry_random *random, size_t item, char *out
         PUT(",\"tags\":[\"%s\",\"%s\"]", tags[ferry_random_below(random, 4)],
             tags[ferry_random_below(random, 4)]);
     if (ferry_random_below(random, 2) > 0)
+        PUT(",\"shapes\":[\"%u\",\"%u\"]", ferry_random_below(random, 5),
+            ferry_random_below(random, 5));
+    if (ferry_random_below(random, 2) > 0)
         PUT(",\"stock\":%s", ferry_random_below(random, 2) ? "true" : "false");
     PUT("}\n");
 #undef PUT

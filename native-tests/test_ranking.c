@@ -276,7 +276,7 @@ static ferry_recommend_options draw_options(ferry_random *random, const ferry_it
     static const char *const where[] = {"price<20", "tags has vegan", "author != \"Author 3\"",
                                         "title~RED", "stock=true"};
     static const ferry_limit quotas[] = {{"films", 3}, {"songs", 0}, {"books", 20}};
-    static const ferry_limit at_most[] = {{"author", 2}, {"tags", 9}};
+    static const ferry_limit at_most[] = {{"author", 2}, {"tags", 9}, {"shapes", 3}};
     static const float diversities[] = {0, 0, 0.1f, 0.35f, 0.8f, 1};
     static const size_t ks[] = {1, 3, 10, 40, 150, 5000};
     ferry_recommend_options o = {.size = sizeof o};
@@ -297,7 +297,8 @@ static ferry_recommend_options draw_options(ferry_random *random, const ferry_it
     o.quotas = quotas;
     o.quota_count = ferry_random_below(random, 2) ? ferry_random_below(random, 4) : 0;
     o.at_most = at_most;
-    o.at_most_count = ferry_random_below(random, 3);
+    o.at_most_count = ferry_random_below(random, 4);
+    if (o.at_most_count == 3) o.at_most += 2, o.at_most_count = 1; /* else authors are few */
     o.diversity = diversities[ferry_random_below(random, 6)];
     return o;
 }

@@ -8,13 +8,13 @@ static const char items[] =
     "{\"id\":\"a\",\"domain\":\"d\",\"title\":\"A Red KITE\",\"price\":12.50,\"tags\":[\"toy\","
     "\"red\"],\"stock\":true,\"sizes\":[1,2.50,[\"3\"]]}\n"
     "{\"id\":\"b\",\"domain\":\"d\",\"title\":\"ÄPFEL\",\"price\":\"7\",\"tags\":[\"fruit\"],"
-    "\"stock\":false,\"date\":\"2024-05-31\"}\n"
+    "\"stock\":false,\"date\":\"2024-05-31\",\"brand\":\"Bob\"}\n"
     "{\"id\":\"c\",\"domain\":\"d\",\"title\":\"Redcurrant\",\"price\":\"on "
     "request\",\"tags\":[]}\n"
     "{\"id\":\"d\",\"domain\":\"d\",\"price\":null,\"names\":{\"de\":\"Drachen\"},\"list price\":3,"
     "\"code\":\"12345678901234567890\",\"date\":\"2023-01-02\"}\n"
     "{\"id\":\"e\",\"domain\":\"d\",\"title\":\"say \\\"hi\\\" = 3\",\"price\":-1e2,\"has\":\"x\","
-    "\"sizes\":[2],\"mixed\":[true,\"red\"],\"code\":\"007\"}\n";
+    "\"sizes\":[2],\"mixed\":[true,\"red\"],\"code\":\"007\",\"author\":\"Ann\",\"brand\":\"B\"}\n";
 
 enum { ITEMS = 5 };
 
@@ -129,11 +129,20 @@ static void conditions_match_what_they_say(void **state)
         {"\"list price\"=3", "d"},
         {"has has x", ""},
         {"has=x", "e"},
+        /* as items.h writes them, or as the table calls them */
+        {"author=Bob", "b"},
+        {"brand=Bob", "b"},
+        {"Brand~o", "b"},
+        {"author=Ann", "e"},
+        {"brand=Ann", ""},
+        {"brand=B", "e"},
+        {"categories has fruit", "b"},
         {"nothing=1", ""},
         {"nothing!=1", "abcde"},
         {"nothing~\"\"", ""},
         {"title~\"\"", "abce"}, /* whatever it is: the field is there */
         {"PRICE<20", ""},
+        {"Title~red", "ac"},
         {" \t price\t<20 ", "abe"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

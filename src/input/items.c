@@ -317,6 +317,21 @@ static ferry_status on_row(void *user, const ferry_row *row, ferry_error *error)
     return r->on_item(r->user, &item, error);
 }
 
+const char *ferry_item_own_name(const char *name, size_t *size)
+{
+    const ferry_field field = {.name = name, .name_size = strlen(name)};
+    const ferry_row row = {.layout = 1, .fields = &field, .count = 1};
+    ferry_field_plan plan = {0};
+    ferry_field_plan_for(&plan, &row, slot_names, SLOT_COUNT);
+    *size = 0;
+    for (int slot = 0; slot < SLOT_COUNT; slot++) {
+        if (plan.counts[slot] == 0) continue;
+        *size = strcspn(slot_names[slot], " ");
+        return slot_names[slot];
+    }
+    return NULL;
+}
+
 ferry_status ferry_items_read(const ferry_file *table, ferry_table_format format,
                               const ferry_allocator *allocator, ferry_on_item on_item,
                               void *on_item_user, ferry_row_refused refused, void *refused_user,

@@ -46,6 +46,10 @@ typedef struct ferry_item_row {
  * INVALID_ARGUMENT, NOT_FOUND and UNSUPPORTED refuse the row, others end the reading. */
 typedef ferry_status (*ferry_on_item)(void *user, const ferry_item_row *item, ferry_error *error);
 
+/* The name that a field called so gets in an item's JSON, [*size]: "author" for "Brand"; NULL for a
+ * field of no slot, which keeps its own. */
+const char *ferry_item_own_name(const char *name, size_t *size);
+
 /* Reads a table of items (input/table.h). A row without an id is refused. */
 ferry_status ferry_items_read(const ferry_file *table, ferry_table_format format,
                               const ferry_allocator *allocator, ferry_on_item on_item,

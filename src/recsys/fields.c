@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "input/fold.h"
+#include "input/items.h"
 #include "input/json_text.h"
 #include "input/table.h"
 
@@ -157,7 +158,10 @@ static ferry_status read_item(field_reader *reader, size_t item, ferry_error *er
         ferry_field *field = &reader->row[f];
         for (size_t c = reader->first; c < fields->count; c++) {
             ferry_field_column *column = &fields->columns[c];
-            if (strcmp(column->name, field->name) != 0) continue;
+            bool stands_in = column->own_name != NULL && column->of_item[item] == FERRY_NO_VALUE &&
+                             field->name_size == column->own_name_size &&
+                             memcmp(field->name, column->own_name, field->name_size) == 0;
+            if (!stands_in && strcmp(column->name, field->name) != 0) continue;
             FERRY_TRY(read_value(reader, column, field, &column->of_item[item], error));
         }
     }
@@ -193,6 +197,7 @@ static ferry_status add_column(ferry_fields *fields, const char *name, ferry_err
     size_t size = strlen(name) + 1;
     uint32_t none;
     column->name = ferry_allocate(allocator, size, 1);
+    column->own_name = ferry_item_own_name(name, &column->own_name_size);
     if (column->name != NULL) memcpy(column->name, name, size);
     column->of_item = ferry_allocate(allocator, items_of(fields), sizeof *column->of_item);
     if (column->name == NULL || column->of_item == NULL ||

@@ -34,6 +34,9 @@ typedef struct ferry_field_value {
 
 typedef struct ferry_field_column {
     char *name;
+    const char
+        *own_name; /* [own_name_size] what items.h calls it; stands in where name is missing */
+    size_t own_name_size;
     ferry_names keys;          /* the values' texts, a letter for the kind before each */
     ferry_field_value *values; /* [keys.count] of [capacity]; elements before their list */
     size_t capacity;
@@ -54,8 +57,9 @@ typedef struct ferry_fields {
 void ferry_fields_init(ferry_fields *fields, const ferry_catalog *catalog);
 void ferry_fields_free(ferry_fields *fields);
 
-/* Reads the columns of these fields, those that are not there yet in one walk over the items.
- * LIMIT if they are more than FERRY_MAX_COLUMNS. May drop others: columns found before are gone. */
+/* Reads the columns of these fields, which may also be called what a table calls them ("brand"
+ * finds "author"), those that are not there yet in one walk over the items. LIMIT if they are more
+ * than FERRY_MAX_COLUMNS. May drop others: columns found before are gone. */
 ferry_status ferry_fields_read(ferry_fields *fields, const char *const *names, size_t count,
                                ferry_error *error);
 

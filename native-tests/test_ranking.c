@@ -418,8 +418,9 @@ static void diversity_is_one_knob(void **state)
             double now = mean_cosine(catalog, list, K);
             if (s == 0) first = now;
             if (steps[s] == 1) assert_true(now < first);
-            alike[s] += now / CATALOGS;
-            for (size_t i = 0; i < K; i++) score[s] += (double)list[i].score / K / CATALOGS;
+            alike[s] += now / (double)CATALOGS;
+            for (size_t i = 0; i < K; i++)
+                score[s] += (double)list[i].score / (double)(K * CATALOGS);
         }
         ferry_visitor_close(visitor);
         ferry_catalog_close(catalog);

@@ -9,8 +9,8 @@ import type { Reply, Value, WireSource, WireWasm } from './protocol.js'
 
 // What the layer above needs of the ones below.
 export { FerryError } from './protocol.js'
-export type { Capabilities, DirectoryHandle, FerryCode, HeldEvent, Imported, Item, Model } from './protocol.js'
-export type { Progress, Recommendation, Recommendations, WireEvent, WireRecommend } from './protocol.js'
+export type { Arguments, Capabilities, DirectoryHandle, FerryCode, HeldEvent, Imported, Item, Model } from './protocol.js'
+export type { Operation, Progress, Recommendation, Recommendations, Value, WireEvent, WireRecommend } from './protocol.js'
 
 /** What every call that takes time accepts. */
 export interface CallOptions {

@@ -4,6 +4,7 @@
  * thread: the passphrase goes nowhere else.
  */
 import { FerryError } from './client.js'
+import type { FerryCode } from './client.js'
 
 // What the layer above needs of the ones below.
 export * from './client.js'
@@ -63,21 +64,21 @@ export async function lock(plain: Bytes, passphrase: string, op: string): Promis
 }
 
 function checkHead(file: Bytes, op: string): void {
-  const malformed = (what: string) => new FerryError('MALFORMED', op, `the profile is ${what}`)
-  if (file.length < HEAD) throw malformed(`cut short: ${file.length} bytes, not even its head`)
+  const refuse = (code: FerryCode, what: string): never => {
+    throw new FerryError(code, op, `the profile ${what}`)
+  }
+  if (file.length < HEAD) refuse('MALFORMED', `is cut short: ${file.length} bytes, not even its head`)
   const view = new DataView(file.buffer, file.byteOffset)
   const version = view.getUint32(AT.version, true)
-  if (version !== VERSION) {
-    throw new FerryError('UNSUPPORTED', op, `the locked profile is of version ${version}; this Ferry reads version ${VERSION}`)
-  }
+  if (version !== VERSION) refuse('UNSUPPORTED', `is locked by version ${version}; this Ferry reads version ${VERSION}`)
   const expected = HEAD + view.getUint32(AT.size, true) + TAG + DIGEST
   if (file.length !== expected) {
     const how = file.length < expected ? 'cut short' : 'longer than it was'
-    throw malformed(`${how}: ${file.length} bytes, its head says ${expected}`)
+    refuse('MALFORMED', `is ${how}: ${file.length} bytes, its head says ${expected}`)
   }
   const iterations = view.getUint32(AT.iterations, true)
   if (iterations < ITERATIONS || iterations > MAX_ITERATIONS) {
-    throw new FerryError('LIMIT', op, `the profile has ${iterations} iterations, expected ${ITERATIONS} to ${MAX_ITERATIONS}`)
+    refuse('LIMIT', `has ${iterations} iterations, expected ${ITERATIONS} to ${MAX_ITERATIONS}`)
   }
 }
 

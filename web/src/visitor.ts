@@ -3,7 +3,8 @@
  * index.ts does, which has the rest of the public face.
  */
 import { FerryError, isLocked, lock, unlock } from './seal.js'
-import type { CallOptions, Client, HeldEvent, Imported, Recommendations, WireEvent, WireRecommend } from './seal.js'
+import type { Arguments, CallOptions, Client, HeldEvent, Imported, Operation } from './seal.js'
+import type { Recommendations, Value, WireEvent, WireRecommend } from './seal.js'
 
 // What the layer above needs of the ones below.
 export * from './seal.js'
@@ -171,10 +172,8 @@ export class Visitor {
   }
 
   /** The history, in the order it was added. */
-  async events({ signal }: CallOptions = {}): Promise<HeldEvent[]> {
-    const op = 'visitor.events'
-    this.#check(op)
-    return this.#client.request(op, this.#handle, { signal })
+  events({ signal }: CallOptions = {}): Promise<HeldEvent[]> {
+    return this.#ask('visitor.events', this.#handle, { signal })
   }
 
   /**
@@ -182,43 +181,36 @@ export class Visitor {
    * none. undo(), forget() and forgetAll() leave the history, and everything that comes of it, byte
    * for byte as one that never had the events, and overwrite what Ferry's memory held of them.
    */
-  async undo(): Promise<void> {
-    const op = 'visitor.undo'
-    this.#check(op)
-    return this.#client.request(op, this.#handle)
+  undo(): Promise<void> {
+    return this.#ask('visitor.undo', this.#handle)
   }
 
   /** Forgets all events of an item; resolves to how many there were. */
   async forget(item: ItemName): Promise<number> {
     const op = 'visitor.forget'
-    this.#check(op)
     const name = typeof item === 'string' ? { item } : item
     checkFields(name, op, 'item', ['item', 'domain'])
     if (typeof name.item !== 'string') throw invalid(op, 'item is not a text')
     if (name.domain !== undefined && typeof name.domain !== 'string') throw invalid(op, 'domain is not a text')
-    return this.#client.request(op, { ...this.#handle, item: name.item, domain: name.domain ?? '' })
+    return this.#ask(op, { ...this.#handle, item: name.item, domain: name.domain ?? '' })
   }
 
   /** Forgets one event, by its place in what events() gives. */
   async forgetEvent(index: number): Promise<void> {
     const op = 'visitor.forgetEvent'
-    this.#check(op)
     if (!Number.isInteger(index) || index < 0) throw invalid(op, `index is ${String(index)}, not a whole number from 0`)
-    return this.#client.request(op, { ...this.#handle, index })
+    return this.#ask(op, { ...this.#handle, index })
   }
 
-  async forgetAll(): Promise<void> {
-    const op = 'visitor.forgetAll'
-    this.#check(op)
-    return this.#client.request(op, this.#handle)
+  forgetAll(): Promise<void> {
+    return this.#ask('visitor.forgetAll', this.#handle)
   }
 
   /** The history as a profile: for import() here, in Node, and for `ferry recommend --profile`. */
   async export(options: ExportOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
     const op = 'visitor.export'
-    this.#check(op)
     const passphrase = passphraseOf(options, op)
-    const plain = await this.#client.request(op, this.#handle)
+    const plain = await this.#ask(op, this.#handle)
     return passphrase === undefined ? plain : lock(plain, passphrase, op)
   }
 
@@ -229,17 +221,21 @@ export class Visitor {
    */
   async import(profile: Uint8Array | ArrayBuffer, options: ExportOptions = {}): Promise<Imported> {
     const op = 'visitor.import'
-    this.#check(op)
     const passphrase = passphraseOf(options, op)
     if (!(profile instanceof Uint8Array) && !(profile instanceof ArrayBuffer)) throw invalid(op, 'the profile is no bytes')
     const bytes = new Uint8Array(profile instanceof ArrayBuffer ? profile : profile.slice())
     const plain = isLocked(bytes) ? await unlock(bytes, passphrase, op) : bytes
-    return this.#client.request(op, { ...this.#handle, profile: plain })
+    return this.#ask(op, { ...this.#handle, profile: plain })
   }
 
   close(): void {
     this.#closed = true
     this.#client.tell('visitor.close', this.#handle)
+  }
+
+  async #ask<O extends Operation>(op: O, args: Arguments<O>, options?: CallOptions): Promise<Value<O>> {
+    this.#check(op)
+    return this.#client.request(op, args, options)
   }
 
   #check(op: string): void {

@@ -350,11 +350,6 @@ ferry_visitor *EXPORT(ferry_wasm_visitor_create)(const ferry_catalog *catalog)
     return visitor;
 }
 
-void EXPORT(ferry_wasm_visitor_close)(ferry_visitor *visitor)
-{
-    ferry_visitor_close(visitor);
-}
-
 /* model NULL: texts alone, which never fails */
 int EXPORT(ferry_wasm_visitor_use)(ferry_visitor *visitor, const ferry_model *model)
 {
@@ -380,9 +375,17 @@ int EXPORT(ferry_wasm_visitor_add)(ferry_visitor *visitor, const char *json, siz
 
 /* ---- forgetting, profiles ---- */
 
+/* Zeros where earlier calls had their frames: the stack is a part of the memory as well. */
+__attribute__((noinline)) static void wipe_stack(void)
+{
+    char frames[64 << 10]; /* of 256 KB; adding and recommending take less */
+    ferry_wipe(frames, sizeof frames);
+}
+
 /* Past recommendations stand in the result until the next ones. */
 static int end_forgotten(ferry_status status)
 {
+    wipe_stack();
     ferry_wipe(instance.result.data, instance.result.capacity);
     return end(status);
 }
@@ -401,6 +404,13 @@ void EXPORT(ferry_wasm_visitor_forget_all)(ferry_visitor *visitor)
 {
     begin();
     ferry_visitor_forget_all(visitor);
+    end_forgotten(FERRY_OK);
+}
+
+void EXPORT(ferry_wasm_visitor_close)(ferry_visitor *visitor)
+{
+    begin();
+    ferry_visitor_close(visitor);
     end_forgotten(FERRY_OK);
 }
 

@@ -8,7 +8,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { after, before } from 'node:test'
 import { Ferry, FerryError } from '../../web/dist/index.js'
-import { directory, golden, modelShop, modelShopFiles, root } from '../support.mjs'
+import { directory, dist, golden, modelShop, modelShopFiles, root } from '../support.mjs'
 
 const read = (name) => new Uint8Array(readFileSync(join(golden, 'profile', name)))
 const passphrase = new TextDecoder().decode(read('passphrase')).trimEnd()
@@ -167,4 +167,61 @@ test('items that the shop lacks are left out and counted', async () => {
   const profile = new TextEncoder().encode(JSON.stringify({ format: 'ferry-profile', version: 1, events }))
   assert.deepEqual(await me.import(profile), { events: 1, leftOut: 1 })
   assert.deepEqual(await me.events(), [events[0]])
+})
+
+/* The module itself, whose whole memory can be searched. */
+test('what is forgotten is nowhere in the memory of WebAssembly', async () => {
+  const bytes = readFileSync(join(dist, 'ferry-scalar.wasm'))
+  const { instance } = await WebAssembly.instantiate(bytes, { env: { emscripten_notify_memory_growth() {} } })
+  const core = instance.exports
+  core._initialize?.()
+  const memory = () => Buffer.from(core.memory.buffer)
+  const lend = (data) => {
+    const at = core.ferry_wasm_allocate(data.length)
+    memory().set(data, at)
+    return at
+  }
+  const lent = (text, use) => { // as wasm.ts does it
+    const data = Buffer.from(text)
+    const at = lend(data)
+    const value = use(at, data.length)
+    memory().fill(0, at, at + data.length)
+    core.ferry_wasm_release(at)
+    return value
+  }
+  const open = (files, call) => {
+    for (const [name, data] of files) lent(name, (at, size) => assert.equal(core.ferry_wasm_file(at, size, lend(data), data.length), 0))
+    const handle = call()
+    assert.notEqual(handle, 0)
+    return handle
+  }
+  const files = Object.entries(modelShopFiles())
+  const catalog = open(files.filter(([name]) => !name.startsWith('model/')), () => core.ferry_wasm_catalog_open())
+  const model = open(
+    files.filter(([name]) => name.startsWith('model/')).map(([name, data]) => [name.slice(6), data]),
+    () => core.ferry_wasm_model_open(catalog),
+  )
+  const [name, time, value] = ['needle-in-a-haystack', 1234567890n, 3.14159265358979]
+  const event = `{"item":"b11","behavior":"${name}","value":${value},"timestamp":${time}}`
+  const needles = [name, String(time), Buffer.from(BigInt64Array.of(time).buffer), Buffer.from(Float64Array.of(value).buffer)]
+  const found = () => needles.map((needle) => memory().includes(needle))
+
+  for (const how of ['undo', 'forget', 'forget_event', 'forget_all', 'load', 'close']) {
+    const visitor = core.ferry_wasm_visitor_create(catalog)
+    assert.equal(core.ferry_wasm_visitor_use(visitor, model), 0)
+    const recommend = () => lent('{"k":10}', (at, size) => assert.equal(core.ferry_wasm_visitor_recommend(visitor, at, size), 0))
+    lent('{"item":"f1"}', (at, size) => assert.equal(core.ferry_wasm_visitor_add(visitor, at, size), 0))
+    lent(event, (at, size) => assert.equal(core.ferry_wasm_visitor_add(visitor, at, size), 0))
+    recommend()
+    assert.equal(core.ferry_wasm_visitor_save(visitor), 0)
+    assert.deepEqual(found(), [true, true, true, true], 'else nothing is looked for')
+    if (how === 'undo') core.ferry_wasm_visitor_undo(visitor)
+    if (how === 'forget') lent('b11', (at, size) => assert.equal(core.ferry_wasm_visitor_forget(visitor, at, 0, at, size), 0))
+    if (how === 'forget_event') assert.equal(core.ferry_wasm_visitor_forget_event(visitor, 1), 0)
+    if (how === 'forget_all') core.ferry_wasm_visitor_forget_all(visitor)
+    if (how === 'load') lent('{"format":"ferry-profile","version":1,"events":[]}', (at, size) => assert.equal(core.ferry_wasm_visitor_load(visitor, at, size), 0))
+    if (how === 'close') core.ferry_wasm_visitor_close(visitor)
+    assert.deepEqual(found(), [false, false, false, false], how)
+    if (how !== 'close') core.ferry_wasm_visitor_close(visitor)
+  }
 })

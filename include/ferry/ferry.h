@@ -52,7 +52,8 @@ extern "C" {
     X(LIMIT, "larger than a documented limit")                         \
     X(EMPTY_HISTORY, "the history has no event to recommend from")     \
     X(CANCELLED, "stopped by the caller")                              \
-    X(DIVERGED, "training met a number that is not finite")
+    X(DIVERGED, "training met a number that is not finite")            \
+    X(INCONSISTENT, "a sum that Ferry checks did not come out")
 
 typedef enum ferry_status {
 #define FERRY_STATUS_ENUM(name, text) FERRY_##name,
@@ -503,6 +504,133 @@ FERRY_API ferry_status ferry_visitor_recommend(ferry_visitor *visitor,
                                                const ferry_recommend_options *options,
                                                ferry_recommendation *out, size_t *count,
                                                ferry_excluded *excluded, ferry_error *error);
+
+/* ---- why: explanations ----------------------------------------------------------------------- */
+
+/* What a person is told that parts of a score are about: X(NAME, "name", "in a sentence"). */
+#define FERRY_GROUP_LIST(X)                   \
+    X(WORDS, "words", "words")                \
+    X(AUTHOR, "author", "who made it")        \
+    X(OTHERS, "others", "what others did")    \
+    X(POPULARITY, "popularity", "popularity") \
+    X(NEW, "new", "its being new")
+
+typedef enum ferry_group {
+#define FERRY_GROUP_ENUM(name, text, words) FERRY_GROUP_##name,
+    FERRY_GROUP_LIST(FERRY_GROUP_ENUM)
+#undef FERRY_GROUP_ENUM
+        FERRY_GROUP_COUNT
+} ferry_group;
+
+/* What the parts of a score come from, X(NAME, "name", group). docs/explanations.md says how each
+ * is made. */
+#define FERRY_REASON_LIST(X)                                                                     \
+    X(TEXT, "text", WORDS)                  /* likeness of text vectors */                       \
+    X(WORDS, "words", WORDS)                /* common words of title, tags and author */         \
+    X(TITLE, "title", WORDS)                /* of the title */                                   \
+    X(TAGS, "tags", WORDS)                  /* of the tags */                                    \
+    X(PROFILE, "profile", WORDS)            /* learned likeness to texts of other domains */     \
+    X(AUTHOR, "author", AUTHOR)             /* the same author */                                \
+    X(NET, "net", OTHERS)                   /* the net, what all domains share of it: f_base */  \
+    X(ADAPTER, "adapter", OTHERS)           /* … the domain's own: its adapter's */              \
+    X(NEIGHBORS, "neighbors", OTHERS)       /* what others had next to it */                     \
+    X(FACTORS, "factors", OTHERS)           /* what people of such factors had here */           \
+    X(ACROSS, "across", OTHERS)             /* what people who had the same there had here */    \
+    X(LINKED, "linked", OTHERS)             /* what people of other domains have here */         \
+    X(DISLIKED, "disliked", WORDS)          /* likeness to texts of disliked items */            \
+    X(BIAS, "bias", POPULARITY)             /* what the net gives whatever the history */        \
+    X(POPULARITY, "popularity", POPULARITY) /* ln(1 + training events) */                        \
+    X(NOVELTY, "novelty", POPULARITY)       /* what ferry_recommend_options.novelty takes off */ \
+    X(NEW, "new", NEW)                      /* no training event */
+
+typedef enum ferry_reason {
+#define FERRY_REASON_ENUM(name, text, group) FERRY_REASON_##name,
+    FERRY_REASON_LIST(FERRY_REASON_ENUM)
+#undef FERRY_REASON_ENUM
+        FERRY_REASON_COUNT
+} ferry_reason;
+
+/* "words"; NULL for a number that is none. */
+FERRY_API const char *ferry_group_name(ferry_group group);
+FERRY_API const char *ferry_reason_name(ferry_reason reason);
+FERRY_API ferry_group ferry_reason_group(ferry_reason reason);
+
+#define FERRY_NO_EVENT ((size_t)-1)
+
+/* What one event, or none in particular, puts into the score for one reason. */
+typedef struct ferry_contribution {
+    size_t event; /* as ferry_visitor_event counts, or FERRY_NO_EVENT */
+    ferry_reason reason;
+    double value;
+} ferry_contribution;
+
+typedef struct ferry_explained_event {
+    size_t item; /* index into the catalogue */
+    double sum;  /* of the event's contributions */
+} ferry_explained_event;
+
+/*
+ * Why an item has its score: score = constant + sum of contributions + residual.
+ *
+ * Without a model the score is linear in the events given its norm. With one, what is inside the
+ * softmax is decomposed; the constant is what it has in common with all items of its domain (the
+ * softmax's shift, the domain's share, what a reason gives everything). `approximate` marks parts
+ * that are not linear, whose value is distributed over the events by a rule (docs/explanations.md).
+ * The residual is rounding, and is checked: at most 1e-5 of what is added up, or
+ * ferry_visitor_explain fails with INCONSISTENT. Only for a net that is not linear (lstm, gru,
+ * transformer), `complete` is false and the residual is what leaving out single events does not
+ * account for.
+ */
+typedef struct ferry_explanation {
+    size_t item;
+    float score;
+    double constant, residual;
+    bool complete;
+    bool approximate[FERRY_REASON_COUNT];
+    const ferry_contribution *contributions; /* [contribution_count] by event, then reason; last
+                                                those of no event; what is 0 is left out */
+    size_t contribution_count;
+    const ferry_explained_event *events; /* [event_count] as ferry_visitor_event counts */
+    size_t event_count;
+    double group[FERRY_GROUP_COUNT]; /* sums of the contributions */
+    /* Shares of the groups whose sum is positive, in whole percent: 100 together by the largest
+     * remainder, or all 0 if no sum is positive. */
+    unsigned percent[FERRY_GROUP_COUNT];
+    size_t because;       /* the event of the largest positive sum, or FERRY_NO_EVENT */
+    const char *sentence; /* English: "because you bought X; 62 % words, 38 % what others did" */
+} ferry_explanation;
+
+/*
+ * Explains the score that ferry_visitor_recommend gives the item with these options, whether or not
+ * it would be in the list. Gives.
+ * INVALID_ARGUMENT for an item beyond the catalogue, EMPTY_HISTORY as ferry_visitor_recommend.
+ */
+FERRY_API ferry_status ferry_visitor_explain(ferry_visitor *visitor,
+                                             const ferry_recommend_options *options, size_t item,
+                                             ferry_explanation **out, ferry_error *error);
+FERRY_API void ferry_explanation_free(ferry_explanation *explanation); /* NULL is fine */
+
+/* Without these events another item would be the first of the list. */
+typedef struct ferry_counterfactual {
+    size_t item;               /* the first, index into the catalogue */
+    size_t instead;            /* which would take its place */
+    const size_t *events;      /* [event_count] ascending, as ferry_visitor_event counts */
+    const size_t *event_items; /* [event_count] their items */
+    size_t event_count;
+    bool smallest; /* proven: no set of fewer events does */
+} ferry_counterfactual;
+
+/*
+ * The smallest set of events of the history without which another item would be the first. What may
+ * be in the list stays the same: items of the events left out are not offered for that. The set is
+ * verified by ranking once more without it. Of a history of at most 12 events it is the smallest;
+ * of a longer one `smallest` says whether that is known. Gives; *out is NULL, with OK, if the list
+ * is empty or no set was found.
+ */
+FERRY_API ferry_status ferry_visitor_counterfactual(ferry_visitor *visitor,
+                                                    const ferry_recommend_options *options,
+                                                    ferry_counterfactual **out, ferry_error *error);
+FERRY_API void ferry_counterfactual_free(ferry_counterfactual *counterfactual); /* NULL is fine */
 
 #ifdef __cplusplus
 }

@@ -9,7 +9,8 @@ typedef struct ferry_history_entry {
     uint32_t item;   /* within it */
     uint8_t behavior;
     float value, weight;
-    float scale; /* 1, or what the visitor's controls make of it: says so many times as much */
+    float scale;    /* 1, or what the visitor's controls make of it: says so many times as much */
+    uint32_t event; /* of a visitor's history: which of its events */
     int64_t timestamp;
 } ferry_history_entry;
 

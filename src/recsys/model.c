@@ -1,5 +1,5 @@
 /* What a model holds beside what it learned: made when it is opened, or at the end of training. */
-#include "recsys/model.h"
+#include "recsys/model_parts.h"
 
 #include <string.h>
 
@@ -216,7 +216,8 @@ ferry_status ferry_model_set_mix(ferry_model *model, size_t domain,
     return status;
 }
 
-/* ln(linked + .05 popularity / most + .001): who is linked first, and everybody between equals. */
+/* ln(linked + .05 popularity / most + FERRY_LINKED_FLOOR): who is linked first, and everybody
+ * between equals. */
 ferry_status ferry_model_prepare_across(ferry_model *model, size_t domain, ferry_pool *pool,
                                         ferry_error *error)
 {
@@ -227,7 +228,8 @@ ferry_status ferry_model_prepare_across(ferry_model *model, size_t domain, ferry
     for (size_t i = 0; i < dom->items; i++)
         most = dom->popularity[i] > most ? dom->popularity[i] : most;
     for (size_t i = 0; i < dom->items; i++)
-        linked[i] = ferry_log_float(a->linked[i] + 0.05f * dom->popularity[i] / most + 0.001f);
+        linked[i] =
+            ferry_log_float(a->linked[i] + 0.05f * dom->popularity[i] / most + FERRY_LINKED_FLOOR);
     dom->log_linked = linked;
     return ferry_als_side_init(model->kernels, a->source_factors, a->source_items, a->fold.F,
                                a->fold.alpha, a->lambda, pool, &model->arena, &a->fold, error);
@@ -323,13 +325,15 @@ static bool allocate_scratch(const ferry_model *model, ferry_model_scratch *s)
     s->low = ferry_arena_array(&s->arena, 2 * F, sizeof *s->low);
     s->events = ferry_arena_array(&s->arena, most, sizeof *s->events);
     s->items = ferry_arena_array(&s->arena, most, sizeof *s->items);
+    s->places = ferry_arena_array(&s->arena, most, sizeof *s->places);
     s->weights = ferry_arena_array(&s->arena, most, sizeof *s->weights);
     s->user = ferry_arena_array(&s->arena, d, sizeof *s->user);
     s->net = ferry_arena_array(&s->arena, net, sizeof *s->net);
     s->fold = ferry_arena_array(&s->arena, fold, 1);
     return fits && s->sum != NULL && s->mark != NULL && s->touched != NULL && s->query != NULL &&
            s->low != NULL && s->terms != NULL && s->events != NULL && s->items != NULL &&
-           s->weights != NULL && s->user != NULL && s->net != NULL && s->fold != NULL;
+           s->places != NULL && s->weights != NULL && s->user != NULL && s->net != NULL &&
+           s->fold != NULL;
 }
 
 ferry_status ferry_model_scratch_create(const ferry_model *model, ferry_model_scratch **out,

@@ -169,7 +169,7 @@ typedef struct ferry_model_scratch {
     uint8_t *mark;                 /* [n] zeros between calls */
     uint32_t *touched;             /* [n] */
     ferry_net_event *events;       /* [FERRY_MODEL_MOST_EVENTS] */
-    uint32_t *items;               /* [FERRY_MODEL_MOST_EVENTS] */
+    uint32_t *items, *places;      /* [FERRY_MODEL_MOST_EVENTS] places: in the history */
     float *weights;                /* [FERRY_MODEL_MOST_EVENTS] */
     float *user, *net;             /* [d], the net's scratch */
     void *fold;                    /* the fold-in's */

@@ -4,12 +4,8 @@
 #include "base/error.h"
 #include "math/elementary.h"
 #include "math/ops.h"
-#include "recsys/model.h"
+#include "recsys/model_parts.h"
 #include "recsys/ridge.h"
-
-static const float NEIGHBORS_FLOOR = 0.03f, ACROSS_FLOOR = 0.003f;
-static const float RECENT_DECAY = 0.6f, NEIGHBORS_DECAY = 0.8f; /* an event, newest first */
-enum { RECENT = 3, NEIGHBORS_RECENT = 10 };
 
 const char *const ferry_feature_names[FERRY_FEATURES] = {
 #define NAME(name, text, needs) text,
@@ -47,7 +43,6 @@ static size_t count_here(const ferry_history_entry *history, size_t count, size_
     return here;
 }
 
-/* Whether an entry of another domain says what its owner likes. */
 static bool speaks_elsewhere(const ferry_model *model, size_t domain,
                              const ferry_history_entry *entry)
 {
@@ -65,12 +60,8 @@ ferry_situation ferry_model_situation(const ferry_model *model, size_t domain,
     return FERRY_STRANGER;
 }
 
-/*
- * The newest `most` entries of the domain whose weight is positive, newest first, into
- * scratch->items and scratch->weights: weight * decay^age. Returns how many.
- */
-static size_t recent(const ferry_history_entry *history, size_t count, size_t domain, size_t most,
-                     float decay, ferry_model_scratch *scratch)
+size_t ferry_model_recent(const ferry_history_entry *history, size_t count, size_t domain,
+                          size_t most, float decay, ferry_model_scratch *scratch)
 {
     size_t found = 0;
     float weight = 1.0f;
@@ -78,6 +69,7 @@ static size_t recent(const ferry_history_entry *history, size_t count, size_t do
         const ferry_history_entry *entry = &history[i - 1];
         if (entry->domain != domain || entry->weight <= 0.0f) continue;
         scratch->items[found] = entry->item;
+        scratch->places[found] = (uint32_t)(i - 1);
         scratch->weights[found++] = weight * (entry->weight * entry->scale);
         weight = weight * decay;
     }
@@ -86,19 +78,29 @@ static size_t recent(const ferry_history_entry *history, size_t count, size_t do
 
 /* ---- here: the domain's own history ---- */
 
+size_t ferry_model_net_events(const ferry_model *model, size_t domain,
+                              const ferry_history_entry *history, size_t count,
+                              ferry_model_scratch *scratch)
+{
+    const ferry_model_domain *dom = &model->domains[domain];
+    size_t d = model->net->config.sequence.dim, read = 0, found = 0, first = count;
+    while (first > 0 && read < FERRY_MODEL_MOST_EVENTS) read += history[--first].domain == domain;
+    for (size_t i = first; i < count; i++) {
+        if (history[i].domain != domain) continue;
+        scratch->places[found] = (uint32_t)i;
+        scratch->events[found++] = (ferry_net_event){dom->net_items + history[i].item * d,
+                                                     history[i].behavior, history[i].timestamp};
+    }
+    return found;
+}
+
 /* Logits of the net for the newest events of the domain. */
 static void net_feature(const ferry_model *model, size_t domain, const ferry_history_entry *history,
                         size_t count, ferry_model_scratch *scratch, float *out)
 {
     const ferry_model_domain *dom = &model->domains[domain];
-    size_t d = model->net->config.sequence.dim, read = 0, first = count;
-    while (first > 0 && read < FERRY_MODEL_MOST_EVENTS) read += history[--first].domain == domain;
-    ferry_net_event *event = scratch->events;
-    for (size_t i = first; i < count; i++) {
-        if (history[i].domain != domain) continue;
-        *event++ = (ferry_net_event){dom->net_items + history[i].item * d, history[i].behavior,
-                                     history[i].timestamp};
-    }
+    size_t d = model->net->config.sequence.dim;
+    size_t read = ferry_model_net_events(model, domain, history, count, scratch);
     ferry_net_user_vector(model->net, model->kernels, domain, scratch->events, read, scratch->user,
                           scratch->net);
     model->kernels->dot_rows(dom->net_items, scratch->user, out, dom->items, d);
@@ -126,9 +128,10 @@ static void neighbors_feature(const ferry_model *model, size_t domain,
                               const ferry_history_entry *history, size_t count,
                               ferry_model_scratch *scratch, float *out)
 {
-    size_t found = recent(history, count, domain, NEIGHBORS_RECENT, NEIGHBORS_DECAY, scratch);
+    size_t found = ferry_model_recent(history, count, domain, FERRY_NEIGHBORS_RECENT,
+                                      FERRY_NEIGHBORS_DECAY, scratch);
     log_sum(&model->domains[domain].neighbors, scratch->items, scratch->weights, found,
-            NEIGHBORS_FLOOR, scratch, out);
+            FERRY_NEIGHBORS_FLOOR, scratch, out);
 }
 
 /* out = cosine of each row of text [n, K] to the weighted mean of the newest `most` */
@@ -136,7 +139,7 @@ static void text_feature(const ferry_model *model, size_t domain, const float *t
                          const ferry_history_entry *history, size_t count, size_t most,
                          ferry_model_scratch *scratch, float *out)
 {
-    size_t found = recent(history, count, domain, most, RECENT_DECAY, scratch);
+    size_t found = ferry_model_recent(history, count, domain, most, FERRY_RECENT_DECAY, scratch);
     memset(scratch->query, 0, K * sizeof *scratch->query);
     for (size_t i = 0; i < found; i++)
         ferry_add_scaled(scratch->query, text + scratch->items[i] * K, scratch->weights[i], K);
@@ -149,7 +152,7 @@ static void add_words(const ferry_tfidf *table, size_t most, size_t domain,
                       const ferry_history_entry *history, size_t count,
                       ferry_model_scratch *scratch, float *out)
 {
-    size_t found = recent(history, count, domain, most, RECENT_DECAY, scratch);
+    size_t found = ferry_model_recent(history, count, domain, most, FERRY_RECENT_DECAY, scratch);
     float sum = 0.0f;
     for (size_t i = 0; i < found; i++) sum = sum + scratch->weights[i];
     for (size_t i = 0; i < found; i++) scratch->weights[i] = scratch->weights[i] / sum;
@@ -167,20 +170,19 @@ static void words_feature(const ferry_tfidf *table, size_t most, ferry_feature f
 
 /* ---- elsewhere: the other domains' histories ---- */
 
-/* The newest entries of other domains as rows of the across tables, scale the weight of each;
- * returns how many. *oldest: the first of them in history. */
-static size_t elsewhere(const ferry_model *model, size_t domain, const ferry_history_entry *history,
-                        size_t count, ferry_model_scratch *scratch, size_t *oldest)
+size_t ferry_model_elsewhere(const ferry_model *model, size_t domain,
+                             const ferry_history_entry *history, size_t count,
+                             ferry_model_scratch *scratch)
 {
     size_t found = 0;
     for (size_t i = count; i > 0 && found < FERRY_MODEL_MOST_EVENTS; i--) {
         const ferry_history_entry *entry = &history[i - 1];
         if (!speaks_elsewhere(model, domain, entry)) continue;
-        *oldest = i - 1;
         size_t first = 0;
         for (size_t d = 0; d < entry->domain; d++)
             first += d == domain ? 0 : model->domains[d].items;
         scratch->items[found] = (uint32_t)(first + entry->item);
+        scratch->places[found] = (uint32_t)(i - 1);
         scratch->weights[found++] = entry->scale;
     }
     return found;
@@ -234,25 +236,26 @@ static void here_features(const ferry_model *model, size_t domain,
     if (wanted[FERRY_FEATURE_NEIGHBORS] && dom->learned)
         neighbors_feature(model, domain, history, count, scratch, values[FERRY_FEATURE_NEIGHBORS]);
     if (wanted[FERRY_FEATURE_TEXT])
-        text_feature(model, domain, dom->text, dom->whiten.K, history, count, RECENT, scratch,
+        text_feature(model, domain, dom->text, dom->whiten.K, history, count, FERRY_RECENT, scratch,
                      values[FERRY_FEATURE_TEXT]);
     if (wanted[FERRY_FEATURE_TEXT_LAST])
         text_feature(model, domain, dom->text, dom->whiten.K, history, count, 1, scratch,
                      values[FERRY_FEATURE_TEXT_LAST]);
-    words_feature(&dom->words, RECENT, FERRY_FEATURE_WORDS, domain, history, count, wanted,
+    words_feature(&dom->words, FERRY_RECENT, FERRY_FEATURE_WORDS, domain, history, count, wanted,
                   scratch);
-    words_feature(&dom->title, RECENT, FERRY_FEATURE_TITLE, domain, history, count, wanted,
+    words_feature(&dom->title, FERRY_RECENT, FERRY_FEATURE_TITLE, domain, history, count, wanted,
                   scratch);
     words_feature(&dom->title, 1, FERRY_FEATURE_TITLE_LAST, domain, history, count, wanted,
                   scratch);
-    words_feature(&dom->author, RECENT, FERRY_FEATURE_AUTHOR, domain, history, count, wanted,
+    words_feature(&dom->author, FERRY_RECENT, FERRY_FEATURE_AUTHOR, domain, history, count, wanted,
                   scratch);
     words_feature(&dom->author, 1, FERRY_FEATURE_AUTHOR_LAST, domain, history, count, wanted,
                   scratch);
-    words_feature(&dom->tags, RECENT, FERRY_FEATURE_TAGS, domain, history, count, wanted, scratch);
+    words_feature(&dom->tags, FERRY_RECENT, FERRY_FEATURE_TAGS, domain, history, count, wanted,
+                  scratch);
     if (!wanted[FERRY_FEATURE_TITLE_SQUARE]) return;
     float *square = values[FERRY_FEATURE_TITLE_SQUARE];
-    add_words(&dom->title, RECENT, domain, history, count, scratch, square);
+    add_words(&dom->title, FERRY_RECENT, domain, history, count, scratch, square);
     for (size_t i = 0; i < dom->items; i++) square[i] = square[i] * square[i];
 }
 
@@ -261,8 +264,9 @@ static void elsewhere_features(const ferry_model *model, size_t domain,
                                const bool wanted[FERRY_FEATURES], ferry_model_scratch *scratch)
 {
     const ferry_across *a = &model->domains[domain].across;
-    size_t oldest = 0, found = elsewhere(model, domain, history, count, scratch, &oldest);
+    size_t found = ferry_model_elsewhere(model, domain, history, count, scratch);
     if (found == 0) return;
+    size_t oldest = scratch->places[found - 1];
     if (wanted[FERRY_FEATURE_FACTORS])
         factors_feature(model, domain, found, scratch, scratch->values[FERRY_FEATURE_FACTORS]);
     if (wanted[FERRY_FEATURE_PROFILE])
@@ -272,7 +276,7 @@ static void elsewhere_features(const ferry_model *model, size_t domain,
         float sum = 0.0f;
         for (size_t i = 0; i < found; i++) sum = sum + scratch->weights[i];
         for (size_t i = 0; i < found; i++) scratch->weights[i] = scratch->weights[i] / sum;
-        log_sum(&a->neighbors, scratch->items, scratch->weights, found, ACROSS_FLOOR, scratch,
+        log_sum(&a->neighbors, scratch->items, scratch->weights, found, FERRY_ACROSS_FLOOR, scratch,
                 scratch->values[FERRY_FEATURE_ACROSS]);
     }
 }

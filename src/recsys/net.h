@@ -24,6 +24,8 @@ typedef struct ferry_net_config {
     bool ids;                      /* a learned vector an item, beside its content */
 } ferry_net_config;
 
+#define FERRY_NET_NORM_EPSILON 1e-5f
+
 /* d 64, C 128, ema, ids. */
 ferry_net_config ferry_net_config_default(void);
 
@@ -108,6 +110,11 @@ bool ferry_net_user_scratch(const ferry_net *net, size_t count, size_t *out);
  * bias. */
 void ferry_net_user_vector(const ferry_net *net, const ferry_kernels *kernels, size_t domain,
                            const ferry_net_event *events, size_t count, float *out, float *scratch);
+
+/* The same, and beside it base [d], unless NULL: without the domain's adapter. */
+void ferry_net_user_vectors(const ferry_net *net, const ferry_kernels *kernels, size_t domain,
+                            const ferry_net_event *events, size_t count, float *base, float *out,
+                            float *scratch);
 
 /* ---- ema: one event at a time, with the bits of the whole history ---- */
 

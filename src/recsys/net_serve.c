@@ -7,8 +7,6 @@
 
 enum { ITEM_ROWS = 64 /* of a part */ };
 
-static const float NORM_EPSILON = 1e-5f;
-
 static size_t panels_size(size_t K, size_t N)
 {
     size_t size = 0;
@@ -70,19 +68,22 @@ void ferry_net_input(const ferry_net *net, const ferry_kernels *kernels, const f
     memcpy(x, vector, d * sizeof *x);
     if (net->config.behaviors > 0) ferry_add_scaled(x, w + net->behavior + behavior * d, 1.0f, d);
     if (net->config.time_buckets > 0) ferry_add_scaled(x, w + net->time + bucket * d, 1.0f, d);
-    kernels->layer_norm(x, NULL, w + net->input_norm_weight, w + net->input_norm_bias, NORM_EPSILON,
-                        x, 1, d);
+    kernels->layer_norm(x, NULL, w + net->input_norm_weight, w + net->input_norm_bias,
+                        FERRY_NET_NORM_EPSILON, x, 1, d);
 }
 
-/* out = exp(scale) (o + adapter(o)), o = output_norm(y); scratch [d + r + panels] */
+/* out = exp(scale) (o + adapter(o)), o = output_norm(y), and base, if not NULL, exp(scale) o;
+ * scratch [d + r + panels] */
 static void user_from_y(const ferry_net *net, const ferry_kernels *kernels, size_t domain,
-                        const float *y, float *out, float *scratch)
+                        const float *y, float *base, float *out, float *scratch)
 {
     const ferry_net_domain *dom = &net->domain[domain];
     const float *w = net->parameters;
     size_t d = net->config.sequence.dim, r = net->config.adapter_rank;
     kernels->layer_norm(y, NULL, w + net->output_norm_weight, w + net->output_norm_bias,
-                        NORM_EPSILON, out, 1, d);
+                        FERRY_NET_NORM_EPSILON, out, 1, d);
+    float scale = ferry_exp(w[net->scale]);
+    for (size_t n = 0; n < d && base != NULL; n++) base[n] = out[n] * scale;
     if (r > 0) {
         float *low = scratch, *high = low + r, *panels = high + d;
         ferry_pack_panels(w + dom->user_down, 1, d, d, r, panels);
@@ -91,7 +92,6 @@ static void user_from_y(const ferry_net *net, const ferry_kernels *kernels, size
         kernels->matmul(low, r, panels, NULL, high, d, 1, r, d);
         ferry_add_scaled(out, high, 1.0f, d);
     }
-    float scale = ferry_exp(w[net->scale]);
     for (size_t n = 0; n < d; n++) out[n] = out[n] * scale;
 }
 
@@ -117,6 +117,13 @@ bool ferry_net_user_scratch(const ferry_net *net, size_t count, size_t *out)
 void ferry_net_user_vector(const ferry_net *net, const ferry_kernels *kernels, size_t domain,
                            const ferry_net_event *events, size_t count, float *out, float *scratch)
 {
+    ferry_net_user_vectors(net, kernels, domain, events, count, NULL, out, scratch);
+}
+
+void ferry_net_user_vectors(const ferry_net *net, const ferry_kernels *kernels, size_t domain,
+                            const ferry_net_event *events, size_t count, float *base, float *out,
+                            float *scratch)
+{
     size_t d = net->config.sequence.dim, read = most_read(net, count);
     const ferry_net_event *event = events + (count - read);
     float *x = scratch, *y = x + read * d, *rest = y + (read > 0 ? read : 1) * d;
@@ -137,7 +144,7 @@ void ferry_net_user_vector(const ferry_net *net, const ferry_kernels *kernels, s
         ferry_sequence_encoder_of(net->config.sequence.kind)->forward(&run, x, y, rest);
     else
         memset(y, 0, d * sizeof *y);
-    user_from_y(net, kernels, domain, y + (read > 0 ? read - 1 : 0) * d, out, rest);
+    user_from_y(net, kernels, domain, y + (read > 0 ? read - 1 : 0) * d, base, out, rest);
 }
 
 void ferry_net_state_add(const ferry_net *net, const ferry_kernels *kernels, ferry_net_state *state,
@@ -168,5 +175,5 @@ void ferry_net_state_user(const ferry_net *net, const ferry_kernels *kernels,
         kernels->matmul(state->h, d, panels, weight + ferry_tensor_room(d * d), y, d, 1, d, d);
         for (size_t n = 0; n < d; n++) y[n] = state->x[n] + y[n];
     }
-    user_from_y(net, kernels, domain, y, out, panels);
+    user_from_y(net, kernels, domain, y, NULL, out, panels);
 }

@@ -31,11 +31,12 @@ ferry_status ferry_visitor_create(const ferry_catalog *catalog, ferry_visitor **
     visitor->candidate = ferry_allocate(&allocator, items, 1);
     visitor->wanted = ferry_allocate(&allocator, domains, 1);
     visitor->domain_weight = ferry_allocate(&allocator, domains, sizeof(float));
+    visitor->scored = ferry_allocate(&allocator, domains, sizeof *visitor->scored);
     visitor->vector = ferry_allocate(&allocator, catalog->dimension, sizeof(float));
     visitor->scores = ferry_allocate(&allocator, items, sizeof(float));
     if (visitor->seen == NULL || visitor->disliked == NULL || visitor->candidate == NULL ||
-        visitor->wanted == NULL || visitor->domain_weight == NULL || visitor->vector == NULL ||
-        visitor->scores == NULL) {
+        visitor->wanted == NULL || visitor->domain_weight == NULL || visitor->scored == NULL ||
+        visitor->vector == NULL || visitor->scores == NULL) {
         ferry_visitor_close(visitor);
         return ferry_fail_memory(error, "the visitor");
     }
@@ -59,6 +60,7 @@ void ferry_visitor_close(ferry_visitor *visitor)
     ferry_release(&allocator, visitor->candidate, items);
     ferry_release(&allocator, visitor->wanted, domains);
     ferry_release(&allocator, visitor->domain_weight, domains * sizeof(float));
+    ferry_release(&allocator, visitor->scored, domains * sizeof *visitor->scored);
     ferry_release(&allocator, visitor->vector, catalog->dimension * sizeof(float));
     ferry_release(&allocator, visitor->scores, items * sizeof(float));
     ferry_release(&allocator, visitor, sizeof *visitor);
@@ -270,6 +272,7 @@ void ferry_visitor_forget_scratch(ferry_visitor *visitor)
     ferry_wipe(visitor->scores, catalog->count * sizeof(float));
     ferry_wipe(visitor->wanted, catalog->domain_count);
     ferry_wipe(visitor->domain_weight, catalog->domain_count * sizeof(float));
+    ferry_wipe(visitor->scored, catalog->domain_count * sizeof *visitor->scored);
     ferry_wipe(visitor->scale, visitor->scale_capacity * sizeof(float));
     ferry_visitor_forget_model_scratch(visitor);
 }

@@ -19,8 +19,18 @@ typedef struct ferry_history_event {
 } ferry_history_event;
 _Static_assert(sizeof(ferry_history_event) == 40, "no padding: histories are compared as bytes");
 
+/* With a model, what is like disliked items loses so many times how much it is. docs/profile.md:
+ * how it was chosen */
+#define FERRY_DISLIKE_PUSH 4.0f
+
 /* Why an item is in visitor->disliked. */
 enum { FERRY_ITEM_DISLIKED = 1, FERRY_ITEM_NOT_INTERESTING = 2 };
+
+/* How a domain's scores came about, for those who explain them. */
+typedef struct ferry_domain_scored {
+    bool texts;      /* cosines to visitor->vector: no model, or one that knows nothing here */
+    double constant; /* added to what is in the softmax, the same for all items */
+} ferry_domain_scored;
 
 /*
  * The history is a function of the events and the order they were added in, so that without one of
@@ -49,11 +59,12 @@ struct ferry_visitor {
     /* scratch of one recommendation */
     float *scale; /* [scale_capacity] what the controls leave of each event, 1 without any */
     size_t scale_capacity;
-    float *domain_weight;     /* [catalog->domain_count] */
-    float *vector;            /* [dimension] the user vector */
-    float *scores;            /* [catalog->count] */
-    unsigned char *wanted;    /* [catalog->domain_count] 1 for domains asked for */
-    unsigned char *candidate; /* [catalog->count] 1 for items that may be recommended */
+    float *domain_weight;        /* [catalog->domain_count] */
+    float *vector;               /* [dimension] the user vector */
+    float *scores;               /* [catalog->count] */
+    unsigned char *wanted;       /* [catalog->domain_count] 1 for domains asked for */
+    unsigned char *candidate;    /* [catalog->count] 1 for items that may be recommended */
+    ferry_domain_scored *scored; /* [catalog->domain_count] of the wanted ones */
 };
 
 /* What an event weighs; INVALID_ARGUMENT for an unknown behaviour or a rating outside 1…5. */
@@ -76,7 +87,8 @@ ferry_status ferry_visitor_weigh(ferry_visitor *visitor, const ferry_recommend_o
                                  ferry_error *error);
 
 /* Scores of the wanted domains' items into visitor->scores, by the model or the visitor's vector,
- * with the options' controls. EMPTY_HISTORY as ferry_visitor_encode. */
+ * with the options' controls, and how into visitor->scored. EMPTY_HISTORY as ferry_visitor_encode.
+ */
 ferry_status ferry_visitor_score(ferry_visitor *visitor, const ferry_recommend_options *options,
                                  ferry_error *error);
 

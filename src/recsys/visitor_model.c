@@ -7,7 +7,6 @@
 #include "recsys/visitor.h"
 
 static const float SMALLEST_SCALE = 1.0f / 1024.0f; /* ten half-lives: forgotten */
-static const float DISLIKE_PUSH = 8.0f;             /* docs/profile.md: how it was chosen */
 
 static size_t at_least_one(size_t count)
 {
@@ -136,6 +135,7 @@ static ferry_status make_history(ferry_visitor *visitor, ferry_error *error)
             .value = (float)event->value,
             .weight = event->weight,
             .scale = visitor->scale[i],
+            .event = (uint32_t)i,
             .timestamp = event->timestamp};
     }
     return FERRY_OK;
@@ -156,8 +156,8 @@ static float log_share(const ferry_visitor *visitor, size_t domain)
     return ferry_log_float(here / (all + sum));
 }
 
-/* ln softmax in place; [n] */
-static void log_softmax(float *x, size_t n)
+/* ln softmax in place; [n]. Returns what was taken off. */
+static float log_softmax(float *x, size_t n)
 {
     float largest = n > 0 ? x[0] : 0.0f;
     double sum = 0.0;
@@ -165,6 +165,7 @@ static void log_softmax(float *x, size_t n)
     for (size_t i = 0; i < n; i++) sum = sum + (double)ferry_exp(x[i] - largest);
     float shift = largest + (n > 0 ? (float)ferry_log(sum) : 0.0f);
     for (size_t i = 0; i < n; i++) x[i] = x[i] - shift;
+    return shift;
 }
 
 /* Products of a vector [N] and a domain's items into visitor->scores, run by run of those that
@@ -200,9 +201,9 @@ static bool score_unknown(ferry_visitor *visitor, const ferry_model_domain *doma
 /* ---- dislikes and novelty ---- */
 
 /*
- * What is like disliked items of the domain loses DISLIKE_PUSH times how much it is, added up over
- * them. Likeness is the products' of whitened texts, where what has nothing in common has about 0:
- * with the catalogue's own vectors, the odd ones would gain from every dislike.
+ * What is like disliked items of the domain loses FERRY_DISLIKE_PUSH times how much it is, added up
+ * over them. Likeness is the products' of whitened texts, where what has nothing in common has
+ * about 0: with the catalogue's own vectors, the odd ones would gain from every dislike.
  */
 static void push_down(ferry_visitor *visitor, size_t d)
 {
@@ -226,7 +227,7 @@ static void push_down(ferry_visitor *visitor, size_t d)
     for (size_t i = 0; i < domain->items; i++) {
         float like = visitor->domain_pushes[i];
         if (like > 0.0f)
-            visitor->domain_scores[i] = visitor->domain_scores[i] - DISLIKE_PUSH * like;
+            visitor->domain_scores[i] = visitor->domain_scores[i] - FERRY_DISLIKE_PUSH * like;
     }
 }
 
@@ -238,15 +239,18 @@ static void score_domain(ferry_visitor *visitor, size_t d, float novelty)
     const uint32_t *items = catalog->domain_items + catalog->domain_first[domain->catalog_domain];
     ferry_situation situation =
         ferry_model_situation(model, d, visitor->history, visitor->history_count);
-    if (situation != FERRY_STRANGER || !score_unknown(visitor, domain, items)) {
+    bool texts = situation == FERRY_STRANGER && score_unknown(visitor, domain, items);
+    if (!texts) {
         ferry_model_score(model, d, visitor->history, visitor->history_count,
                           visitor->model_scratch, visitor->domain_scores);
         push_down(visitor, d);
     } /* else the vector holds the dislikes */
     if (novelty > 0.0f)
         ferry_add_scaled(visitor->domain_scores, domain->log_popularity, -novelty, domain->items);
-    log_softmax(visitor->domain_scores, domain->items);
+    float shift = log_softmax(visitor->domain_scores, domain->items);
     float share = log_share(visitor, d);
+    visitor->scored[domain->catalog_domain] =
+        (ferry_domain_scored){texts, (double)share - (double)shift};
     for (size_t i = 0; i < domain->items; i++)
         visitor->scores[items[i]] = visitor->domain_scores[i] + share;
 }
@@ -272,7 +276,10 @@ ferry_status ferry_visitor_score(ferry_visitor *visitor, const ferry_recommend_o
                           "novelty is %g, but only a model knows what is popular",
                           (double)options->novelty);
     FERRY_TRY(ferry_visitor_encode(visitor, error));
-    for (uint32_t d = 0; d < catalog->domain_count; d++)
-        if (visitor->wanted[d]) score_texts(visitor, d, visitor->vector);
+    for (uint32_t d = 0; d < catalog->domain_count; d++) {
+        if (!visitor->wanted[d]) continue;
+        score_texts(visitor, d, visitor->vector);
+        visitor->scored[d] = (ferry_domain_scored){.texts = true};
+    }
     return FERRY_OK;
 }

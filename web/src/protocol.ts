@@ -37,6 +37,7 @@ export type FerryCode =
   | 'EMPTY_HISTORY'
   | 'CANCELLED'
   | 'DIVERGED'
+  | 'INCONSISTENT'
   | 'INTERNAL'
 
 /** Everything Ferry rejects with, except an abort, which rejects with the signal's reason. */

@@ -54,7 +54,7 @@ static void check_list(const shop *s, const cJSON *list)
     check(ferry_visitor_recommend(visitor, &options, items, &count, &excluded, &error), &error);
     ferry_buffer out;
     ferry_buffer_init(&out, ferry_allocator_or_default(NULL));
-    check(ferry_recommendations_json(s->catalog, items, count, &excluded, &out, &error), &error);
+    check(ferry_recommendations_json(s->catalog, items, count, &excluded, NULL, &out, &error), &error);
     cJSON *given = cJSON_ParseWithLength(out.data, out.size);
     char *printed = cJSON_PrintUnformatted(given);
     char *expected = cJSON_PrintUnformatted(cJSON_GetObjectItem(list, "gives"));

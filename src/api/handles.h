@@ -21,15 +21,37 @@ struct ferry_encoder {
 ferry_status ferry_recommend_options_from_json(const cJSON *json, ferry_arena *arena,
                                                ferry_recommend_options *out, ferry_error *error);
 
+/* What explains a list. */
+typedef struct ferry_why {
+    const ferry_visitor *visitor;
+    ferry_explanation **items; /* [count] of each item */
+    size_t count;
+    ferry_counterfactual *counterfactual; /* or NULL */
+} ferry_why;
+
+/* Explains the items of a list that was made with these options; counterfactual: finds one too. */
+ferry_status ferry_why_open(ferry_visitor *visitor, const ferry_recommend_options *options,
+                            const ferry_recommendation *items, size_t count, bool counterfactual,
+                            ferry_why *out, ferry_error *error);
+void ferry_why_close(ferry_why *why);
+
 /*
  * The object `ferry recommend --json` and the JS API give:
  * {"items":[{"rank","id","domain","title","score"}…],"excluded":{"seen","disliked","duplicate",
- * "filtered","limited"}}, appended on one line.
+ * "filtered","limited"}}, appended on one line. With why, which may be NULL, each item has an
+ * "explanation", and beside the items are the "history" and, if there is one, the "counterfactual":
+ * docs/explanations.md.
  */
 ferry_status ferry_recommendations_json(const ferry_catalog *catalog,
                                         const ferry_recommendation *items, size_t count,
-                                        const ferry_excluded *excluded, ferry_buffer *out,
-                                        ferry_error *error);
+                                        const ferry_excluded *excluded, const ferry_why *why,
+                                        ferry_buffer *out, ferry_error *error);
+
+/* Trees of ferry_why's parts; NULL without memory. A counterfactual of NULL is null. */
+cJSON *ferry_explanation_tree(const ferry_visitor *visitor, const ferry_explanation *explanation);
+cJSON *ferry_history_tree(const ferry_visitor *visitor);
+cJSON *ferry_counterfactual_tree(const ferry_visitor *visitor,
+                                 const ferry_counterfactual *counterfactual);
 
 /* What the visitor can set, of the options the JS API hands over: {"halfLife"?,"now"?,"novelty"?,
  * "domainWeights":{"domain":weight…}?}. Names are the tree's, the list of weights the arena's. */

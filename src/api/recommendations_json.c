@@ -17,8 +17,24 @@ static cJSON *recommendation_json(const ferry_item *item, size_t rank, float sco
     return NULL;
 }
 
+/* Takes over the value, which may be NULL: then, as without memory, false. */
+static bool add(cJSON *object, const char *name, cJSON *value)
+{
+    if (value != NULL && cJSON_AddItemToObject(object, name, value)) return true;
+    cJSON_Delete(value);
+    return false;
+}
+
+static bool add_why(cJSON *json, const ferry_why *why)
+{
+    return why == NULL || (add(json, "history", ferry_history_tree(why->visitor)) &&
+                           (why->counterfactual == NULL ||
+                            add(json, "counterfactual",
+                                ferry_counterfactual_tree(why->visitor, why->counterfactual))));
+}
+
 static bool fill_json(cJSON *json, const ferry_catalog *catalog, const ferry_recommendation *items,
-                      size_t count, const ferry_excluded *excluded)
+                      size_t count, const ferry_excluded *excluded, const ferry_why *why)
 {
     cJSON *list = cJSON_AddArrayToObject(json, "items");
     for (size_t i = 0; list != NULL && i < count; i++) {
@@ -28,6 +44,9 @@ static bool fill_json(cJSON *json, const ferry_catalog *catalog, const ferry_rec
             cJSON_Delete(entry);
             return false;
         }
+        if (why != NULL &&
+            !add(entry, "explanation", ferry_explanation_tree(why->visitor, why->items[i])))
+            return false;
     }
     cJSON *stages = cJSON_AddObjectToObject(json, "excluded");
     return list != NULL &&
@@ -35,16 +54,18 @@ static bool fill_json(cJSON *json, const ferry_catalog *catalog, const ferry_rec
            cJSON_AddNumberToObject(stages, "disliked", (double)excluded->disliked) != NULL &&
            cJSON_AddNumberToObject(stages, "duplicate", (double)excluded->duplicate) != NULL &&
            cJSON_AddNumberToObject(stages, "filtered", (double)excluded->filtered) != NULL &&
-           cJSON_AddNumberToObject(stages, "limited", (double)excluded->limited) != NULL;
+           cJSON_AddNumberToObject(stages, "limited", (double)excluded->limited) != NULL &&
+           add_why(json, why);
 }
 
 ferry_status ferry_recommendations_json(const ferry_catalog *catalog,
                                         const ferry_recommendation *items, size_t count,
-                                        const ferry_excluded *excluded, ferry_buffer *out,
-                                        ferry_error *error)
+                                        const ferry_excluded *excluded, const ferry_why *why,
+                                        ferry_buffer *out, ferry_error *error)
 {
     cJSON *json = cJSON_CreateObject();
-    bool built = fill_json(json, catalog, items, count, excluded) && ferry_json_append(out, json);
+    bool built =
+        fill_json(json, catalog, items, count, excluded, why) && ferry_json_append(out, json);
     cJSON_Delete(json);
     return built ? FERRY_OK : ferry_fail_memory(error, "the recommendations as JSON");
 }

@@ -463,7 +463,7 @@ int EXPORT(ferry_wasm_visitor_load)(ferry_visitor *visitor, const char *profile,
 /* ---- recommending ---- */
 
 static ferry_status recommend(ferry_visitor *visitor, const ferry_recommend_options *options,
-                              ferry_error *error)
+                              bool explain, ferry_error *error)
 {
     const ferry_catalog *catalog = visitor->catalog;
     ferry_recommend_options bounded = *options;
@@ -474,26 +474,56 @@ static ferry_status recommend(ferry_visitor *visitor, const ferry_recommend_opti
     size_t count;
     ferry_status status =
         ferry_visitor_recommend(visitor, &bounded, items, &count, &excluded, error);
+    ferry_why explained = {.visitor = visitor}, *why = explain ? &explained : NULL;
+    if (status == FERRY_OK && explain)
+        status = ferry_why_open(visitor, &bounded, items, count, false, why, error);
     if (status == FERRY_OK)
-        status =
-            ferry_recommendations_json(catalog, items, count, &excluded, &instance.result, error);
+        status = ferry_recommendations_json(catalog, items, count, &excluded, why, &instance.result,
+                                            error);
+    ferry_why_close(&explained);
     free(items);
     return status;
 }
 
-/* options: ferry_recommend_options_from_json. result: ferry_recommendations_json */
-int EXPORT(ferry_wasm_visitor_recommend)(ferry_visitor *visitor, const char *json, size_t size)
+static ferry_status counterfactual(ferry_visitor *visitor, const ferry_recommend_options *options,
+                                   ferry_error *error)
 {
-    ferry_error *error = begin();
+    ferry_counterfactual *found;
+    FERRY_TRY(ferry_visitor_counterfactual(visitor, options, &found, error));
+    cJSON *tree = ferry_counterfactual_tree(visitor, found);
+    ferry_counterfactual_free(found);
+    return give_json(tree);
+}
+
+/* What both take: options as ferry_recommend_options_from_json, and whether to "explain". */
+static ferry_status ask(ferry_visitor *visitor, const char *json, size_t size, bool for_events,
+                        ferry_error *error)
+{
     cJSON *tree;
     ferry_arena arena;
     ferry_recommend_options options;
+    bool explain = false;
     ferry_arena_init(&arena, ferry_allocator_or_default(NULL));
     ferry_status status = ferry_json_parse(json, size, "recommend", &tree, error);
     if (status == FERRY_OK)
         status = ferry_recommend_options_from_json(tree, &arena, &options, error);
-    if (status == FERRY_OK) status = recommend(visitor, &options, error);
+    if (status == FERRY_OK) status = ferry_json_bool(tree, "explain", "recommend", &explain, error);
+    if (status == FERRY_OK)
+        status = for_events ? counterfactual(visitor, &options, error)
+                            : recommend(visitor, &options, explain, error);
     ferry_arena_free(&arena);
     cJSON_Delete(tree);
-    return end(status);
+    return status;
+}
+
+/* result: ferry_recommendations_json */
+int EXPORT(ferry_wasm_visitor_recommend)(ferry_visitor *visitor, const char *json, size_t size)
+{
+    return end(ask(visitor, json, size, false, begin()));
+}
+
+/* result: ferry_counterfactual_tree */
+int EXPORT(ferry_wasm_visitor_counterfactual)(ferry_visitor *visitor, const char *json, size_t size)
+{
+    return end(ask(visitor, json, size, true, begin()));
 }

@@ -3,6 +3,7 @@
 
 #include "api/handles.h"
 #include "base/error.h"
+#include "cli/recommend_explain.h"
 #include "cli/recommend_feedback.h"
 #include "cli/recommend_filters.h"
 
@@ -23,7 +24,8 @@ static const char help[] =
     "  --domain NAME     only items of this domain; may be given several times\n"
     "  -k N              how many (10)\n"
     "  --keep-seen       items of the history may be recommended "
-    "again\n" CLI_FILTER_HELP CLI_FEEDBACK_HELP "  --json            one JSON object: "
+    "again\n" CLI_FILTER_HELP CLI_FEEDBACK_HELP CLI_EXPLAIN_HELP
+    "  --json            one JSON object: "
     "{\"items\":[{\"rank\",\"id\",\"domain\",\"title\",\"score\"}…],\n"
     "                    "
     "\"excluded\":{\"seen\",\"disliked\",\"duplicate\",\"filtered\",\"limited\"}}\n"
@@ -39,7 +41,7 @@ typedef struct recommend_options {
     size_t k;
     cli_feedback feedback;
     cli_filters filters;
-    bool keep_seen, json;
+    bool keep_seen, json, explain;
     cli_report report;
 } recommend_options;
 
@@ -80,26 +82,30 @@ static ferry_status read_history(const ferry_catalog *catalog, ferry_visitor *vi
 }
 
 static ferry_status print_json(const ferry_catalog *catalog, const ferry_recommendation *items,
-                               size_t count, const ferry_excluded *excluded, ferry_error *error)
+                               size_t count, const ferry_excluded *excluded, const ferry_why *why,
+                               ferry_error *error)
 {
     ferry_buffer buffer;
     ferry_buffer_init(&buffer, ferry_allocator_or_default(NULL));
     ferry_status status =
-        ferry_recommendations_json(catalog, items, count, excluded, &buffer, error);
+        ferry_recommendations_json(catalog, items, count, excluded, why, &buffer, error);
     if (status == FERRY_OK) printf("%.*s\n", (int)buffer.size, buffer.data);
     ferry_buffer_free(&buffer);
     return status;
 }
 
+/* why: NULL without --explain */
 static void print_table(const ferry_catalog *catalog, const ferry_recommendation *items,
-                        size_t count)
+                        size_t count, const ferry_why *why)
 {
     for (size_t i = 0; i < count; i++) {
         ferry_item item;
         ferry_catalog_item(catalog, items[i].item, &item, NULL);
         printf("%4zu  %6.4f  %-14s %s  (%s)\n", i + 1, (double)items[i].score, item.domain,
                item.title, item.id);
+        if (why != NULL) cli_explain_item(why, i);
     }
+    if (why != NULL) cli_explain_list(why);
 }
 
 /* Where the rest of those asked for went. */
@@ -142,10 +148,14 @@ static ferry_status recommend(const ferry_catalog *catalog, ferry_visitor *visit
         ferry_visitor_recommend(visitor, &wanted, items, &count, &excluded, error);
     if (status == FERRY_OK && count < asked && !options->report.quiet)
         print_shortage(count, asked, &excluded);
+    ferry_why explained = {.visitor = visitor}, *why = options->explain ? &explained : NULL;
+    if (status == FERRY_OK && why != NULL)
+        status = ferry_why_open(visitor, &wanted, items, count, true, why, error);
     if (status == FERRY_OK && options->json)
-        status = print_json(catalog, items, count, &excluded, error);
+        status = print_json(catalog, items, count, &excluded, why, error);
     else if (status == FERRY_OK)
-        print_table(catalog, items, count);
+        print_table(catalog, items, count, why);
+    ferry_why_close(&explained);
     free(items);
     return status;
 }
@@ -185,6 +195,7 @@ static int parse(int argc, char **argv, recommend_options *options)
                                           {"user", required_argument, NULL, 'u'},
                                           {"domain", required_argument, NULL, 'd'},
                                           {"keep-seen", no_argument, NULL, 'S'},
+                                          {"explain", no_argument, NULL, 'E'},
                                           {"json", no_argument, NULL, 'j'},
                                           {"strict", no_argument, NULL, 's'},
                                           {0}};
@@ -199,6 +210,7 @@ static int parse(int argc, char **argv, recommend_options *options)
             if (!cli_parse_count("recommend", "-k", optarg, &options->k)) return EXIT_USAGE;
             break;
         case 'S': options->keep_seen = true; break;
+        case 'E': options->explain = true; break;
         case 'j': options->json = true; break;
         case 's': options->report.strict = true; break;
         case 'K': options->kernels = optarg; break;

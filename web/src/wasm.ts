@@ -65,6 +65,7 @@ interface Exports {
   ferry_wasm_visitor_forget_all(visitor: Pointer): void
   ferry_wasm_visitor_save(visitor: Pointer): number
   ferry_wasm_visitor_load(visitor: Pointer, profile: Pointer, size: number): number
+  ferry_wasm_visitor_counterfactual(visitor: Pointer, options: Pointer, size: number): number
   ferry_wasm_visitor_close(visitor: Pointer): void
 }
 
@@ -459,6 +460,15 @@ export class Core {
       this.#withBytes(profile, 'a profile', (pointer, size) => {
         this.#check(this.#exports.ferry_wasm_visitor_load(visitor, pointer, size))
         return this.#json<T>()
+      }),
+    )
+  }
+
+  counterfactual<T>(visitor: Pointer, options: object): T {
+    return this.#guard(() =>
+      this.#withText(JSON.stringify(options), 'recommend options', (pointer, size) => {
+        this.#check(this.#exports.ferry_wasm_visitor_counterfactual(visitor, pointer, size))
+        return this.#json()
       }),
     )
   }

@@ -6,10 +6,13 @@
 #include "base/options.h"
 #include "rank/explain.h"
 
-enum { MOST_EXACT = 12 /* events of which every set is tried */ };
+enum {
+    MOST_EXACT = 12,        /* events of which every set is tried */
+    MOST_PRODUCTS = 1 << 20 /* of an event's and an item's vector: the best items are looked at */
+};
 
 /* What float scores may turn around, as a share of what is added up. */
-static const double NEAR = 1e-5;
+static const double NEAR = 1e-6;
 
 /* Sets of events are bytes [T] by place in the visitor's events, 1 for those left out. */
 typedef struct search {
@@ -127,7 +130,6 @@ typedef struct linear {
     float *top, *dots;   /* [T] each */
     double *lead;        /* [T] of the top before an item */
     size_t *taken;       /* [T] the largest terms */
-    size_t most;         /* sets of more are not looked for */
     unsigned char *mark; /* [T] */
 } linear;
 
@@ -161,11 +163,12 @@ static void consider(search *s, linear *l, size_t item, size_t *found)
         rest += l->lead[j];
         size += fabs((double)s->weights[j]);
     }
-    size_t least = take_largest(l, s->T, rest, NEAR * size, l->most);
-    if (least > l->most) return; /* none of interest */
-    if (least < 1) least = 1;
-    s->least = least < s->least ? least : s->least;
-    size_t most = *found > 0 ? *found - 1 : l->most;
+    if (s->least > 1) {
+        size_t least = take_largest(l, s->T, rest, NEAR * size, s->least - 1);
+        if (least < s->least) s->least = least > 1 ? least : 1;
+    }
+    size_t most = *found > 0 ? *found - 1 : s->T - 1; /* something must be left to rank by */
+    if (most < s->least) return;
     size_t count = take_largest(l, s->T, rest, -NEAR * size, most);
     if (count > most || count == 0) return;
     memset(s->tried, 0, s->T);
@@ -177,7 +180,8 @@ static ferry_status search_linearly(search *s, ferry_error *error)
 {
     const ferry_catalog *catalog = s->visitor->catalog;
     size_t N = catalog->dimension, T = s->T, count, found = 0;
-    linear l = {.most = T - 1}; /* something must be left to rank by */
+    linear l = {0};
+    if (T == 1) return FERRY_OK; /* there is no list without it */
     l.vectors = ferry_arena_array(&s->arena, T, N * sizeof *l.vectors);
     l.top = ferry_arena_array(&s->arena, T, sizeof *l.top);
     l.dots = ferry_arena_array(&s->arena, T, sizeof *l.dots);
@@ -194,9 +198,11 @@ static ferry_status search_linearly(search *s, ferry_error *error)
     for (size_t j = 0; j < T; j++)
         memcpy(l.vectors + j * N, catalog->vectors + s->all[j].item * N, N * sizeof *l.vectors);
     catalog->kernels->dot_rows(l.vectors, catalog->vectors + s->top * N, l.top, T, N);
+    size_t looked = count < MOST_PRODUCTS / T ? count : MOST_PRODUCTS / T;
     s->least = T;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < looked; i++)
         if (list[i].item != s->top) consider(s, &l, list[i].item, &found);
+    if (looked < count) s->least = 1; /* nothing is proven of the others */
     bool replaces;
     return found > 0 ? try_set(s, &replaces, error) : FERRY_OK;
 }
@@ -246,7 +252,11 @@ static ferry_status begin(search *s, const ferry_recommend_options *options, fer
 
 static ferry_status find(search *s, ferry_error *error)
 {
+    bool replaces;
     FERRY_TRY(order_events(s, error));
+    s->tried[s->order[0]] = 1; /* most often that is all */
+    FERRY_TRY(try_set(s, &replaces, error));
+    if (replaces) return FERRY_OK;
     if (s->visitor->model == NULL) FERRY_TRY(search_linearly(s, error));
     if (s->best_count == 0) FERRY_TRY(search_greedily(s, error));
     return s->T <= MOST_EXACT ? search_all(s, error) : FERRY_OK;

@@ -11,6 +11,7 @@ import type { Reply, Value, WireSource, WireWasm } from './protocol.js'
 export { FerryError } from './protocol.js'
 export type { Arguments, Capabilities, DirectoryHandle, FerryCode, HeldEvent, Imported, Item, Model } from './protocol.js'
 export type { Operation, Progress, Recommendation, Recommendations, Value, WireEvent, WireRecommend } from './protocol.js'
+export type { Counterfactual, Explanation, Group, Named, Reasons } from './protocol.js'
 
 /** What every call that takes time accepts. */
 export interface CallOptions {

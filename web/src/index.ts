@@ -18,6 +18,7 @@ export type { Behavior, CallOptions, Capabilities, DirectoryHandle, ExportOption
 export type { HeldEvent, Imported, Item, ItemName, Model, Progress } from './visitor.js'
 export type { ProgressOptions, Recommendation, Recommendations, RecommendOptions, Source, SourceFiles } from './visitor.js'
 export type { VisitorEvent, WasmSource } from './visitor.js'
+export type { Counterfactual, Explanation, Group, Named, Reasons } from './visitor.js'
 
 export interface LoadOptions extends ProgressOptions {
   /** In place of the .wasm beside the package: a URL, in Node also a path; bytes; a Response. */

@@ -3,7 +3,7 @@
  * index.ts does, which has the rest of the public face.
  */
 import { FerryError, isLocked, lock, unlock } from './seal.js'
-import type { Arguments, CallOptions, Client, HeldEvent, Imported, Operation } from './seal.js'
+import type { Arguments, CallOptions, Client, Counterfactual, HeldEvent, Imported, Operation } from './seal.js'
 import type { Recommendations, Value, WireEvent, WireRecommend } from './seal.js'
 
 // What the layer above needs of the ones below.
@@ -70,6 +70,8 @@ export interface RecommendOptions extends CallOptions {
   atMost?: { readonly [field: string]: number } | undefined
   /** 0, the default: the best, in order. 1: as different as can be, after the best one. */
   diversity?: number | undefined
+  /** Whether each item comes with an explanation, and the list with the history. By default not. */
+  explain?: boolean | undefined
   /** Days after which an event says half as much. By default none fades; nor do those without a time. */
   halfLife?: number | undefined
   /** What halfLife counts from: seconds since 1970, or a Date. By default the newest event's time. */
@@ -151,10 +153,20 @@ export class Visitor {
    */
   async recommend(options: RecommendOptions = {}): Promise<Recommendations> {
     const op = 'visitor.recommend'
-    this.#check(op)
-    const wired = wireRecommend(options, op)
-    const { signal } = options
-    const outcome = this.#client.request(op, { ...this.#handle, options: wired }, { signal })
+    return this.#settled(this.#ask(op, { ...this.#handle, options: wireRecommend(options, op) }, options), options)
+  }
+
+  /**
+   * The fewest events of the history without which another item would be the first of the list that
+   * recommend() gives with these options, verified by ranking without them; null if none were found.
+   * Items of the events left out are not offered for that.
+   */
+  async counterfactual(options: RecommendOptions = {}): Promise<Counterfactual | null> {
+    const op = 'visitor.counterfactual'
+    return this.#settled(this.#ask(op, { ...this.#handle, options: wireRecommend(options, op) }, options), options)
+  }
+
+  async #settled<T>(outcome: Promise<T>, { signal }: CallOptions): Promise<T> {
     // By the time it is there, so are the outcomes of all earlier adds.
     const settle = () => {
       const failed = this.#failed
@@ -162,9 +174,9 @@ export class Visitor {
       if (failed && !failed.added.asked) throw failed.error
     }
     try {
-      const recommendations = await outcome
+      const value = await outcome
       settle()
-      return recommendations
+      return value
     } catch (error) {
       if (!signal?.aborted) settle()
       throw error
@@ -256,7 +268,7 @@ const secondsOf = (time: number | Date | undefined): number | undefined =>
   time instanceof Date ? Math.floor(time.getTime() / 1000) : time
 
 /* What goes to the core as it is: its own reader tells what is of a wrong type. */
-const SWITCHES = ['keepSeen', 'keepDisliked', 'keepDuplicates'] as const
+const SWITCHES = ['keepSeen', 'keepDisliked', 'keepDuplicates', 'explain'] as const
 const NUMBERS = ['dislikedCosine', 'duplicateCosine', 'diversity', 'halfLife', 'novelty'] as const
 const MAPS = ['quotas', 'atMost', 'domainWeights'] as const
 

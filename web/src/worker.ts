@@ -79,10 +79,59 @@ export interface Recommendation {
    * logarithm of the item's share of its domain's softmax, at most 0.
    */
   score: number
+  /** With `explain`: why. */
+  explanation?: Explanation
+}
+
+/** An item of the history, or of the catalogue. */
+export interface Named {
+  id: string
+  domain: string
+  title: string
+}
+
+/** What a score's parts are about. Pictures and sound will come here. */
+export type Group = 'words' | 'author' | 'others' | 'popularity' | 'new'
+
+/** Names and meanings are in docs/explanations.md: 'text', 'net', 'neighbors'… */
+export type Reasons = { [reason: string]: number }
+
+/** score = constant + the events' sums + the others + residual */
+export interface Explanation {
+  /** English, e.g. "because you bought X; 62 % words, 38 % what others did". */
+  sentence: string
+  /** Shares of what speaks for the item, 100 together; {} if nothing does. */
+  percent: { [group in Group]?: number }
+  /** The event that speaks most for the item, if any does; `event` counts in `history`. */
+  because?: Named & { event: number }
+  /** What each event puts into the score; without those that put nothing. */
+  events: { event: number; sum: number; reasons: Reasons }[]
+  /** What no event in particular puts into it. */
+  others: Reasons
+  /** What all items of the domain have. */
+  constant: number
+  /** Rounding; unless `complete` is false. */
+  residual: number
+  /** False with a net that is not linear: the residual is what leaving out single events misses. */
+  complete: boolean
+  /** The reasons that are not linear, and are distributed over the events by a rule. */
+  approximate: string[]
+}
+
+/** Without these events, `instead` would be the first of the list in place of `item`. */
+export interface Counterfactual {
+  item: Named
+  instead: Named
+  /** Of the history, in the order they were added. */
+  without: (Named & { event: number })[]
+  /** Whether it is proven that no fewer events do. */
+  smallest: boolean
 }
 
 export interface Recommendations {
   items: Recommendation[]
+  /** With `explain`: the history, in the order it was added, that explanations count by. */
+  history?: (Named & { behavior: string; value?: number; timestamp?: number })[]
   /** How many candidates each stage removed. */
   excluded: { seen: number; disliked: number; duplicate: number; filtered: number; limited: number }
 }
@@ -105,6 +154,7 @@ export interface WireRecommend {
   now?: number
   novelty?: number
   domainWeights?: { [domain: string]: number }
+  explain?: boolean
 }
 
 /** Client to worker: a request, or the wish that one be given up. */
@@ -467,6 +517,11 @@ export const handlers = {
   /** The history becomes that of a plain profile. */
   'visitor.import'(args: { shop: number; visitor: number; profile: Uint8Array }): Imported {
     return core().loadVisitor(visitorOf(args), args.profile)
+  },
+
+  /** The fewest events without which another item would be the first; null: none were found. */
+  'visitor.counterfactual'(args: { shop: number; visitor: number; options: WireRecommend }): Counterfactual | null {
+    return blameCaller('', () => core().counterfactual(visitorOf(args), { ...args.options, k: 1 }))
   },
 
   'visitor.close'({ shop, visitor }: { shop: number; visitor: number }): void {

@@ -86,6 +86,20 @@ expect 0 "A steel fork" "$ferry" recommend --catalog "$work/shop" --history "$wo
 truncate -s 100 "$work/one/vectors.safetensors"
 expect 1 "vectors.safetensors" "$ferry" recommend --catalog "$work/one" --history "$work/two.jsonl"
 
+# ---- recommend: why ----
+shop=$golden/model/shop
+printf '{"item":"b1","timestamp":1}\n{"item":"s1","behavior":"cart","timestamp":2}\n' >"$work/why.jsonl"
+why="$ferry recommend --catalog $shop --history $work/why.jsonl -k 2 --explain"
+expect 0 "because you bought The long long space; 100 % words" $why
+expect 0 "(text " $why
+expect 0 "Without The long long space, the first would be " $why
+expect 0 '"explanation":{"sentence":"because ' $why --json
+expect 0 '"history":[{"id":"b1","domain":"books","title":"The long long space","behavior":"purchase","timestamp":1},{"id":"s1"' $why --json
+expect 0 '"counterfactual":{"without":[{"event":0,"id":"b1"' $why --json
+expect 0 "what others did" $why --model "$shop/model" --domain books
+expect 0 " about" $why --model "$shop/model" --domain books
+expect 0 "because of The little golden space (cart); " $why --model "$shop/model" --domain songs
+
 # ---- recommend: filters, limits, diversity ----
 printf '{"item":"spoon","behavior":"purchase"}\n{"item":"kite","behavior":"rating","value":1}\n' >"$work/likes.jsonl"
 likes="$ferry recommend --catalog $work/shop --history $work/likes.jsonl --json --disliked-cosine 2"

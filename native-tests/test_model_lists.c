@@ -52,9 +52,16 @@ static void check_list(const shop *s, const cJSON *list)
     if (learned) check(ferry_visitor_use(visitor, s->model, &error), &error);
     add_events(visitor, cJSON_GetObjectItem(list, "events"));
     check(ferry_visitor_recommend(visitor, &options, items, &count, &excluded, &error), &error);
+    ferry_why explained = {.visitor = visitor}, *why = NULL;
+    if (cJSON_IsTrue(cJSON_GetObjectItem(wanted, "explain"))) {
+        why = &explained;
+        check(ferry_why_open(visitor, &options, items, count, true, why, &error), &error);
+    }
     ferry_buffer out;
     ferry_buffer_init(&out, ferry_allocator_or_default(NULL));
-    check(ferry_recommendations_json(s->catalog, items, count, &excluded, NULL, &out, &error), &error);
+    check(ferry_recommendations_json(s->catalog, items, count, &excluded, why, &out, &error),
+          &error);
+    ferry_why_close(&explained);
     cJSON *given = cJSON_ParseWithLength(out.data, out.size);
     char *printed = cJSON_PrintUnformatted(given);
     char *expected = cJSON_PrintUnformatted(cJSON_GetObjectItem(list, "gives"));
@@ -66,9 +73,8 @@ static void check_list(const shop *s, const cJSON *list)
     ferry_visitor_close(visitor);
 }
 
-static void the_lists_are_the_recorded_ones(void **state)
+static void check_lists(const char *file, size_t least)
 {
-    (void)state;
     ferry_error error;
     shop s;
     size_t size, lists = 0;
@@ -76,21 +82,34 @@ static void the_lists_are_the_recorded_ones(void **state)
           &error);
     check(ferry_model_open_directory(s.catalog, golden_path("model/shop/model"), &s.model, &error),
           &error);
-    char *lines = read_file(golden_path("model/lists.jsonl"), &size);
+    char *lines = read_file(golden_path(file), &size);
     for (char *line = lines, *end; (end = strchr(line, '\n')) != NULL; line = end + 1, lists++) {
         cJSON *list = cJSON_ParseWithLength(line, (size_t)(end - line));
         assert_non_null(list);
         check_list(&s, list);
         cJSON_Delete(list);
     }
-    assert_true(lists > 20);
+    assert_true(lists >= least);
     free(lines);
     ferry_model_close(s.model);
     ferry_catalog_close(s.catalog);
 }
 
+static void the_lists_are_the_recorded_ones(void **state)
+{
+    (void)state;
+    check_lists("model/lists.jsonl", 20);
+}
+
+static void the_explanations_are_the_recorded_ones(void **state)
+{
+    (void)state;
+    check_lists("model/explanations.jsonl", 15);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(the_lists_are_the_recorded_ones)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(the_lists_are_the_recorded_ones),
+                                       cmocka_unit_test(the_explanations_are_the_recorded_ones)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

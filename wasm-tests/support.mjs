@@ -150,6 +150,10 @@ export function modelShopFiles({ model = true } = {}) {
 export const readLists = () =>
   readFileSync(join(golden, 'model/lists.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line))
 
+/** The same, why: `gives` has explanations, the history and, if there is one, the counterfactual. */
+export const readExplanations = () =>
+  readFileSync(join(golden, 'model/explanations.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line))
+
 /** `options` of a list, as recommend() takes them. */
 export const optionsOf = ({ options: { domains, ...rest } }) => ({ ...rest, ...(domains && { domain: domains }) })
 

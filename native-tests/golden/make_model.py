@@ -151,4 +151,5 @@ def main():
     write_lines(out / "lists.jsonl", rows)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import { basename, join } from 'node:path'
 import test, { after, before } from 'node:test'
 import { Ferry, FerryError } from '../../web/dist/index.js'
-import { buildsHere, catalogFiles, directory, modelShop, modelShopFiles, optionsOf, readLists, toBytes } from '../support.mjs'
+import { buildsHere, catalogFiles, directory, modelShop, modelShopFiles, optionsOf, readExplanations, readLists, toBytes } from '../support.mjs'
 
 const lists = readLists()
 const builds = await buildsHere(Ferry)
@@ -46,6 +46,51 @@ for (const { kernels, skip } of builds) {
     })
   }
 }
+
+for (const { kernels, skip } of builds) {
+  test(`${kernels}: the native explanations and counterfactuals`, { skip }, async () => {
+    const one = await Ferry.load({ kernels })
+    const shops = { true: await one.open(modelShop), false: await one.open(modelShop, { model: false }) }
+    for (const list of readExplanations()) {
+      const me = shops[list.model].visitor()
+      me.add(list.events)
+      const { counterfactual, ...gives } = list.gives
+      assert.deepEqual(await me.recommend(optionsOf(list)), gives, JSON.stringify(list.options))
+      assert.deepEqual(await me.counterfactual(optionsOf(list)), counterfactual ?? null)
+      me.close()
+    }
+    one.close()
+  })
+}
+
+test('explanations add up, and nothing is explained unasked', async () => {
+  const shop = await ferry.open(modelShop)
+  const me = shop.visitor()
+  me.add([{ item: 'b1', domain: 'books' }, { item: 'b5', domain: 'books', behavior: 'view' }, { item: 'f3', domain: 'films' }])
+  const { items, history } = await me.recommend({ k: 20, explain: true })
+  assert.deepEqual(history.map(({ id, behavior }) => [id, behavior]), [['b1', 'purchase'], ['b5', 'view'], ['f3', 'purchase']])
+  for (const { score, explanation } of items) {
+    const { constant, residual, events, others, percent, complete } = explanation
+    let sum = constant + residual
+    for (const event of events) {
+      const reasons = Object.values(event.reasons).reduce((a, b) => a + b, 0)
+      assert.ok(Math.abs(reasons - event.sum) < 1e-5)
+      sum += event.sum
+    }
+    sum += Object.values(others).reduce((a, b) => a + b, 0)
+    assert.ok(Math.abs(sum - score) < 1e-5 * (1 + Math.abs(constant)), `${sum}, expected ${score}`)
+    assert.ok(complete && Math.abs(residual) < 1e-4)
+    assert.equal(Object.values(percent).reduce((a, b) => a + b, 0), 100)
+  }
+  const plain = await me.recommend({ k: 1 })
+  assert.equal(plain.items[0].explanation, undefined)
+  assert.equal(plain.history, undefined)
+  await assert.rejects(me.recommend({ explain: 'yes' }), failure('INVALID_ARGUMENT', 'visitor.recommend', /explain/))
+  await assert.rejects(me.counterfactual({ domains: 'books' }), failure('INVALID_ARGUMENT', 'visitor.counterfactual', /unknown field "domains"/))
+  await assert.rejects(shop.visitor().counterfactual({ domain: 'cars' }), failure('NOT_FOUND', 'visitor.counterfactual', /no domain "cars"/))
+  me.close()
+  await assert.rejects(me.counterfactual(), failure('INVALID_ARGUMENT', 'visitor.counterfactual', /closed/))
+})
 
 test('the model may be anywhere', async (t) => {
   const files = modelShopFiles()

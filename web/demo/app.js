@@ -35,6 +35,9 @@ let things = new Map()
 const pictures = new Map()
 /** Keys of what is liked, oldest first. */
 const likes = new Set()
+/** Explanations of what is in the strip, by key; and all that was ranked, best first. */
+let reasons = new Map()
+let ranked = []
 let shop
 let visitor
 let language = ''
@@ -154,6 +157,7 @@ function offerLanguages(items) {
   $('language').addEventListener('change', ({ target }) => {
     language = target.value
     for (const node of document.querySelectorAll('[data-key]')) rename(node)
+    for (const why of document.querySelectorAll('.strip .why')) why.textContent = sentenceOf(why.parentNode.dataset.key)
   })
 }
 
@@ -304,10 +308,78 @@ async function showTaste() {
   const { items } = await visitor.recommend({ domain: otherDepartments(), k: RANKED })
   const took = performance.now() - start
   if (turn !== asked) return // another click was faster
+  ranked = items
+  const chosen = mixed(items)
   showLikes() // only now: drawing would be counted as thinking
-  showStrip(mixed(items))
+  showStrip(chosen)
+  await showReasons(chosen, turn)
   $('speed').textContent = `${took.toFixed(1)} ms over ${shop.count} things, in this tab`
 }
+
+// ---- why ---------------------------------------------------------------------------------------
+
+const names = (items) => items.map(({ domain, id }) => ({ domain, id }))
+
+/** Under each card of the strip, why it is there. */
+async function showReasons(items, turn) {
+  const options = { candidates: names(items), k: items.length, keepDuplicates: true, explain: true }
+  const explained = await visitor.recommend(options)
+  if (turn !== asked) return
+  reasons = new Map(explained.items.map((item) => [key(item), { ...item.explanation, history: explained.history }]))
+  for (const node of $('strip').children) node.querySelector('.why').textContent = sentenceOf(node.dataset.key)
+}
+
+/** In the names' language: the sentence has the catalogue's own. */
+function sentenceOf(one) {
+  const { sentence, because } = reasons.get(one) ?? { sentence: '' } // not there yet
+  return because ? sentence.replace(because.title, () => nameOf(things.get(key(because)))) : sentence
+}
+
+function bar({ event, sum }, largest, history) {
+  const item = things.get(key(history[event]))
+  const share = `${(100 * Math.abs(sum)) / largest}%`
+  const row = element(
+    'li',
+    {},
+    element('span', { className: 'picture' }, picture(item)),
+    element('span', { className: 'name' }),
+    element('span', { className: 'bar', ariaHidden: 'true' }, element('span', { className: sum < 0 ? 'against' : 'for' })),
+    element('span', { className: 'score', textContent: sum.toFixed(3) }),
+  )
+  row.querySelector('.bar').firstChild.style.width = share
+  row.dataset.key = key(item)
+  rename(row)
+  return row
+}
+
+/** What each like puts into the score, and without which of them another thing would come before. */
+async function openWhy(one) {
+  const { events, history } = reasons.get(one)
+  const item = things.get(one)
+  const sorted = [...events].sort((a, b) => b.sum - a.sum)
+  const largest = Math.max(...sorted.map(({ sum }) => Math.abs(sum)))
+  $('why-name').textContent = nameOf(item)
+  $('why-picture').replaceChildren(picture(item))
+  $('why-sentence').textContent = sentenceOf(one)
+  $('why-bars').replaceChildren(...sorted.map((event) => bar(event, largest, history)))
+  $('why-without').textContent = ''
+  $('why').showModal()
+  const turn = asked
+  const from = ranked.slice(ranked.findIndex((other) => key(other) === one))
+  const found = await visitor.counterfactual({ candidates: names(from), keepDuplicates: true })
+  if (turn !== asked || !$('why').open || $('why-name').textContent !== nameOf(item)) return
+  $('why-without').textContent = found ? without(found) : 'Whichever of your likes you take back, nothing comes before it.'
+}
+
+function without({ without: events, instead }) {
+  const given = events.map((event) => nameOf(things.get(key(event))))
+  const list = new Intl.ListFormat('en').format(given)
+  return `Without ${list}, ${nameOf(things.get(key(instead)))} would come before it.`
+}
+
+$('why').addEventListener('click', ({ target }) => {
+  if (target === $('why')) $('why').close() // beside it
+})
 
 function showLikes() {
   for (const made of $('grid').children) made.ariaPressed = String(likes.has(made.dataset.key))
@@ -392,7 +464,9 @@ function offer({ domain, id, score }) {
   button.dataset.action = 'Like'
   rename(button)
   button.addEventListener('click', () => toggle(key(item)))
-  const node = element('li', {}, button)
+  const why = element('button', { type: 'button', className: 'why', ariaHasPopup: 'dialog' })
+  why.addEventListener('click', () => reasons.has(key(item)) && openWhy(key(item)))
+  const node = element('li', {}, button, why)
   node.dataset.key = key(item)
   return node
 }

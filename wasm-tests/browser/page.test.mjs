@@ -126,6 +126,42 @@ test('likes change what the other departments offer, and no request leaves the p
   assert.deepEqual(trouble, [])
 })
 
+test('a card tells why it is there, and without which like it would not come first', { skip }, async (t) => {
+  const { page, trouble, card, like } = await open(t)
+  const sentence = page.locator('.strip .why').first()
+  await page.click('#tab-food')
+  await card('food/vegetables/garlic').click()
+  await page.waitForFunction(() => document.querySelector('.strip .why')?.textContent.includes('%'))
+  const garlic = await page.evaluate(() => document.querySelector('.chip').title)
+  assert.equal(await sentence.textContent(), `because you liked ${garlic}; 100 % words`)
+  await like('food/spices/ginger')
+  await like('food/vegetables/tomato')
+  await page.waitForFunction(() => [...document.querySelectorAll('.strip .why')].every(({ textContent }) => /^because you liked .+; 100 % words$/.test(textContent)))
+  await sentence.click()
+  await page.waitForFunction(() => document.getElementById('why-without').textContent !== '')
+  const told = await page.evaluate(() => ({
+    name: document.getElementById('why-name').textContent,
+    sentence: document.getElementById('why-sentence').textContent,
+    likes: [...document.querySelectorAll('.chip')].map(({ title }) => title),
+    bars: [...document.querySelectorAll('#why-bars li')].map((row) => ({
+      name: row.querySelector('.name').textContent,
+      value: Number(row.querySelector('.score').textContent),
+      width: row.querySelector('.bar').firstChild.getBoundingClientRect().width,
+    })),
+    score: Number(document.querySelector('.offer .score').textContent),
+    without: document.getElementById('why-without').textContent,
+  }))
+  assert.deepEqual(told.bars.map(({ name }) => name).sort(), told.likes.sort())
+  assert.ok(told.sentence.includes(told.bars[0].name), `${told.sentence}: ${told.bars[0].name} says most`)
+  assert.ok(told.bars.every(({ width }, i) => i === 0 || width <= told.bars[i - 1].width), JSON.stringify(told.bars))
+  assert.ok(Math.abs(told.bars.reduce((sum, { value }) => sum + value, 0) - told.score) < 0.01, JSON.stringify(told))
+  assert.match(told.without, /^Without .+, .+ would come before it\.$/)
+  await page.screenshot({ path: join(root, 'build', 'demo-why.png') })
+  await page.keyboard.press('Escape')
+  assert.equal(await page.evaluate(() => document.getElementById('why').open), false)
+  assert.deepEqual(trouble, [])
+})
+
 test('keyboard, names in other languages', { skip }, async (t) => {
   const { page, card, offers } = await open(t)
   await page.focus('#tab-food')

@@ -1,10 +1,12 @@
 /* Explanations: that they add up to the score, and to naive features; and counterfactuals against
  * every set of events. */
+#include "failing.h"
 #include "naive_model.h"
 #include "small_catalog.h"
 
+#include "api/handles.h"
+#include "base/error.h"
 #include "rank/explain.h"
-#include "recsys/visitor.h"
 
 typedef struct fixture {
     data_catalog catalog;
@@ -157,6 +159,28 @@ static void scores_are_sums(void **state)
             }
     print_message("largest residual %.1e without, %.1e with a model, of what is added up\n",
                   worst[0], worst[1]);
+}
+
+/* A score that is not what its history makes of it is not explained. */
+static void a_sum_that_does_not_come_out_is_an_error(void **state)
+{
+    const fixture *f = *state;
+    for (int learned = 0; learned < 2; learned++) {
+        ferry_visitor *visitor = visitor_of(f, learned ? f->model : NULL, mixed, MIXED);
+        const ferry_recommendation item = {.item = 6};
+        ferry_explainer explainer;
+        ferry_explanation *x;
+        ferry_error error;
+        check(ferry_explainer_open(visitor, NULL, &item, 1, &explainer, &error), &error);
+        check(ferry_explainer_explain(&explainer, 6, &x, &error), &error);
+        ferry_explanation_free(x);
+        visitor->scores[6] += 0.001f;
+        assert_int_equal(ferry_explainer_explain(&explainer, 6, &x, &error), FERRY_INCONSISTENT);
+        assert_null(x);
+        assert_non_null(strstr(error.message, "\"a6\""));
+        ferry_explainer_close(&explainer);
+        ferry_visitor_close(visitor);
+    }
 }
 
 /* ---- without a model: a cosine ---- */
@@ -590,10 +614,60 @@ static void long_histories_have_verified_counterfactuals(void **state)
     }
 }
 
+/* ---- without memory ---- */
+
+static ferry_status ask_why(ferry_visitor *visitor, ferry_error *error)
+{
+    ferry_recommend_options options = {.size = sizeof options, .k = 1};
+    const ferry_recommendation items[] = {{.item = 3}, {.item = 70}, {.item = 130}};
+    ferry_why why;
+    ferry_explanation *one;
+    FERRY_TRY(ferry_why_open(visitor, &options, items, 3, true, &why, error));
+    ferry_why_close(&why);
+    FERRY_TRY(ferry_visitor_explain(visitor, &options, 5, &one, error));
+    ferry_explanation_free(one);
+    return FERRY_OK;
+}
+
+static void memory_may_run_out(void **state)
+{
+    const fixture *f = *state;
+    failing memory;
+    const ferry_allocator allocator = failing_allocator(&memory, SIZE_MAX);
+    data_files files;
+    fixture own = {0};
+    data_catalog_plain(NULL, &allocator, &own.catalog);
+    data_files_write(f->model, &files);
+    own.model = data_load(&files, own.catalog.catalog);
+    for (int learned = 0; learned < 2; learned++) {
+        ferry_visitor *visitor = visitor_of(&own, learned ? own.model : NULL, mixed, 4);
+        ferry_error error;
+        check(ask_why(visitor, &error), &error); /* what is kept from one to the next is there */
+        size_t before = memory.live, left = 0;
+        for (;; left++) {
+            memory.left = left;
+            ferry_status status = ask_why(visitor, &error);
+            assert_int_equal(memory.live, before);
+            if (status == FERRY_OK) break;
+            assert_int_equal(status, FERRY_OUT_OF_MEMORY);
+            assert_true(left < 2000);
+        }
+        memory.left = SIZE_MAX;
+        print_message("%zu allocations\n", left);
+        assert_true(left > 20);
+        ferry_visitor_close(visitor);
+    }
+    ferry_model_close(own.model);
+    data_files_free(&files);
+    data_catalog_free(&own.catalog);
+    assert_int_equal(memory.live, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scores_are_sums),
+        cmocka_unit_test(a_sum_that_does_not_come_out_is_an_error),
         cmocka_unit_test(a_cosine_is_split_by_its_events),
         cmocka_unit_test(percents_make_a_hundred),
         cmocka_unit_test(terms_are_those_of_the_naive_features),
@@ -602,6 +676,7 @@ int main(void)
         cmocka_unit_test(other_nets_leave_events_out),
         cmocka_unit_test(counterfactuals_are_the_smallest),
         cmocka_unit_test(long_histories_have_verified_counterfactuals),
+        cmocka_unit_test(memory_may_run_out),
     };
     return cmocka_run_group_tests(tests, open_fixture, close_fixture);
 }

@@ -366,6 +366,43 @@ static void events_get_their_own_shares(void **state)
           &(ferry_error){0});
 }
 
+/* What is disliked takes off what is like it, by whitened texts; novelty by popularity. */
+static void what_is_taken_off_is_told(void **state)
+{
+    fixture *f = *state;
+    const did events[] = {{3, FERRY_PURCHASE, 0, 10},
+                          {9, FERRY_DISLIKE, 0, 20},
+                          {15, FERRY_RATING, 2, 30},
+                          {70, FERRY_DISLIKE, 0, 40}};
+    const ferry_whiten *w = &f->model->domains[0].whiten;
+    ferry_visitor *visitor = visitor_of(f, f->model, events, 4);
+    ferry_recommend_options options = {.size = sizeof options, .k = 1, .novelty = 0.25f};
+    double z[3][DATA_VECTOR];
+    size_t pushed = 0;
+    naive_whiten(w, 9, true, z[0]);
+    naive_whiten(w, 15, true, z[1]);
+    for (size_t i = 0; i < N0; i++) {
+        ferry_error error;
+        ferry_explanation *x;
+        naive_whiten(w, i, true, z[2]);
+        double like[] = {dot(z[0], z[2], w->K), 0.5 * dot(z[1], z[2], w->K)};
+        bool push = like[0] + like[1] > 0.0;
+        check(ferry_visitor_explain(visitor, &options, i, &x, &error), &error);
+        for (size_t e = 0; e < 2; e++) {
+            double right = push ? -(double)FERRY_DISLIKE_PUSH * like[e] : 0.0;
+            assert_true(fabs(contribution(x, e + 1, FERRY_REASON_DISLIKED) - right) < 1e-5);
+        }
+        pushed += push;
+        assert_true(contribution(x, 0, FERRY_REASON_DISLIKED) == 0.0);
+        assert_true(contribution(x, 3, FERRY_REASON_DISLIKED) == 0.0); /* of another domain */
+        double novelty = -0.25 * log(1.0 + (double)f->model->domains[0].popularity[i]);
+        assert_true(fabs(contribution(x, FERRY_NO_EVENT, FERRY_REASON_NOVELTY) - novelty) < 1e-5);
+        ferry_explanation_free(x);
+    }
+    assert_true(pushed > 10 && pushed < N0 - 10);
+    ferry_visitor_close(visitor);
+}
+
 /* ---- the net ---- */
 
 /* Without the domain's adapter its terms are gone, and the shared part is what it was. */
@@ -672,6 +709,7 @@ int main(void)
         cmocka_unit_test(percents_make_a_hundred),
         cmocka_unit_test(terms_are_those_of_the_naive_features),
         cmocka_unit_test(events_get_their_own_shares),
+        cmocka_unit_test(what_is_taken_off_is_told),
         cmocka_unit_test(the_adapter_is_told_apart),
         cmocka_unit_test(other_nets_leave_events_out),
         cmocka_unit_test(counterfactuals_are_the_smallest),

@@ -64,19 +64,17 @@ void ferry_explainer_close(ferry_explainer *explainer)
     ferry_arena_free(&explainer->arena);
 }
 
-/* The events that ferry_visitor_encode adds up; dislikes: those that its push-down does. */
-static size_t texts_of(ferry_explainer *e, bool dislikes)
+/* The events that ferry_visitor_encode adds up. */
+static size_t texts_of(ferry_explainer *e)
 {
     const ferry_catalog *catalog = e->visitor->catalog;
-    size_t found = 0;
     for (size_t i = 0; i < e->visitor->count; i++) {
         const ferry_history_event *event = &e->visitor->events[i];
-        if (dislikes && event->weight >= 0.0f) continue;
-        e->rows[found] = catalog->vectors + event->item * catalog->dimension;
-        e->weights[found] = (double)(event->weight * e->visitor->scale[i]);
-        e->events[found++] = (uint32_t)i;
+        e->rows[i] = catalog->vectors + event->item * catalog->dimension;
+        e->weights[i] = (double)(event->weight * e->visitor->scale[i]);
+        e->events[i] = (uint32_t)i;
     }
-    return found;
+    return e->visitor->count;
 }
 
 static ferry_status prepare(ferry_explainer *e, ferry_error *error)
@@ -117,22 +115,29 @@ ferry_status ferry_explainer_open(ferry_visitor *visitor, const ferry_recommend_
     return prepare(out, error);
 }
 
-/* What is like disliked items is pushed down, if it is like them on the whole. */
+/* What is like disliked items of the domain is pushed down, if it is like them on the whole. */
 static void explain_dislikes(ferry_explainer *e, size_t item)
 {
-    const ferry_catalog *catalog = e->visitor->catalog;
-    size_t N = catalog->dimension, found = texts_of(e, true);
-    const float *vector = catalog->vectors + item * N;
+    const ferry_visitor *visitor = e->visitor;
+    const ferry_catalog *catalog = visitor->catalog;
+    uint32_t domain = catalog->items[item].domain;
+    const ferry_model_domain *dom = &visitor->model->domains[visitor->model_domain[domain]];
+    size_t K = dom->whiten.K, found = 0;
+    const float *text = dom->text + catalog->within[item] * K;
     double like = 0.0;
-    for (size_t j = 0; j < found; j++) {
-        double dot = 0.0;
-        for (size_t n = 0; n < N; n++) dot += (double)e->rows[j][n] * (double)vector[n];
-        e->weights[j] = e->weights[j] * dot;
-        like -= e->weights[j];
+    for (size_t i = 0; i < visitor->count; i++) {
+        const ferry_history_event *event = &visitor->events[i];
+        double much = -(double)(event->weight * visitor->scale[i]), dot = 0.0;
+        if (!(much > 0.0) || catalog->items[event->item].domain != domain) continue;
+        const float *row = dom->text + catalog->within[event->item] * K;
+        for (size_t k = 0; k < K; k++) dot += (double)row[k] * (double)text[k];
+        e->weights[found] = much * dot;
+        e->events[found++] = (uint32_t)i;
+        like += much * dot;
     }
     for (size_t j = 0; j < found && like > 0.0; j++)
         ferry_terms_add(&e->terms, e->events[j], FERRY_REASON_DISLIKED,
-                        (double)FERRY_DISLIKE_PUSH * e->weights[j]);
+                        -(double)FERRY_DISLIKE_PUSH * e->weights[j]);
 }
 
 static ferry_status explain_by_model(ferry_explainer *e, size_t item, ferry_error *error)
@@ -161,7 +166,7 @@ static ferry_status make_terms(ferry_explainer *e, size_t item, ferry_error *err
     if (!visitor->scored[domain].texts)
         FERRY_TRY(explain_by_model(e, item, error));
     else
-        ferry_terms_add_cosine(&e->terms, e->rows, e->weights, e->events, texts_of(e, false),
+        ferry_terms_add_cosine(&e->terms, e->rows, e->weights, e->events, texts_of(e),
                                catalog->dimension, catalog->vectors + item * catalog->dimension,
                                1.0, e->query);
     if (visitor->model != NULL) {

@@ -134,7 +134,7 @@ test('feedback: the next list follows, and takes it back', async () => {
   await assert.rejects(me.undo(), failure('EMPTY_HISTORY', 'visitor.undo', /no event to undo/))
   await assert.rejects(me.forget('nope'), failure('NOT_FOUND', 'visitor.forget', /nope/))
   await assert.rejects(me.forget({ item: 'b1', domian: 'books' }), failure('INVALID_ARGUMENT', 'visitor.forget', /unknown field "domian"/))
-  await assert.rejects(me.forget({ domain: 'books' }), failure('INVALID_ARGUMENT', 'visitor.forget', /item is not a text/))
+  await assert.rejects(me.forget({ domain: 'books' }), failure('INVALID_ARGUMENT', 'visitor.forget', /item or domain is not a text/))
   await assert.rejects(me.forgetEvent(0), failure('INVALID_ARGUMENT', 'visitor.forgetEvent', /history of 0/))
   await assert.rejects(me.forgetEvent(-1), failure('INVALID_ARGUMENT', 'visitor.forgetEvent', /index is -1/))
   me.close()

@@ -21,12 +21,9 @@ const MAX_ITERATIONS = 2 ** 24
 
 type Bytes = Uint8Array<ArrayBuffer>
 
-const asciiOf = (bytes: Uint8Array) => String.fromCharCode(...bytes)
-
 /** Whether it is a locked profile, or the beginning of one. */
 export function isLocked(file: Uint8Array): boolean {
-  const length = Math.min(file.length, MAGIC.length)
-  return length > 0 && asciiOf(file.subarray(0, length)) === MAGIC.slice(0, length)
+  return file.length > 0 && MAGIC.startsWith(String.fromCharCode(...file.subarray(0, MAGIC.length)))
 }
 
 function webCrypto(op: string): Crypto {
@@ -35,12 +32,11 @@ function webCrypto(op: string): Crypto {
 }
 
 async function keyOf(passphrase: string, head: Bytes, use: 'encrypt' | 'decrypt', crypto: Crypto): Promise<CryptoKey> {
-  const text = new TextEncoder().encode(passphrase)
-  const material = await crypto.subtle.importKey('raw', text, 'PBKDF2', false, ['deriveKey'])
+  const material = await crypto.subtle.importKey('raw', new TextEncoder().encode(passphrase), 'PBKDF2', false, ['deriveKey'])
   const iterations = new DataView(head.buffer, head.byteOffset).getUint32(AT.iterations, true)
   const salt = head.subarray(AT.salt, AT.nonce)
-  const derive = { name: 'PBKDF2', hash: 'SHA-256', salt, iterations }
-  return crypto.subtle.deriveKey(derive, material, { name: 'AES-GCM', length: 256 }, false, [use])
+  const from = { name: 'PBKDF2', hash: 'SHA-256', salt, iterations }
+  return crypto.subtle.deriveKey(from, material, { name: 'AES-GCM', length: 256 }, false, [use])
 }
 
 const cipher = (head: Bytes) => ({ name: 'AES-GCM', iv: head.subarray(AT.nonce, HEAD), additionalData: head })

@@ -3,7 +3,7 @@
  * index.ts does, which has the rest of the public face.
  */
 import { FerryError, isLocked, lock, unlock } from './seal.js'
-import type { Arguments, CallOptions, Client, Counterfactual, HeldEvent, Imported, Operation } from './seal.js'
+import type { Arguments, CallOptions, Client, Counterfactual, Imported, Operation } from './seal.js'
 import type { Recommendations, Value, WireEvent, WireRecommend } from './seal.js'
 
 // What the layer above needs of the ones below.
@@ -43,6 +43,15 @@ export interface VisitorEvent {
   value?: number | undefined
   /** Seconds since 1970, or a Date. */
   timestamp?: number | Date | undefined
+}
+
+/** An event of a history, in full; timestamp in seconds since 1970. */
+export interface HeldEvent {
+  domain: string
+  item: string
+  behavior: string
+  value?: number
+  timestamp?: number
 }
 
 export interface RecommendOptions extends CallOptions {
@@ -184,8 +193,10 @@ export class Visitor {
   }
 
   /** The history, in the order it was added. */
-  events({ signal }: CallOptions = {}): Promise<HeldEvent[]> {
-    return this.#ask('visitor.events', this.#handle, { signal })
+  async events({ signal }: CallOptions = {}): Promise<HeldEvent[]> {
+    this.#check('visitor.events')
+    const profile = await this.#client.request('visitor.export', this.#handle, { signal })
+    return (JSON.parse(new TextDecoder().decode(profile)) as { events: HeldEvent[] }).events
   }
 
   /**
@@ -202,9 +213,9 @@ export class Visitor {
     const op = 'visitor.forget'
     const name = typeof item === 'string' ? { item } : item
     checkFields(name, op, 'item', ['item', 'domain'])
-    if (typeof name.item !== 'string') throw invalid(op, 'item is not a text')
-    if (name.domain !== undefined && typeof name.domain !== 'string') throw invalid(op, 'domain is not a text')
-    return this.#ask(op, { ...this.#handle, item: name.item, domain: name.domain ?? '' })
+    const { domain = '' } = name
+    if (typeof name.item !== 'string' || typeof domain !== 'string') throw invalid(op, 'item or domain is not a text')
+    return this.#ask(op, { ...this.#handle, item: name.item, domain })
   }
 
   /** Forgets one event, by its place in what events() gives. */

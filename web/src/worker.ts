@@ -44,15 +44,6 @@ export interface Item {
   [field: string]: unknown
 }
 
-/** An event of a history, with what was left out when it was added; timestamp in seconds since 1970. */
-export interface HeldEvent {
-  domain: string
-  item: string
-  behavior: string
-  value?: number
-  timestamp?: number
-}
-
 /** What came of a profile: how many events there are now, and how many were of items the shop lacks. */
 export interface Imported {
   events: number
@@ -484,12 +475,6 @@ export const handlers = {
     const { count } = known(shops, args.shop, 'shop').facts
     const k = Math.min(args.options.k, Math.max(count, 1)) // more than there are is all there are
     return blameCaller('', () => core().recommend(visitorOf(args), { ...args.options, k }))
-  },
-
-  /** The history, in the order it was added. */
-  'visitor.events'(args: { shop: number; visitor: number }): HeldEvent[] {
-    const { events } = JSON.parse(new TextDecoder().decode(core().saveVisitor(visitorOf(args)))) as { events: HeldEvent[] }
-    return events
   },
 
   'visitor.undo'(args: { shop: number; visitor: number }): void {

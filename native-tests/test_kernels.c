@@ -195,6 +195,101 @@ static void int8_extremes(void **state)
     }
 }
 
+/* ---- search ---- */
+
+static void check_score(size_t T, size_t K, size_t P, int8_t extreme)
+{
+    size_t K4 = ferry_int8_padded(K), N = P * FERRY_PANEL;
+    int8_t *q = calloc(T * K4, 1), *panels = malloc(N * K4), row[400];
+    float *scale = random_floats(N), *query_scale = random_floats(T), *least = random_floats(T);
+    int32_t *sum = calloc(T, sizeof *sum);
+    assert_true(q != NULL && panels != NULL && sum != NULL && K4 <= sizeof row);
+    memset(panels, 0, N * K4);
+    for (size_t t = 0; t < T; t++) {
+        for (size_t k = 0; k < K; k++) {
+            float any = random_float() * 63.5f;
+            q[t * K4 + k] = extreme ? (int8_t)(t % 2 ? extreme : -127) : (int8_t)any;
+            sum[t] += q[t * K4 + k];
+        }
+    }
+    float *expected = random_floats(T * N);
+    uint8_t *reached = malloc(T * P + GUARD);
+    memset(reached, 7, T * P + GUARD);
+    int64_t *exact = calloc(T * N, sizeof *exact);
+    for (size_t n = 0; n < N; n++) {
+        memset(row, 0, sizeof row);
+        for (size_t k = 0; k < K; k++)
+            row[k] = extreme ? (int8_t)(n % 2 ? 127 : -127) : (int8_t)(random_float() * 63.5f);
+        ferry_int8_put_row(panels + n / FERRY_PANEL * FERRY_PANEL * K4, n % FERRY_PANEL, row, K4);
+        int8_t back[400];
+        ferry_int8_get_row(panels + n / FERRY_PANEL * FERRY_PANEL * K4, n % FERRY_PANEL, back, K4);
+        assert_memory_equal(row, back, K4);
+        for (size_t t = 0; t < T; t++)
+            for (size_t k = 0; k < K; k++) exact[t * N + n] += q[t * K4 + k] * row[k];
+    }
+    ferry_int8_queries queries = {q, query_scale, sum};
+    ferry_int8_table rows = {K, P, panels, scale};
+    float *before = copy_floats(expected, T * N);
+    ferry_kernels_scalar.score_int8(&queries, T, &rows, least, expected, reached);
+    for (size_t t = 0; t < T; t++) { /* the scalar one against the definition */
+        for (size_t n = 0; n < N; n++)
+            assert_true(expected[t * N + n] == (float)exact[t * N + n] * scale[n] * query_scale[t]);
+        for (size_t p = 0; p < P; p++) {
+            int any = 0;
+            for (size_t n = p * FERRY_PANEL; n < (p + 1) * FERRY_PANEL; n++)
+                any |= expected[t * N + n] >= least[t];
+            assert_int_equal(reached[t * P + p], any);
+        }
+    }
+    for (size_t v = 1; v < variant_count; v++) {
+        float *y = copy_floats(before, T * N);
+        uint8_t *also = malloc(T * P + GUARD);
+        memset(also, 7, T * P + GUARD);
+        variants[v]->score_int8(&queries, T, &rows, least, y, also);
+        assert_same_bits(expected, y, T * N, variants[v]->name, "score_int8", T, N);
+        assert_memory_equal(reached, also, T * P + GUARD);
+        free(y), free(also);
+    }
+    free(q), free(panels), free(scale), free(query_scale), free(least), free(sum), free(expected);
+    free(before), free(reached), free(exact);
+}
+
+static void score_int8_same_bits(void **state)
+{
+    (void)state;
+    for (size_t T = 1; T <= 19; T++)
+        for (size_t P = 1; P <= 5; P++) check_score(T, 1 + (T * 31 + P * 7) % 100, P, 0);
+    check_score(1, 384, 4, 0);
+    check_score(9, 384, 3, 127); /* the largest sums of each sign */
+    check_score(9, 383, 3, 1);
+}
+
+static void hamming_same(void **state)
+{
+    (void)state;
+    enum { T = 37, MOST = 9 };
+    uint64_t rows[T * MOST], query[MOST];
+    uint32_t expected[T + 1], found[T + 1];
+    for (size_t W = 1; W <= MOST; W++) {
+        for (size_t i = 0; i < T * W; i++)
+            rows[i] = (uint64_t)(int64_t)(random_float() * 1e9f) * UINT64_C(0x9E3779B97F4A7C15);
+        for (size_t w = 0; w < W; w++) query[w] = w % 2 ? UINT64_MAX : rows[w + W];
+        memset(expected, 9, sizeof expected);
+        ferry_kernels_scalar.hamming(rows, query, expected, T, W);
+        for (size_t t = 0; t < T; t++) {
+            uint32_t bits = 0;
+            for (size_t i = 0; i < 64 * W; i++)
+                bits += (uint32_t)(((rows[t * W + i / 64] ^ query[i / 64]) >> i % 64) & 1);
+            assert_int_equal(expected[t], bits);
+        }
+        for (size_t v = 1; v < variant_count; v++) {
+            memset(found, 9, sizeof found);
+            variants[v]->hamming(rows, query, found, T, W);
+            assert_memory_equal(expected, found, sizeof found);
+        }
+    }
+}
+
 static void layer_norm_same_bits(void **state)
 {
     (void)state;
@@ -588,6 +683,8 @@ int main(void)
         cmocka_unit_test(softmax_backward_same_bits),
         cmocka_unit_test(sigmoid_and_tanh_same_bits),
         cmocka_unit_test(dot_rows_same_bits),
+        cmocka_unit_test(score_int8_same_bits),
+        cmocka_unit_test(hamming_same),
         cmocka_unit_test(strided_same_bits),
         cmocka_unit_test(cross_entropy_same_bits),
         cmocka_unit_test(layer_norm_backward_same_bits),

@@ -290,6 +290,8 @@ FERRY_API void ferry_catalog_close(ferry_catalog *catalog);
 
 FERRY_API size_t ferry_catalog_count(const ferry_catalog *catalog);
 FERRY_API size_t ferry_catalog_dimension(const ferry_catalog *catalog);
+/* The items' unit vectors [count, dimension], in their order; NULL before they are encoded. */
+FERRY_API const float *ferry_catalog_vectors(const ferry_catalog *catalog);
 /* INVALID_ARGUMENT if index >= count. */
 FERRY_API ferry_status ferry_catalog_item(const ferry_catalog *catalog, size_t index,
                                           ferry_item *out, ferry_error *error);
@@ -631,6 +633,86 @@ FERRY_API ferry_status ferry_visitor_counterfactual(ferry_visitor *visitor,
                                                     const ferry_recommend_options *options,
                                                     ferry_counterfactual **out, ferry_error *error);
 FERRY_API void ferry_counterfactual_free(ferry_counterfactual *counterfactual); /* NULL is fine */
+/* ---- search -----------------------------------------------------------------------------------
+ */
+
+/*
+ * The nearest of many vectors, exactly, over int8 copies of them: a byte a number and one scale a
+ * vector. Scores are inner products, so of unit vectors their cosine; they have the same bits on
+ * every machine, with any kernels and threads, and whatever was added or removed before.
+ * docs/search.md has what int8 and the two stages cost and save.
+ */
+typedef struct ferry_index ferry_index;
+
+typedef struct ferry_index_options {
+    size_t size;                      /* sizeof(ferry_index_options) */
+    const ferry_allocator *allocator; /* NULL: malloc */
+    const char *kernels;              /* see ferry_kernels_name */
+    size_t threads;                   /* how many search, as of ferry_encoder_options */
+    bool signs; /* keeps one bit a number besides, for ferry_search_options.candidates */
+} ferry_index_options;
+
+/* An empty index of vectors of dimension numbers, 1…65536. */
+FERRY_API ferry_status ferry_index_create(size_t dimension, const ferry_index_options *options,
+                                          ferry_index **out, ferry_error *error);
+FERRY_API void ferry_index_close(ferry_index *index);
+
+/*
+ * Adds, replaces or removes count vectors, ids [count] and vectors [count, dimension]: all of them
+ * or, on failure, none. An id is any number of the caller's, in the index at most once: adding one
+ * that is there is INVALID_ARGUMENT, replacing or removing one that is not NOT_FOUND. Numbers must
+ * be finite and at most 1e15 in magnitude. Each takes time in proportion to count, whatever the
+ * index holds. Copies.
+ */
+FERRY_API ferry_status ferry_index_add(ferry_index *index, const uint64_t *ids,
+                                       const float *vectors, size_t count, ferry_error *error);
+FERRY_API ferry_status ferry_index_replace(ferry_index *index, const uint64_t *ids,
+                                           const float *vectors, size_t count, ferry_error *error);
+FERRY_API ferry_status ferry_index_remove(ferry_index *index, const uint64_t *ids, size_t count,
+                                          ferry_error *error);
+
+FERRY_API size_t ferry_index_count(const ferry_index *index);
+FERRY_API size_t ferry_index_dimension(const ferry_index *index);
+FERRY_API bool ferry_index_contains(const ferry_index *index, uint64_t id);
+/* Bytes that the index holds. */
+FERRY_API size_t ferry_index_memory(const ferry_index *index);
+
+typedef struct ferry_search_options {
+    size_t size; /* sizeof(ferry_search_options) */
+    size_t k;    /* how many, at least 1 */
+    /* 0: every vector is scored. Else only so many of each query, at least k: those whose signs
+     * agree most with its own. Faster by far, and may miss some. Needs ferry_index_options.signs.
+     */
+    size_t candidates;
+} ferry_search_options;
+
+/*
+ * The k vectors of the highest score for each of the queries [query_count, dimension], best first,
+ * equal scores by id. ids and scores (may be NULL) are [query_count, k]; *count, the least of k and
+ * ferry_index_count, is how many of each k were written. Many queries in one call take less time
+ * than one by one, and give the same.
+ */
+FERRY_API ferry_status ferry_index_search(ferry_index *index, const float *queries,
+                                          size_t query_count, const ferry_search_options *options,
+                                          uint64_t *ids, float *scores, size_t *count,
+                                          ferry_error *error);
+
+/* Takes the next size bytes of a file; false to give up, the call then ends with FERRY_IO. */
+typedef bool (*ferry_write)(void *user, const void *data, size_t size);
+
+/*
+ * A safetensors file: vectors I8 [count, dimension], scale F32 [count], ids U64 [count]; the signs
+ * are made anew. Loading copies; options as of ferry_index_create.
+ */
+FERRY_API ferry_status ferry_index_save(const ferry_index *index, ferry_write write, void *user,
+                                        ferry_error *error);
+FERRY_API ferry_status ferry_index_load(const ferry_file *file, const ferry_index_options *options,
+                                        ferry_index **out, ferry_error *error);
+/* The same to and from a path; the file appears whole or not at all. Native builds only. */
+FERRY_API ferry_status ferry_index_save_file(const ferry_index *index, const char *path,
+                                             ferry_error *error);
+FERRY_API ferry_status ferry_index_load_file(const char *path, const ferry_index_options *options,
+                                             ferry_index **out, ferry_error *error);
 
 #ifdef __cplusplus
 }

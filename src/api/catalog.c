@@ -150,6 +150,11 @@ size_t ferry_catalog_dimension(const ferry_catalog *catalog)
     return catalog->dimension;
 }
 
+const float *ferry_catalog_vectors(const ferry_catalog *catalog)
+{
+    return catalog->dimension > 0 ? catalog->vectors : NULL;
+}
+
 ferry_status ferry_catalog_item(const ferry_catalog *catalog, size_t index, ferry_item *out,
                                 ferry_error *error)
 {

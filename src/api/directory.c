@@ -22,11 +22,7 @@ enum { MAX_PATH = 4096, MAX_DEPTH = 2 /* "1_Pooling/config.json" */ };
 void ferry_directory_close(void *user)
 {
     ferry_directory *dir = user;
-    for (size_t i = 0; i < dir->count; i++) {
-        /* munmap wants a plain pointer; the bytes are ours */
-        if (dir->files[i].size > 0)
-            munmap((void *)(uintptr_t)dir->files[i].data, dir->files[i].size);
-    }
+    for (size_t i = 0; i < dir->count; i++) ferry_file_unmap(&dir->files[i]);
     ferry_arena_free(&dir->arena);
     ferry_allocator allocator = dir->allocator;
     ferry_release(&allocator, dir, sizeof *dir);
@@ -44,13 +40,9 @@ static bool is_wanted(const char *name)
     return false;
 }
 
-/* Maps path as the file `name` of the directory. */
-static ferry_status map_file(ferry_directory *dir, const char *path, const char *name,
-                             ferry_error *error)
+ferry_status ferry_file_map(const char *path, ferry_file *out, ferry_error *error)
 {
-    if (dir->count == FERRY_DIRECTORY_MAX_FILES)
-        return ferry_fail(error, FERRY_LIMIT, "%s: more than %d files in the directory", path,
-                          FERRY_DIRECTORY_MAX_FILES);
+    *out = (ferry_file){path, "", 0};
     int file = open(path, O_RDONLY | O_CLOEXEC);
     struct stat about;
     if (file < 0 || fstat(file, &about) != 0) {
@@ -64,8 +56,25 @@ static ferry_status map_file(ferry_directory *dir, const char *path, const char 
     int reason = errno;
     close(file);
     if (data == MAP_FAILED) return ferry_fail(error, FERRY_IO, "%s: %s", path, strerror(reason));
+    *out = (ferry_file){path, data, (size_t)about.st_size};
+    return FERRY_OK;
+}
+
+void ferry_file_unmap(const ferry_file *file)
+{
+    /* munmap wants a plain pointer; the bytes are ours */
+    if (file->size > 0) munmap((void *)(uintptr_t)file->data, file->size);
+}
+
+/* Maps path as the file `name` of the directory. */
+static ferry_status map_file(ferry_directory *dir, const char *path, const char *name,
+                             ferry_error *error)
+{
+    if (dir->count == FERRY_DIRECTORY_MAX_FILES)
+        return ferry_fail(error, FERRY_LIMIT, "%s: more than %d files in the directory", path,
+                          FERRY_DIRECTORY_MAX_FILES);
     ferry_file *added = &dir->files[dir->count];
-    *added = (ferry_file){.data = data, .size = (size_t)about.st_size};
+    FERRY_TRY(ferry_file_map(path, added, error));
     dir->count++; /* from here on closing unmaps it */
     added->name = ferry_arena_text(&dir->arena, name, strlen(name));
     return added->name != NULL ? FERRY_OK : ferry_fail_memory(error, path);
@@ -173,36 +182,55 @@ static ferry_status join_path(char out[MAX_PATH], const char *directory_path, co
                       MAX_PATH);
 }
 
-static bool write_all(FILE *file, const void *data, size_t size)
+ferry_status ferry_file_write(const char *path, ferry_file_filler fill, void *user,
+                              ferry_error *error)
+{
+    char part[MAX_PATH];
+    int size = snprintf(part, sizeof part, "%s.part", path);
+    if (size < 0 || (size_t)size >= sizeof part)
+        return ferry_fail(error, FERRY_LIMIT, "%s: path longer than %d bytes", path, MAX_PATH);
+    FILE *file = fopen(part, "wb");
+    if (file == NULL) return ferry_fail(error, FERRY_IO, "%s: %s", path, strerror(errno));
+    errno = 0;
+    ferry_status status = fill(user, file, error);
+    bool written = status == FERRY_OK && fflush(file) == 0 && fsync(fileno(file)) == 0;
+    int reason = written ? 0 : errno;
+    if (fclose(file) != 0 && reason == 0) reason = errno;
+    if (status == FERRY_OK && reason == 0 && rename(part, path) != 0) reason = errno;
+    if (status == FERRY_OK && reason == 0) return FERRY_OK;
+    remove(part);
+    if (status != FERRY_OK && status != FERRY_IO) return status;
+    return ferry_fail(error, FERRY_IO, "%s: %s", path, strerror(reason));
+}
+
+bool ferry_file_put(void *file, const void *data, size_t size)
 {
     return size == 0 || fwrite(data, 1, size, file) == size;
 }
 
-/* Writes head and body to `path`.part; 0 or an errno. */
-static int write_part(const char *part, const ferry_buffer *head, const void *body,
-                      size_t body_size)
+typedef struct head_and_body {
+    const ferry_buffer *head;
+    const void *body; /* [size] */
+    size_t size;
+} head_and_body;
+
+static ferry_status fill_head_and_body(void *user, FILE *file, ferry_error *error)
 {
-    FILE *file = fopen(part, "wb");
-    if (file == NULL) return errno;
-    bool written = write_all(file, head->data, head->size) && write_all(file, body, body_size) &&
-                   fflush(file) == 0 && fsync(fileno(file)) == 0;
-    int reason = written ? 0 : errno;
-    if (fclose(file) != 0 && reason == 0) reason = errno;
-    return reason;
+    const head_and_body *of = user;
+    if (ferry_file_put(file, of->head->data, of->head->size) &&
+        ferry_file_put(file, of->body, of->size))
+        return FERRY_OK;
+    return ferry_fail(error, FERRY_IO, "the file could not be written");
 }
 
 ferry_status ferry_directory_write(const char *directory_path, const char *name,
                                    const ferry_buffer *head, const void *body, size_t body_size,
                                    ferry_error *error)
 {
-    char path[MAX_PATH], part[MAX_PATH + 8];
+    char path[MAX_PATH];
+    head_and_body of = {head, body, body_size};
     FERRY_TRY(join_path(path, directory_path, name, strlen(name), error));
-    snprintf(part, sizeof part, "%s.part", path);
-    int reason = write_part(part, head, body, body_size);
-    if (reason == 0 && rename(part, path) != 0) reason = errno;
-    if (reason == 0) return FERRY_OK;
-    remove(part);
-    return ferry_fail(error, FERRY_IO, "%s: %s", path, strerror(reason));
+    return ferry_file_write(path, fill_head_and_body, &of, error);
 }
 
 static ferry_status make_directories(const char *path, ferry_error *error)
@@ -216,7 +244,7 @@ static ferry_status make_directories(const char *path, ferry_error *error)
         memcpy(part, path, i);
         part[i] = '\0';
         if (mkdir(part, 0777) != 0 && errno != EEXIST)
-            return ferry_fail(error, FERRY_IO, "%s: %s", part, strerror(errno));
+            return ferry_fail(error, FERRY_IO, "%s: %s", path, strerror(errno));
     }
     return FERRY_OK;
 }

@@ -2,10 +2,30 @@
 #ifndef FERRY_API_DIRECTORY_H
 #define FERRY_API_DIRECTORY_H
 
+#include <stdio.h>
+
 #include "base/memory.h"
 #include "ferry/ferry.h"
 
 enum { FERRY_DIRECTORY_MAX_FILES = 256 };
+
+/* ---- one file ---- */
+
+/* Maps a file read-only, under its path as its name, which is borrowed. */
+ferry_status ferry_file_map(const char *path, ferry_file *out, ferry_error *error);
+void ferry_file_unmap(const ferry_file *file);
+
+/* Writes a file's bytes; FERRY_IO if that fails, whose reason is then errno's. */
+typedef ferry_status (*ferry_file_filler)(void *user, FILE *file, ferry_error *error);
+
+/* Fills a file that appears whole or not at all: written beside its place, then renamed. */
+ferry_status ferry_file_write(const char *path, ferry_file_filler fill, void *user,
+                              ferry_error *error);
+
+/* A ferry_write to a FILE. */
+bool ferry_file_put(void *file, const void *data, size_t size);
+
+/* ---- a directory ---- */
 
 /* A directory's JSON, vocabulary and safetensors files, mapped read-only. */
 typedef struct ferry_directory {
@@ -29,8 +49,7 @@ ferry_status ferry_in_directory(ferry_status status, const char *path, ferry_err
  */
 ferry_status ferry_directory_begin(const char *path, const char *about, ferry_error *error);
 
-/* head and body [body_size] as the file of that name. It appears whole or not at all: written
- * beside its place, then renamed. */
+/* head and body [body_size] as the file of that name; see ferry_file_write. */
 ferry_status ferry_directory_write(const char *path, const char *name, const ferry_buffer *head,
                                    const void *body, size_t body_size, ferry_error *error);
 

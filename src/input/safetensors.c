@@ -22,8 +22,7 @@
     X(U16, 16)          \
     X(U32, 32)          \
     X(F64, 64)          \
-    X(C64, 64)          \
-    X(U64, 64)
+    X(C64, 64)
 
 typedef struct dtype_row {
     const char *name;

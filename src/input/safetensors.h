@@ -21,7 +21,8 @@ enum {
     X(I8, 1)                \
     X(U8, 1)                \
     X(I32, 4)               \
-    X(I64, 8)
+    X(I64, 8)               \
+    X(U64, 8)
 
 typedef enum ferry_dtype {
 #define FERRY_DTYPE_ENUM(name, width) FERRY_##name,

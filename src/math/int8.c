@@ -63,3 +63,17 @@ void ferry_int8_quantize_weights(const float *weight, size_t K, size_t N, int8_t
         }
     }
 }
+
+enum { FOUR = 4, STEP = FOUR * FERRY_PANEL /* bytes of four numbers of 16 rows */ };
+
+void ferry_int8_put_row(int8_t *panel, size_t lane, const int8_t *q, size_t K4)
+{
+    for (size_t k = 0; k < K4; k += FOUR)
+        memcpy(panel + k / FOUR * STEP + lane * FOUR, q + k, FOUR);
+}
+
+void ferry_int8_get_row(const int8_t *panel, size_t lane, int8_t *q, size_t K4)
+{
+    for (size_t k = 0; k < K4; k += FOUR)
+        memcpy(q + k, panel + k / FOUR * STEP + lane * FOUR, FOUR);
+}

@@ -56,6 +56,27 @@ void ferry_int8_pack(const int8_t *w, const float *scale, size_t K, size_t N, ui
 /* Float weights [N, K] to w [N, K] and scale [N, G]: scale = max|weight| / 63 of the group. */
 void ferry_int8_quantize_weights(const float *weight, size_t K, size_t N, int8_t *w, float *scale);
 
+/*
+ * Vectors to be searched: both factors of score_int8 have all 8 bits, -127…127, and one scale a
+ * vector. Who multiplies unsigned by signed bytes adds 128 to the rows and takes it off again by
+ * the sum of the query, or moves the query's signs to the rows.
+ */
+typedef struct ferry_int8_queries {
+    const int8_t *q;    /* [T, K4], zeros past K */
+    const float *scale; /* [T] */
+    const int32_t *sum; /* [T] of q */
+} ferry_int8_queries;
+
+typedef struct ferry_int8_table {
+    size_t K, P;          /* numbers of a row, panels of 16 rows */
+    const int8_t *panels; /* [P, K4 / 4, 16, 4] */
+    const float *scale;   /* [P, 16] */
+} ferry_int8_table;
+
+/* A row q [K4] into and out of lane (0…15) of its panel [K4 / 4, 16, 4]. */
+void ferry_int8_put_row(int8_t *panel, size_t lane, const int8_t *q, size_t K4);
+void ferry_int8_get_row(const int8_t *panel, size_t lane, int8_t *q, size_t K4);
+
 /* x[i] = round(from[i] / scale), scale = max|from| / largest of the row, returned; [n]. An
  * embedding table's row, or a group. */
 float ferry_int8_quantize(const float *from, size_t n, int largest, int8_t *x);

@@ -41,4 +41,17 @@ typedef __m256i accumulator;
         _mm256_madd_epi16(_mm256_maddubs_epi16((__m256i)(w), _mm256_set1_epi32(four_bytes(x))), \
                           _mm256_set1_epi16(1)))
 
+/* The query's signs go over to the rows. */
+#define SCORE_QUERIES 4
+#define SCORE_PANELS 1
+#define ROW_OFFSET 0
+#define SCORE(sum, rows, x)                                                              \
+    do {                                                                                 \
+        __m256i query = _mm256_set1_epi32(four_bytes(x));                                \
+        __m256i row = _mm256_sign_epi8((__m256i)(rows), query);                          \
+        __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(query), row);               \
+        (sum) = _mm256_add_epi32((sum), _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))); \
+    } while (0)
+#define ANY(m) (!_mm256_testz_si256((__m256i)(m), (__m256i)(m)))
+
 #include "math/kernels_vector.inc"

@@ -32,4 +32,17 @@ typedef __m512i accumulator;
         _mm512_madd_epi16(_mm512_maddubs_epi16((__m512i)(w), _mm512_set1_epi32(four_bytes(x))), \
                           _mm512_set1_epi16(1)))
 
+/* The query's signs go over to the rows. */
+#define SCORE_QUERIES 4
+#define SCORE_PANELS 2
+#define ROW_OFFSET 0
+#define SCORE(sum, rows, x)                                                                       \
+    do {                                                                                          \
+        __m512i query = _mm512_set1_epi32(four_bytes(x)), row = (__m512i)(rows);                  \
+        row = _mm512_mask_sub_epi8(row, _mm512_movepi8_mask(query), _mm512_setzero_si512(), row); \
+        __m512i pairs = _mm512_maddubs_epi16(_mm512_abs_epi8(query), row);                        \
+        (sum) = _mm512_add_epi32((sum), _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));          \
+    } while (0)
+#define ANY(m) (_mm512_test_epi32_mask((__m512i)(m), (__m512i)(m)) != 0)
+
 #include "math/kernels_vector.inc"

@@ -26,4 +26,12 @@ typedef __m512i accumulator;
 #define ACCUMULATE(sum, w, x) \
     (sum) = _mm512_dpbusd_epi32((sum), (__m512i)(w), _mm512_set1_epi32(four_bytes(x)))
 
+#define SCORE_QUERIES 8
+#define SCORE_PANELS 2
+#define ROW_OFFSET 128
+#define SCORE(sum, rows, x)                                                                       \
+    (sum) = _mm512_dpbusd_epi32((sum), _mm512_xor_si512((__m512i)(rows), _mm512_set1_epi8(-128)), \
+                                _mm512_set1_epi32(four_bytes(x)))
+#define ANY(m) (_mm512_test_epi32_mask((__m512i)(m), (__m512i)(m)) != 0)
+
 #include "math/kernels_vector.inc"

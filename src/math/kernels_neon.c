@@ -21,4 +21,11 @@ typedef int32x4_t accumulator;
 #define ACCUMULATE(sum, w, x) \
     (sum) = vdotq_s32((sum), (int8x16_t)(w), vreinterpretq_s8_s32(vdupq_n_s32(four_bytes(x))))
 
+#define SCORE_QUERIES 4
+#define SCORE_PANELS 1
+#define ROW_OFFSET 0
+#define SCORE(sum, rows, x) \
+    (sum) = vdotq_s32((sum), (int8x16_t)(rows), vreinterpretq_s8_s32(vdupq_n_s32(four_bytes(x))))
+#define ANY(m) (vmaxvq_u32((uint32x4_t)(m)) != 0)
+
 #include "math/kernels_vector.inc"

@@ -187,6 +187,43 @@ static void dot_rows(const float *rows, const float *vector, float *out, size_t 
     }
 }
 
+/* ---- search ---- */
+
+static void score_int8(const ferry_int8_queries *x, size_t T, const ferry_int8_table *rows,
+                       const float *least, float *out, uint8_t *reached)
+{
+    size_t K4 = ferry_int8_padded(rows->K);
+    for (size_t p = 0; p < rows->P; p++) {
+        const float *scale = rows->scale + p * FERRY_PANEL;
+        for (size_t t = 0; t < T; t++) {
+            const int8_t *q = x->q + t * K4, *panel = rows->panels + p * FERRY_PANEL * K4;
+            int32_t sum[FERRY_PANEL] = {0};
+            for (size_t k = 0; k < K4; k += 4, panel += 4 * FERRY_PANEL) { /* [16, 4] */
+                for (size_t j = 0; j < FERRY_PANEL; j++) {
+                    sum[j] += q[k] * panel[4 * j] + q[k + 1] * panel[4 * j + 1] +
+                              q[k + 2] * panel[4 * j + 2] + q[k + 3] * panel[4 * j + 3];
+                }
+            }
+            bool any = false;
+            float *score = out + (t * rows->P + p) * FERRY_PANEL;
+            for (size_t j = 0; j < FERRY_PANEL; j++) {
+                score[j] = (float)sum[j] * scale[j] * x->scale[t];
+                any |= score[j] >= least[t];
+            }
+            reached[t * rows->P + p] = any;
+        }
+    }
+}
+
+static void hamming(const uint64_t *rows, const uint64_t *query, uint32_t *out, size_t T, size_t W)
+{
+    for (size_t t = 0; t < T; t++, rows += W) {
+        uint32_t differ = 0;
+        for (size_t w = 0; w < W; w++) differ += (uint32_t)__builtin_popcountll(rows[w] ^ query[w]);
+        out[t] = differ;
+    }
+}
+
 /* ---- training ---- */
 
 static void matmul_strided(const float *a, size_t row_a, size_t step_a, const float *b, size_t ldb,

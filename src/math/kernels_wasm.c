@@ -31,4 +31,16 @@ typedef struct accumulator {
 #define WIDE_INT8 6       /* groups of a piece, 12 KB */
 #define WIDE_INT8_LEAST 4 /* rows that are worth it */
 
+#define SCORE_QUERIES 1
+#define SCORE_PANELS 1
+#define ROW_OFFSET 0
+#define SCORE(sum, rows, x)                                                                        \
+    do {                                                                                           \
+        v128_t wide = wasm_i16x8_extend_low_i8x16(wasm_i32x4_splat(four_bytes(x)));                \
+        (sum).low = wasm_i32x4_add(                                                                \
+            (sum).low, wasm_i32x4_dot_i16x8(wasm_i16x8_extend_low_i8x16((v128_t)(rows)), wide));   \
+        (sum).high = wasm_i32x4_add(                                                               \
+            (sum).high, wasm_i32x4_dot_i16x8(wasm_i16x8_extend_high_i8x16((v128_t)(rows)), wide)); \
+    } while (0)
+
 #include "math/kernels_vector.inc"

@@ -9,6 +9,7 @@
 #define LARGEST(v) larger(larger((v)[0], (v)[1]), larger((v)[2], (v)[3]))
 #define TOTAL(v) ((v)[0] + (v)[1] + (v)[2] + (v)[3])
 #define STRIDED_ROWS 2
+#define ANY(m) wasm_v128_any_true((v128_t)(m))
 #define SQRT(v) wasm_f32x4_sqrt((v128_t)(v))
 
 static inline float larger(float a, float b)

@@ -6,17 +6,23 @@
 #include "math/ops.h"
 
 enum { ROWS = 5, INNER = 68, COLUMNS = 20, PANELS = 2 * FERRY_PANEL, GROUPS = 2 };
+enum { WORDS = 3 /* of 64 signs */ };
 
 typedef struct samples {
     float x[ROWS * INNER], weight[COLUMNS * INNER], panels[PANELS * INNER];
     int8_t w[COLUMNS * INNER];
     float scale[COLUMNS * GROUPS], packed_scale[PANELS * GROUPS];
+    int8_t query[ROWS * INNER], table[PANELS * INNER];
+    int32_t sum[ROWS];
+    uint64_t signs[ROWS * WORDS];
     uint8_t packed[PANELS * INNER];
 } samples;
 
 typedef struct results {
     float matmul[ROWS * COLUMNS], int8[ROWS * COLUMNS], dots[COLUMNS];
-    float rows[ROWS * INNER];
+    float rows[ROWS * INNER], found[ROWS * PANELS];
+    uint8_t reached[ROWS * PANELS / FERRY_PANEL];
+    uint32_t differ[ROWS];
     int8_t q[ROWS * INNER];
     float scale[ROWS * GROUPS];
     int32_t offset[ROWS * GROUPS];
@@ -40,6 +46,16 @@ static void fill(samples *s)
     ferry_pack_panels(s->weight, 1, INNER, INNER, COLUMNS, s->panels);
     ferry_int8_quantize_weights(s->weight, INNER, COLUMNS, s->w, s->scale);
     ferry_int8_pack(s->w, s->scale, INNER, COLUMNS, s->packed, s->packed_scale);
+    for (size_t t = 0; t < ROWS; t++) {
+        ferry_int8_quantize(s->x + t * INNER, INNER, 127, s->query + t * INNER);
+        s->sum[t] = 0;
+        for (size_t k = 0; k < INNER; k++) s->sum[t] += s->query[t * INNER + k];
+    }
+    memcpy(s->signs, s->x, sizeof s->signs);
+    memset(s->table, -127, sizeof s->table);
+    for (size_t n = 0; n < COLUMNS; n++)
+        ferry_int8_put_row(s->table + n / FERRY_PANEL * FERRY_PANEL * INNER, n % FERRY_PANEL,
+                           s->w + n * INNER, INNER);
 }
 
 static void run(const ferry_kernels *kernels, const samples *s, results *r)
@@ -50,6 +66,10 @@ static void run(const ferry_kernels *kernels, const samples *s, results *r)
     kernels->matmul(s->x, INNER, s->panels, s->weight, r->matmul, COLUMNS, ROWS, INNER, COLUMNS);
     kernels->quantize_rows(s->x, INNER, ROWS, INNER, &rows);
     kernels->matmul_int8(&rows, &panels, s->weight, r->int8, COLUMNS, ROWS);
+    ferry_int8_queries queries = {s->query, s->scale, s->sum};
+    ferry_int8_table table = {INNER, PANELS / FERRY_PANEL, s->table, s->packed_scale};
+    kernels->score_int8(&queries, ROWS, &table, s->x, r->found, r->reached);
+    kernels->hamming(s->signs, s->signs + WORDS, r->differ, ROWS, WORDS);
     kernels->dot_rows(s->weight, s->x, r->dots, COLUMNS, INNER);
     kernels->layer_norm(s->x, s->weight, s->weight, s->x, 1e-12f, r->rows, ROWS, INNER);
     kernels->gelu(r->rows, INNER);

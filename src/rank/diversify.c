@@ -243,14 +243,14 @@ static ferry_status fill_pool(maker *m, ferry_error *error)
     bool first = m->pool == NULL;
     size_t size = first ? first_pool_size(m) : 2 * m->pool_size;
     if (size > m->left) size = m->left;
-    ferry_topk top = {.catalog = m->catalog, .k = size};
+    ferry_topk top = {.before = ferry_topk_by_name, .set = m->catalog, .k = size};
     top.heap = ferry_arena_array(&m->arena, size, sizeof *top.heap);
     m->nearness = ferry_arena_array(&m->arena, size, sizeof *m->nearness);
     if (top.heap == NULL || m->nearness == NULL)
         return ferry_fail_memory(error, "the candidates of the list");
     for (size_t i = 0; i < m->catalog->count; i++) {
         ferry_recommendation entry = {i, m->visitor->scores[i]};
-        if (m->visitor->candidate[i] && (first || ferry_topk_before(m->catalog, m->last, entry)))
+        if (m->visitor->candidate[i] && (first || ferry_topk_before(&top, m->last, entry)))
             ferry_topk_push(&top, i, entry.score);
     }
     ferry_topk_sort(&top);

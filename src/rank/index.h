@@ -1,0 +1,99 @@
+/*
+ * What is inside a ferry_index: vectors as int8, in the order of packed panels that score_int8
+ * reads.
+ *
+ * Vectors stand in slots 0 to count - 1, and removing one moves the last into its place, so that
+ * there are never holes. Which slot a vector has says nothing: results are ordered by score and id.
+ * Slots are in chunks of one size, so that growing moves nothing.
+ */
+#ifndef FERRY_RANK_INDEX_H
+#define FERRY_RANK_INDEX_H
+
+#include "base/memory.h"
+#include "base/pool.h"
+#include "math/kernels.h"
+#include "rank/topk.h"
+
+enum {
+    FERRY_INDEX_CHUNK = 4096, /* slots; a whole number of panels */
+    FERRY_INDEX_MAX_DIMENSION = 1 << 16,
+    FERRY_INDEX_ROUND = 64, /* queries that go over the vectors together */
+    FERRY_INDEX_STEP = 16,  /* panels between two looks at what was reached */
+};
+
+#define FERRY_INDEX_LARGEST 1e15f /* scores of such vectors are finite, and none is NaN */
+
+typedef struct ferry_index_chunk {
+    int8_t *panels;  /* [FERRY_INDEX_CHUNK / 16, K4 / 4, 16, 4], on a 64-byte boundary */
+    float *scale;    /* [FERRY_INDEX_CHUNK] */
+    uint64_t *ids;   /* [FERRY_INDEX_CHUNK] */
+    uint64_t *signs; /* [FERRY_INDEX_CHUNK, W] */
+    void *block;
+} ferry_index_chunk;
+
+/* What one thread has to itself while it searches; see index_search.c. */
+typedef struct ferry_index_worker {
+    ferry_recommendation *heaps; /* [queries of a round, kept of each] */
+    size_t counts[FERRY_INDEX_ROUND];
+    float least[FERRY_INDEX_ROUND];
+    float *scores;      /* [FERRY_INDEX_ROUND, 16 * FERRY_INDEX_STEP] */
+    uint8_t *reached;   /* [FERRY_INDEX_ROUND, FERRY_INDEX_STEP] */
+    uint32_t *distance; /* [16 * FERRY_INDEX_STEP] */
+} ferry_index_worker;
+
+struct ferry_index {
+    ferry_allocator allocator;
+    const ferry_kernels *kernels;
+    ferry_pool *pool;
+    size_t dimension, K4;
+    size_t W; /* words of signs a vector; 0 if they are not kept */
+    size_t count;
+
+    ferry_index_chunk *chunks; /* [chunk_count] of [chunk_capacity] */
+    size_t chunk_count, chunk_capacity, chunk_size;
+    uint32_t *table; /* [table_size], a power of two: slots by their id's hash, or FERRY_NO_ITEM */
+    size_t table_size;
+
+    int8_t *row;                 /* [K4] one vector on its way in */
+    ferry_arena scratch;         /* of the search; made anew when a search wants more */
+    size_t heap_size;            /* entries of a worker's heaps together, and of best */
+    ferry_index_worker *workers; /* [threads] */
+    int8_t *query;               /* [FERRY_INDEX_ROUND, K4] */
+    float *query_scale;          /* [FERRY_INDEX_ROUND] */
+    int32_t *query_sum;          /* [FERRY_INDEX_ROUND] */
+    uint64_t *query_signs;       /* [FERRY_INDEX_ROUND, W] */
+    ferry_recommendation *best;  /* [queries of a round, k] of the second stage */
+};
+
+static inline ferry_index_chunk *ferry_index_chunk_of(const ferry_index *index, size_t slot)
+{
+    return &index->chunks[slot / FERRY_INDEX_CHUNK];
+}
+
+static inline uint64_t ferry_index_id(const ferry_index *index, size_t slot)
+{
+    return ferry_index_chunk_of(index, slot)->ids[slot % FERRY_INDEX_CHUNK];
+}
+
+/* The panel that holds slot, and its 16 scales. */
+static inline int8_t *ferry_index_panel(const ferry_index *index, size_t slot)
+{
+    size_t within = slot % FERRY_INDEX_CHUNK;
+    return ferry_index_chunk_of(index, slot)->panels +
+           within / FERRY_PANEL * FERRY_PANEL * index->K4;
+}
+
+/* INVALID_ARGUMENT for a number that is not finite or too large, in one of vectors [count, K]. */
+ferry_status ferry_index_check(const float *vectors, size_t count, size_t K, const char *what,
+                               ferry_error *error);
+
+/* The signs of q [K4]: bit k of [W] is set where q is negative. */
+void ferry_index_signs(const int8_t *q, size_t K, uint64_t *signs);
+
+/* Room for count vectors more; the index stays as it is without memory. */
+ferry_status ferry_index_reserve(ferry_index *index, size_t count, ferry_error *error);
+
+/* Puts q [K4] into the slot behind the last, for which there is room; false if the id is there. */
+bool ferry_index_append(ferry_index *index, uint64_t id, const int8_t *q, float scale);
+
+#endif

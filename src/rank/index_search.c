@@ -1,0 +1,266 @@
+/*
+ * Searching an index: the vectors pass by once for as many as FERRY_INDEX_ROUND queries. Threads
+ * take chunks, each has the k best of those it took, and of these the k best are the result: scores
+ * and ids order all vectors, so it does not matter who took which.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/options.h"
+#include "rank/index.h"
+
+/* What the tasks of one round share. */
+typedef struct search_round {
+    const ferry_index *index;
+    ferry_int8_queries queries;
+    size_t T;    /* queries */
+    size_t k;    /* how many are wanted of each */
+    size_t keep; /* how many a worker's heaps hold: k, or the candidates of the second stage */
+} search_round;
+
+static bool by_id(const void *set, size_t a, size_t b)
+{
+    return ferry_index_id(set, a) < ferry_index_id(set, b);
+}
+
+/* Slots of a chunk. */
+static size_t chunk_slots(const ferry_index *index, size_t chunk)
+{
+    size_t rest = index->count - chunk * FERRY_INDEX_CHUNK;
+    return rest < FERRY_INDEX_CHUNK ? rest : FERRY_INDEX_CHUNK;
+}
+
+/* Query t's heap of a worker. */
+static ferry_topk heap_of(const search_round *round, ferry_index_worker *worker, size_t t)
+{
+    return (ferry_topk){by_id, round->index, worker->heaps + t * round->keep, worker->counts[t],
+                        round->keep};
+}
+
+/* Offers slots to query t's heap: scores [count] of slots first and up. */
+static void offer(const search_round *round, ferry_index_worker *worker, size_t t, size_t first,
+                  const float *scores, size_t count)
+{
+    ferry_topk top = heap_of(round, worker, t);
+    for (size_t j = 0; j < count; j++)
+        if (scores[j] >= worker->least[t]) ferry_topk_push(&top, first + j, scores[j]);
+    worker->counts[t] = top.count;
+    if (top.count == top.k) worker->least[t] = top.heap[0].score;
+}
+
+/* ---- every vector ---- */
+
+static void scan_vectors(void *context, size_t chunk, size_t number)
+{
+    const search_round *round = context;
+    const ferry_index *index = round->index;
+    ferry_index_worker *worker = &index->workers[number];
+    size_t slots = chunk_slots(index, chunk), panels = (slots + FERRY_PANEL - 1) / FERRY_PANEL;
+    for (size_t p = 0; p < panels; p += FERRY_INDEX_STEP) {
+        size_t P = panels - p < FERRY_INDEX_STEP ? panels - p : FERRY_INDEX_STEP;
+        size_t first = chunk * FERRY_INDEX_CHUNK + p * FERRY_PANEL;
+        ferry_int8_table rows = {index->dimension, P, ferry_index_panel(index, first),
+                                 index->chunks[chunk].scale + p * FERRY_PANEL};
+        index->kernels->score_int8(&round->queries, round->T, &rows, worker->least, worker->scores,
+                                   worker->reached);
+        for (size_t t = 0; t < round->T; t++) {
+            for (size_t i = 0; i < P; i++) {
+                if (!worker->reached[t * P + i]) continue;
+                size_t rest = slots - (p + i) * FERRY_PANEL;
+                offer(round, worker, t, first + i * FERRY_PANEL,
+                      worker->scores + (t * P + i) * FERRY_PANEL,
+                      rest < FERRY_PANEL ? rest : FERRY_PANEL);
+            }
+        }
+    }
+}
+
+/* ---- two stages ---- */
+
+static void scan_signs(void *context, size_t chunk, size_t number)
+{
+    const search_round *round = context;
+    const ferry_index *index = round->index;
+    ferry_index_worker *worker = &index->workers[number];
+    enum { STEP = FERRY_INDEX_STEP * FERRY_PANEL };
+    size_t slots = chunk_slots(index, chunk);
+    for (size_t s = 0; s < slots; s += STEP) {
+        size_t count = slots - s < STEP ? slots - s : STEP;
+        for (size_t t = 0; t < round->T; t++) {
+            index->kernels->hamming(index->chunks[chunk].signs + s * index->W,
+                                    index->query_signs + t * index->W, worker->distance, count,
+                                    index->W);
+            /* -infinity becomes more than any distance */
+            float most = worker->least[t] < -(float)FERRY_INDEX_MAX_DIMENSION
+                             ? 2.0f * (float)FERRY_INDEX_MAX_DIMENSION
+                             : -worker->least[t];
+            uint32_t limit = (uint32_t)most;
+            for (size_t j = 0; j < count; j++) {
+                if (worker->distance[j] > limit) continue;
+                float score = -(float)worker->distance[j];
+                offer(round, worker, t, chunk * FERRY_INDEX_CHUNK + s + j, &score, 1);
+            }
+        }
+    }
+}
+
+/* The k best of query t's candidates, which worker 0 has. */
+static void score_candidates(void *context, size_t t, size_t number)
+{
+    const search_round *round = context;
+    const ferry_index *index = round->index;
+    ferry_index_worker *worker = &index->workers[number];
+    ferry_topk found = heap_of(round, &index->workers[0], t);
+    ferry_topk best = {by_id, index, index->best + t * round->k, 0, round->k};
+    const ferry_int8_queries *all = &round->queries;
+    ferry_int8_queries query = {all->q + t * index->K4, all->scale + t, all->sum + t};
+    for (size_t i = 0; i < found.count; i++) {
+        size_t slot = found.heap[i].item, lane = slot % FERRY_PANEL;
+        ferry_int8_table rows = {index->dimension, 1, ferry_index_panel(index, slot),
+                                 ferry_index_chunk_of(index, slot)->scale +
+                                     slot % FERRY_INDEX_CHUNK - lane};
+        float least = -INFINITY;
+        index->kernels->score_int8(&query, 1, &rows, &least, worker->scores, worker->reached);
+        ferry_topk_push(&best, slot, worker->scores[lane]);
+    }
+}
+
+/* ---- a search ---- */
+
+enum { MOST_KEPT = 1 << 18 /* by a thread, unless one query wants more */ };
+
+/* heaps: entries of all heaps of a round */
+static ferry_status make_scratch(ferry_index *index, size_t heaps, ferry_error *error)
+{
+    enum { ROWS = FERRY_INDEX_STEP * FERRY_PANEL, ROUND = FERRY_INDEX_ROUND };
+    if (index->workers != NULL && index->heap_size >= heaps) return FERRY_OK;
+    ferry_arena *arena = &index->scratch;
+    size_t threads = ferry_pool_threads(index->pool);
+    index->workers = NULL;
+    ferry_arena_free(arena);
+    ferry_index_worker *workers = ferry_arena_array(arena, threads, sizeof *workers);
+    index->query = ferry_arena_array(arena, ROUND, index->K4);
+    index->query_scale = ferry_arena_array(arena, ROUND, sizeof(float));
+    index->query_sum = ferry_arena_array(arena, ROUND, sizeof(int32_t));
+    index->query_signs = ferry_arena_array(arena, ROUND * index->W, sizeof(uint64_t));
+    index->best = ferry_arena_array(arena, heaps, sizeof *index->best);
+    bool fits = workers != NULL && index->query != NULL && index->query_scale != NULL &&
+                index->query_sum != NULL && index->query_signs != NULL && index->best != NULL;
+    for (size_t i = 0; i < threads && fits; i++) {
+        workers[i].heaps = ferry_arena_array(arena, heaps, sizeof *workers[i].heaps);
+        workers[i].scores = ferry_arena_array(arena, ROUND * ROWS, sizeof(float));
+        workers[i].reached = ferry_arena_array(arena, ROUND * FERRY_INDEX_STEP, 1);
+        workers[i].distance = ferry_arena_array(arena, ROWS, sizeof(uint32_t));
+        fits = workers[i].heaps != NULL && workers[i].scores != NULL &&
+               workers[i].reached != NULL && workers[i].distance != NULL;
+    }
+    if (!fits) {
+        ferry_arena_free(arena);
+        return ferry_fail_memory(error, "the search");
+    }
+    index->workers = workers;
+    index->heap_size = heaps;
+    return FERRY_OK;
+}
+
+static void quantize_queries(ferry_index *index, const float *queries, size_t T)
+{
+    size_t K = index->dimension;
+    for (size_t t = 0; t < T; t++) {
+        int8_t *q = index->query + t * index->K4; /* zeros past K since it was made */
+        index->query_scale[t] = ferry_int8_quantize(queries + t * K, K, 127, q);
+        index->query_sum[t] = 0;
+        for (size_t k = 0; k < K; k++) index->query_sum[t] += q[k];
+        if (index->W > 0) ferry_index_signs(q, K, index->query_signs + t * index->W);
+    }
+}
+
+/* Runs a scan over all chunks; afterwards worker 0 has what is best of all. */
+static void scan(ferry_index *index, search_round *round, ferry_pool_task task)
+{
+    size_t threads = ferry_pool_threads(index->pool);
+    for (size_t w = 0; w < threads; w++) {
+        memset(index->workers[w].counts, 0, sizeof index->workers[w].counts);
+        for (size_t t = 0; t < round->T; t++) index->workers[w].least[t] = -INFINITY;
+    }
+    size_t chunks = (index->count + FERRY_INDEX_CHUNK - 1) / FERRY_INDEX_CHUNK;
+    ferry_pool_run(index->pool, chunks, task, round);
+    for (size_t t = 0; t < round->T; t++) {
+        ferry_topk top = heap_of(round, &index->workers[0], t);
+        for (size_t w = 1; w < threads; w++) {
+            ferry_topk other = heap_of(round, &index->workers[w], t);
+            for (size_t i = 0; i < other.count; i++)
+                ferry_topk_push(&top, other.heap[i].item, other.heap[i].score);
+        }
+        index->workers[0].counts[t] = top.count;
+    }
+}
+
+static void search_some(ferry_index *index, search_round *round, bool two_stages, size_t stride,
+                        uint64_t *ids, float *scores)
+{
+    scan(index, round, two_stages ? scan_signs : scan_vectors);
+    if (two_stages) ferry_pool_run(index->pool, round->T, score_candidates, round);
+    for (size_t t = 0; t < round->T; t++) {
+        ferry_topk top = heap_of(round, &index->workers[0], t);
+        if (two_stages)
+            top = (ferry_topk){by_id, index, index->best + t * round->k, round->k, round->k};
+        ferry_topk_sort(&top);
+        for (size_t i = 0; i < top.count; i++) {
+            ids[t * stride + i] = ferry_index_id(index, top.heap[i].item);
+            if (scores != NULL) scores[t * stride + i] = top.heap[i].score;
+        }
+    }
+}
+
+ferry_status ferry_index_search(ferry_index *index, const float *queries, size_t query_count,
+                                const ferry_search_options *options, uint64_t *ids, float *scores,
+                                size_t *count, ferry_error *error)
+{
+    ferry_search_options chosen = {0};
+    *count = 0;
+    FERRY_TRY(ferry_options_read(options, "ferry_search_options", &chosen, sizeof chosen, error));
+    if (chosen.k == 0)
+        return ferry_fail(error, FERRY_INVALID_ARGUMENT, "k is 0, expected at least 1");
+    if (chosen.candidates > 0 && index->W == 0)
+        return ferry_fail(error, FERRY_INVALID_ARGUMENT,
+                          "candidates is %zu, but the index was made without signs",
+                          chosen.candidates);
+    FERRY_TRY(ferry_index_check(queries, query_count, index->dimension, "query", error));
+    size_t k = chosen.k < index->count ? chosen.k : index->count, keep = k;
+    if (chosen.candidates > keep)
+        keep = chosen.candidates < index->count ? chosen.candidates : index->count;
+    if (k == 0 || query_count == 0) return FERRY_OK;
+    size_t most = MOST_KEPT / keep > 0 ? MOST_KEPT / keep : 1; /* queries in a round */
+    if (most > FERRY_INDEX_ROUND) most = FERRY_INDEX_ROUND;
+    if (most > query_count) most = query_count;
+    FERRY_TRY(make_scratch(index, most * keep, error));
+    search_round round = {.index = index,
+                          .queries = {index->query, index->query_scale, index->query_sum},
+                          .k = k,
+                          .keep = keep};
+    for (size_t first = 0; first < query_count; first += round.T) {
+        size_t rest = query_count - first;
+        round.T = rest < most ? rest : most;
+        quantize_queries(index, queries + first * index->dimension, round.T);
+        /* all of them as candidates is the same as every vector */
+        bool two_stages = chosen.candidates > 0 && keep < index->count;
+        search_some(index, &round, two_stages, chosen.k, ids + first * chosen.k,
+                    scores != NULL ? scores + first * chosen.k : NULL);
+    }
+    *count = k;
+    return FERRY_OK;
+}
+
+size_t ferry_index_memory(const ferry_index *index)
+{
+    enum { SCORES = FERRY_INDEX_ROUND * FERRY_INDEX_STEP * FERRY_PANEL };
+    size_t threads = ferry_pool_threads(index->pool);
+    size_t bytes = sizeof *index + index->chunk_count * index->chunk_size +
+                   index->chunk_capacity * sizeof *index->chunks +
+                   index->table_size * sizeof *index->table;
+    if (index->workers == NULL) return bytes;
+    return bytes + (threads + 1) * index->heap_size * sizeof(ferry_recommendation) +
+           threads * SCORES * sizeof(float);
+}

@@ -9,12 +9,11 @@
 #include <string.h>
 
 #include "api/handles.h"
+#include "api/wasm.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/options.h"
 #include "base/pool_wasm.h"
-
-#define EXPORT(name) __attribute__((export_name(#name))) name
 
 enum { MAX_QUEUED = 64 };
 
@@ -39,6 +38,26 @@ static int end(ferry_status status)
 {
     instance.error.status = status;
     return (int)status;
+}
+
+ferry_error *ferry_wasm_begin(void)
+{
+    return begin();
+}
+
+int ferry_wasm_end(ferry_status status)
+{
+    return end(status);
+}
+
+ferry_buffer *ferry_wasm_output(void)
+{
+    return &instance.result;
+}
+
+ferry_files ferry_wasm_queued(void)
+{
+    return (ferry_files){instance.queue, instance.queued};
 }
 
 /* ---- status, result, memory ---- */

@@ -36,7 +36,7 @@ test('no runtime dependency, and the package holds web/dist alone', () => {
 })
 
 test('every source imports only the one below it', () => {
-  const order = ['index', 'visitor', 'seal', 'client', 'protocol', 'worker', 'files', 'wasm']
+  const order = ['index', 'vectors', 'visitor', 'seal', 'client', 'protocol', 'worker', 'shapes', 'indexes', 'files', 'wasm', 'exports']
   // helper is started by worker, with a message; it stands alone.
   assert.deepEqual(readdirSync(join(root, 'web/src')).sort(), [...order, 'helper'].map((name) => `${name}.ts`).sort())
   assert.doesNotMatch(readFileSync(join(root, 'web/src/helper.ts'), 'utf8'), /\bfrom '/)
@@ -58,7 +58,7 @@ test('nothing is fetched from elsewhere: no address in what is published', () =>
 
 const CONSUMER = `
 import { Ferry, FerryError } from 'ferry-rec'
-import type { Item, Progress, Recommendations, Shop, VisitorEvent } from 'ferry-rec'
+import type { Item, Neighbor, Progress, Recommendations, Shop, VisitorEvent } from 'ferry-rec'
 
 export async function page(signal: AbortSignal): Promise<string[]> {
   const ferry = await Ferry.load({ kernels: 'auto', threads: 2, signal, onProgress: (p: Progress) => p.fraction.toFixed(2) })
@@ -72,6 +72,11 @@ export async function page(signal: AbortSignal): Promise<string[]> {
   const narrow = await me.recommend({ where: ['price<20'], candidates: items, quotas: { films: 2 }, atMost: { author: 1 }, diversity: 0.3 })
   if (narrow.excluded.limited > 0) return narrow.items.map(({ id }) => id)
   const { download, memory }: { download: number; memory: number } = await ferry.measure('/models/x/', { signal })
+  const index = await ferry.index({ dimension: 2, signs: true })
+  await index.add([1, 2], new Float32Array(4))
+  const near: Neighbor[] = await index.search(new Float32Array(2), { k: 1, candidates: 2 })
+  const lists: Neighbor[][] = await index.search([new Float32Array(2)])
+  if (near.length > lists.length) return [(await index.save()).join()]
   const encoder = await ferry.encoder(new URL('file:///models/x/'), { precision: 'int8' })
   if (download > memory || (await ferry.memory()) > memory) return [ferry.capabilities.whyOneThread ?? '']
   const vectors: Float32Array[] = await encoder.encode(['a'], { signal })

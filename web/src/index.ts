@@ -10,15 +10,16 @@
  * This is the public face: it checks what it is given and holds the handles. The work is done in a
  * worker, by the C core in WebAssembly; nothing that is handed in leaves the machine.
  */
-import { checkFields, Client, invalid, Visitor, wireSource, wireWasm } from './visitor.js'
-import type { CallOptions, Capabilities, Item, Model, Progress, ProgressOptions, Source, WasmSource } from './visitor.js'
+import { checkFields, Client, invalid, openIndex, Visitor, wireSource, wireWasm } from './vectors.js'
+import type { CallOptions, Capabilities, IndexOptions, Item, Model, Progress, ProgressOptions } from './vectors.js'
+import type { Source, VectorIndex, WasmSource } from './vectors.js'
 
-export { FerryError, Visitor } from './visitor.js'
-export type { Behavior, CallOptions, Capabilities, DirectoryHandle, ExportOptions, FerryCode } from './visitor.js'
-export type { HeldEvent, Imported, Item, ItemName, Model, Progress } from './visitor.js'
-export type { ProgressOptions, Recommendation, Recommendations, RecommendOptions, Source, SourceFiles } from './visitor.js'
-export type { VisitorEvent, WasmSource } from './visitor.js'
-export type { Counterfactual, Explanation, Group, Named, Reasons } from './visitor.js'
+export { FerryError, Visitor } from './vectors.js'
+export type { Behavior, CallOptions, Capabilities, DirectoryHandle, ExportOptions, FerryCode } from './vectors.js'
+export type { HeldEvent, Imported, Item, ItemName, Model, Progress } from './vectors.js'
+export type { ProgressOptions, Recommendation, Recommendations, RecommendOptions, Source, SourceFiles } from './vectors.js'
+export type { IndexOptions, Neighbor, SearchOptions, VectorIndex, Vectors, VisitorEvent, WasmSource } from './vectors.js'
+export type { Counterfactual, Explanation, Group, Named, Reasons } from './vectors.js'
 
 export interface LoadOptions extends ProgressOptions {
   /** In place of the .wasm beside the package: a URL, in Node also a path; bytes; a Response. */
@@ -146,6 +147,11 @@ export class Ferry {
       this.#client.tell('encoder.close', { encoder })
       throw error
     }
+  }
+
+  /** An empty index of vectors of one dimension, or one that was saved: the nearest of many, exactly. */
+  async index(options: IndexOptions): Promise<VectorIndex> {
+    return openIndex(this.#client, options)
   }
 
   /** Ends the worker and frees everything. What is pending rejects with a FerryError, CANCELLED. */

@@ -7,15 +7,16 @@
  * module is loaded, so nothing can come between a call and the reading of its result.
  */
 
+import type { Exports, Pointer } from './exports.js'
+
+export type { Pointer } from './exports.js'
+
 declare global {
   /* Merges with lib.dom's; without it, as in Node, the published types need it to exist. */
   namespace WebAssembly {
     interface Module {}
   }
 }
-
-/** A pointer into the instance's memory; 0 is NULL. */
-export type Pointer = number
 
 export type Build = 'relaxed' | 'simd' | 'scalar'
 
@@ -26,47 +27,6 @@ export class Failure extends Error {
     super(message)
     this.code = code
   }
-}
-
-/* What src/api/wasm.c exports. Sizes and pointers are u32, int results are a ferry_status. */
-interface Exports {
-  /** Of a build without threads; the others import it. */
-  memory?: WebAssembly.Memory
-  _initialize?(): void
-  __wasm_call_ctors?(): void
-  ferry_wasm_status_name(status: number): Pointer
-  ferry_wasm_status(): number
-  ferry_wasm_message(): Pointer
-  ferry_wasm_result(): Pointer
-  ferry_wasm_result_size(): number
-  ferry_wasm_allocate(size: number): Pointer
-  ferry_wasm_release(block: Pointer): void
-  ferry_wasm_capabilities(): number
-  ferry_wasm_enlist(helpers: number): number
-  ferry_wasm_file(name: Pointer, nameSize: number, data: Pointer, size: number): number
-  ferry_wasm_files_clear(): void
-  ferry_wasm_encoder_open(precision: number): Pointer
-  ferry_wasm_encode(encoder: Pointer, texts: Pointer, sizes: Pointer, count: number): number
-  ferry_wasm_tokenize(encoder: Pointer, text: Pointer, size: number): number
-  ferry_wasm_encoder_close(encoder: Pointer): void
-  ferry_wasm_catalog_open(): Pointer
-  ferry_wasm_catalog_items(catalog: Pointer, first: number, count: number): number
-  ferry_wasm_catalog_find(catalog: Pointer, domain: Pointer, domainSize: number, id: Pointer, idSize: number): number
-  ferry_wasm_catalog_close(catalog: Pointer): void
-  ferry_wasm_model_open(catalog: Pointer): Pointer
-  ferry_wasm_model_close(model: Pointer): void
-  ferry_wasm_visitor_create(catalog: Pointer): Pointer
-  ferry_wasm_visitor_use(visitor: Pointer, model: Pointer): number
-  ferry_wasm_visitor_add(visitor: Pointer, event: Pointer, size: number): number
-  ferry_wasm_visitor_recommend(visitor: Pointer, options: Pointer, size: number): number
-  ferry_wasm_visitor_undo(visitor: Pointer): number
-  ferry_wasm_visitor_forget(visitor: Pointer, domain: Pointer, domainSize: number, id: Pointer, idSize: number): number
-  ferry_wasm_visitor_forget_event(visitor: Pointer, index: number): number
-  ferry_wasm_visitor_forget_all(visitor: Pointer): void
-  ferry_wasm_visitor_save(visitor: Pointer): number
-  ferry_wasm_visitor_load(visitor: Pointer, profile: Pointer, size: number): number
-  ferry_wasm_visitor_counterfactual(visitor: Pointer, options: Pointer, size: number): number
-  ferry_wasm_visitor_close(visitor: Pointer): void
 }
 
 /* (module (func (export "f") (result i32) body)), with a shared memory of one page if asked for. */
@@ -304,7 +264,11 @@ export class Core {
   /**
    * Gives the files to one of the open calls. Takes over every data pointer, whatever happens.
    */
-  #open<T extends object>(files: readonly CoreFile[], open: () => Pointer): { handle: Pointer } & T {
+  #open<T extends object>(
+    files: readonly CoreFile[],
+    open: () => Pointer,
+    facts: () => T = () => this.#json<T>(),
+  ): { handle: Pointer } & T {
     let taken = 0
     try {
       return this.#guard(() => {
@@ -315,7 +279,7 @@ export class Core {
           )
         }
         const handle = this.#handle(open())
-        return { ...this.#json<T>(), handle }
+        return { ...facts(), handle }
       })
     } finally {
       this.#exports.ferry_wasm_files_clear()
@@ -476,6 +440,84 @@ export class Core {
   closeVisitor(visitor: Pointer): void {
     this.#exports.ferry_wasm_visitor_close(visitor)
   }
+
+  createIndex(dimension: number, signs: boolean): Pointer {
+    return this.#guard(() => this.#handle(this.#exports.ferry_wasm_index_create(dimension, Number(signs))))
+  }
+
+  /** From the bytes of saveIndex(). */
+  loadIndex(bytes: Uint8Array, signs: boolean): Pointer {
+    const name = 'index.safetensors'
+    const data = this.allocate(bytes.length, name)
+    this.bytes.set(bytes, data)
+    const load = () => this.#exports.ferry_wasm_index_load(Number(signs))
+    return this.#open([{ name, data, size: bytes.length }], load, () => ({})).handle
+  }
+
+  indexFacts(index: Pointer): { dimension: number; count: number } {
+    const { ferry_wasm_index_dimension: dimension, ferry_wasm_index_count: count } = this.#exports
+    return { dimension: dimension(index), count: count(index) }
+  }
+
+  /** Adds vectors [ids.length, dimension] or replaces what is there. */
+  putVectors(index: Pointer, how: 'add' | 'replace', ids: readonly number[], vectors: Float32Array): void {
+    this.#guard(() =>
+      this.#withBytes(pairsOf(ids), 'ids', (idsAt) =>
+        this.#withBytes(bytesOf(vectors), 'vectors', (vectorsAt) =>
+          this.#check(this.#exports[`ferry_wasm_index_${how}`](index, idsAt, vectorsAt, ids.length)),
+        ),
+      ),
+    )
+  }
+
+  removeVectors(index: Pointer, ids: readonly number[]): void {
+    this.#guard(() =>
+      this.#withBytes(pairsOf(ids), 'ids', (at) =>
+        this.#check(this.#exports.ferry_wasm_index_remove(index, at, ids.length)),
+      ),
+    )
+  }
+
+  /** For each of count queries the ids and scores of as many, one list behind another. */
+  searchIndex(index: Pointer, queries: Float32Array, count: number, k: number, candidates: number): Found {
+    return this.#guard(() =>
+      this.#withBytes(bytesOf(queries), 'queries', (at) => {
+        this.#check(this.#exports.ferry_wasm_index_search(index, at, count, k, candidates))
+        const { buffer, length } = this.#result()
+        const pairs = new Uint32Array(buffer, 0, (length / 12) * 2)
+        const ids = Array.from({ length: length / 12 }, (_, i) => pairs[2 * i]! + pairs[2 * i + 1]! * 2 ** 32)
+        return { ids, scores: new Float32Array(buffer, (length / 12) * 8) }
+      }),
+    )
+  }
+
+  saveIndex(index: Pointer): Uint8Array<ArrayBuffer> {
+    return this.#guard(() => {
+      this.#check(this.#exports.ferry_wasm_index_save(index))
+      return this.#result()
+    })
+  }
+
+  closeIndex(index: Pointer): void {
+    this.#exports.ferry_wasm_index_close(index)
+  }
+}
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array) => new Uint8Array(buffer, byteOffset, byteLength)
+
+/* Whole numbers below 2^53 as 64 bits, little-endian. */
+function pairsOf(ids: readonly number[]): Uint8Array {
+  const pairs = new Uint32Array(2 * ids.length)
+  for (const [i, id] of ids.entries()) {
+    pairs[2 * i] = id % 2 ** 32
+    pairs[2 * i + 1] = Math.floor(id / 2 ** 32)
+  }
+  return new Uint8Array(pairs.buffer)
+}
+
+export interface Found {
+  ids: number[]
+  scores: Float32Array
 }
 
 /** A file's bytes, in memory that came from allocate(). */

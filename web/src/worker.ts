@@ -6,147 +6,20 @@
  * first await before the next message is looked at, which is what keeps a visitor's add before its
  * recommend.
  */
-import { breathe, builtin, CATALOG_FILES, compile, encoderFiles, locate, measureEncoder } from './files.js'
-import { MODEL_FILES, ownModelFiles, readFiles, releaseFiles } from './files.js'
-import { buildUrl, BUILDS, Core, Failure, supported, whyNoThreads } from './files.js'
+import { breathe, builtin, CATALOG_FILES, compile, encoderFiles, locate, measureEncoder } from './shapes.js'
+import { MODEL_FILES, ownModelFiles, readFiles, releaseFiles } from './shapes.js'
+import { buildUrl, BUILDS, Core, Failure, indexHandlers, known, supported, whyNoThreads } from './shapes.js'
 import type { Start as HelperStart } from './helper.js'
-import type { Build, CatalogFacts, CoreFile, ModelFacts, Pointer, Precision, Progress } from './files.js'
-import type { WireSource, WireWasm } from './files.js'
+import type { Build, Capabilities, CatalogFacts, CoreFile, Counterfactual, Imported, Item } from './shapes.js'
+import type { ModelFacts, Pointer, Precision, Progress, Recommendations } from './shapes.js'
+import type { WireEvent, WireRecommend, WireSource, WireWasm } from './shapes.js'
 
 // What the layers above need of the ones below.
-export type { DirectoryHandle, Progress, WireSource, WireWasm } from './files.js'
+export type { Capabilities, Counterfactual, DirectoryHandle, Explanation, Group, Imported, IndexFacts } from './shapes.js'
+export type { Item, Named, Progress, Reasons, Recommendation, Recommendations } from './shapes.js'
+export type { WireEvent, WireRecommend, WireSource, WireWasm } from './shapes.js'
 
 // ---- what travels ------------------------------------------------------------------------------
-
-export interface Capabilities {
-  /** Of the C core. */
-  version: string
-  /** Which of the WebAssembly builds runs. */
-  build: Build
-  /** The name of the kernels in use, as ferry_kernels_name says it. */
-  kernels: string
-  /** How many encode together, the core's own included. */
-  threads: number
-  /** If it is one although more were asked for: why. */
-  whyOneThread?: string
-}
-
-/** One item of a catalogue; fields beyond these are kept as they stood in items.jsonl. */
-export interface Item {
-  id: string
-  domain: string
-  title: string
-  author?: string
-  description?: string
-  tags?: string[]
-  image?: string
-  audio?: string
-  [field: string]: unknown
-}
-
-/** What came of a profile: how many events there are now, and how many were of items the shop lacks. */
-export interface Imported {
-  events: number
-  leftOut: number
-}
-
-/** An event as the core reads it; timestamp in seconds since 1970. */
-export interface WireEvent {
-  item: string
-  domain?: string
-  behavior?: string
-  value?: number
-  timestamp?: number
-}
-
-export interface Recommendation {
-  /** From 1. */
-  rank: number
-  id: string
-  domain: string
-  title: string
-  /**
-   * Without a model the cosine of the visitor's vector and the item's, -1 to 1. With one the
-   * logarithm of the item's share of its domain's softmax, at most 0.
-   */
-  score: number
-  /** With `explain`: why. */
-  explanation?: Explanation
-}
-
-/** An item of the history, or of the catalogue. */
-export interface Named {
-  id: string
-  domain: string
-  title: string
-}
-
-/** What a score's parts are about. Pictures and sound will come here. */
-export type Group = 'words' | 'author' | 'others' | 'popularity' | 'new'
-
-/** Names and meanings are in docs/explanations.md: 'text', 'net', 'neighbors'… */
-export type Reasons = { [reason: string]: number }
-
-/** score = constant + the events' sums + the others + residual */
-export interface Explanation {
-  /** English, e.g. "because you bought X; 62 % words, 38 % what others did". */
-  sentence: string
-  /** Shares of what speaks for the item, 100 together; {} if nothing does. */
-  percent: { [group in Group]?: number }
-  /** The event that speaks most for the item, if any does; `event` counts in `history`. */
-  because?: Named & { event: number }
-  /** What each event puts into the score; without those that put nothing. */
-  events: { event: number; sum: number; reasons: Reasons }[]
-  /** What no event in particular puts into it. */
-  others: Reasons
-  /** What all items of the domain have. */
-  constant: number
-  /** Rounding; unless `complete` is false. */
-  residual: number
-  /** False with a net that is not linear: the residual is what leaving out single events misses. */
-  complete: boolean
-  /** The reasons that are not linear, and are distributed over the events by a rule. */
-  approximate: string[]
-}
-
-/** Without these events, `instead` would be the first of the list in place of `item`. */
-export interface Counterfactual {
-  item: Named
-  instead: Named
-  /** Of the history, in the order they were added. */
-  without: (Named & { event: number })[]
-  /** Whether it is proven that no fewer events do. */
-  smallest: boolean
-}
-
-export interface Recommendations {
-  items: Recommendation[]
-  /** With `explain`: the history, in the order it was added, that explanations count by. */
-  history?: (Named & { behavior: string; value?: number; timestamp?: number })[]
-  /** How many candidates each stage removed. */
-  excluded: { seen: number; disliked: number; duplicate: number; filtered: number; limited: number }
-}
-
-/** What ferry_recommend_options_from_json reads. */
-export interface WireRecommend {
-  k: number
-  domains?: string[]
-  keepSeen?: boolean
-  keepDisliked?: boolean
-  keepDuplicates?: boolean
-  dislikedCosine?: number
-  duplicateCosine?: number
-  where?: string[]
-  candidates?: { domain?: string; id: string }[]
-  quotas?: { [domain: string]: number }
-  atMost?: { [field: string]: number }
-  diversity?: number
-  halfLife?: number
-  now?: number
-  novelty?: number
-  domainWeights?: { [domain: string]: number }
-  explain?: boolean
-}
 
 /** Client to worker: a request, or the wish that one be given up. */
 export type ToWorker = { id: number; op: string; args: unknown } | { cancel: number }
@@ -186,12 +59,6 @@ let crew = 1 // threads
 function core(): Core {
   if (!loaded) throw new Failure('INVALID_ARGUMENT', 'Ferry is not loaded')
   return loaded
-}
-
-function known<T>(map: Map<number, T>, id: number, what: string, code = 'INVALID_ARGUMENT'): T {
-  const found = map.get(id)
-  if (!found) throw new Failure(code, `this ${what} is closed`)
-  return found
 }
 
 /* A visitor exists for the core from its first message on, and uses what the shop does then. */
@@ -342,6 +209,8 @@ function defaultThreads(): number {
 }
 
 export const handlers = {
+  ...indexHandlers(core),
+
   /**
    * Instantiates the core: the fastest build that this engine knows and that passes the core's
    * self-test; with helpers for `threads`, or why there are none. `wasm` stands in for the package's

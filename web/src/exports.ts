@@ -1,0 +1,55 @@
+/* The functions of the wasm module. Types alone. */
+
+/** A pointer into the instance's memory; 0 is NULL. */
+export type Pointer = number
+
+/* What src/api/wasm.c exports. Sizes and pointers are u32, int results are a ferry_status. */
+export interface Exports {
+  /** Of a build without threads; the others import it. */
+  memory?: WebAssembly.Memory
+  _initialize?(): void
+  __wasm_call_ctors?(): void
+  ferry_wasm_status_name(status: number): Pointer
+  ferry_wasm_status(): number
+  ferry_wasm_message(): Pointer
+  ferry_wasm_result(): Pointer
+  ferry_wasm_result_size(): number
+  ferry_wasm_allocate(size: number): Pointer
+  ferry_wasm_release(block: Pointer): void
+  ferry_wasm_capabilities(): number
+  ferry_wasm_enlist(helpers: number): number
+  ferry_wasm_file(name: Pointer, nameSize: number, data: Pointer, size: number): number
+  ferry_wasm_files_clear(): void
+  ferry_wasm_encoder_open(precision: number): Pointer
+  ferry_wasm_encode(encoder: Pointer, texts: Pointer, sizes: Pointer, count: number): number
+  ferry_wasm_tokenize(encoder: Pointer, text: Pointer, size: number): number
+  ferry_wasm_encoder_close(encoder: Pointer): void
+  ferry_wasm_catalog_open(): Pointer
+  ferry_wasm_catalog_items(catalog: Pointer, first: number, count: number): number
+  ferry_wasm_catalog_find(catalog: Pointer, domain: Pointer, domainSize: number, id: Pointer, idSize: number): number
+  ferry_wasm_catalog_close(catalog: Pointer): void
+  ferry_wasm_model_open(catalog: Pointer): Pointer
+  ferry_wasm_model_close(model: Pointer): void
+  ferry_wasm_visitor_create(catalog: Pointer): Pointer
+  ferry_wasm_visitor_use(visitor: Pointer, model: Pointer): number
+  ferry_wasm_visitor_add(visitor: Pointer, event: Pointer, size: number): number
+  ferry_wasm_visitor_recommend(visitor: Pointer, options: Pointer, size: number): number
+  ferry_wasm_visitor_undo(visitor: Pointer): number
+  ferry_wasm_visitor_forget(visitor: Pointer, domain: Pointer, domainSize: number, id: Pointer, idSize: number): number
+  ferry_wasm_visitor_forget_event(visitor: Pointer, index: number): number
+  ferry_wasm_visitor_forget_all(visitor: Pointer): void
+  ferry_wasm_visitor_save(visitor: Pointer): number
+  ferry_wasm_visitor_load(visitor: Pointer, profile: Pointer, size: number): number
+  ferry_wasm_visitor_counterfactual(visitor: Pointer, options: Pointer, size: number): number
+  ferry_wasm_visitor_close(visitor: Pointer): void
+  ferry_wasm_index_create(dimension: number, signs: number): Pointer
+  ferry_wasm_index_load(signs: number): Pointer
+  ferry_wasm_index_close(index: Pointer): void
+  ferry_wasm_index_count(index: Pointer): number
+  ferry_wasm_index_dimension(index: Pointer): number
+  ferry_wasm_index_add(index: Pointer, ids: Pointer, vectors: Pointer, count: number): number
+  ferry_wasm_index_replace(index: Pointer, ids: Pointer, vectors: Pointer, count: number): number
+  ferry_wasm_index_remove(index: Pointer, ids: Pointer, count: number): number
+  ferry_wasm_index_search(index: Pointer, queries: Pointer, count: number, k: number, candidates: number): number
+  ferry_wasm_index_save(index: Pointer): number
+}

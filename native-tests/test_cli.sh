@@ -30,7 +30,7 @@ expect 0 "Usage: ferry SUBCOMMAND" "$ferry" --help
 expect 2 "Usage: ferry SUBCOMMAND" "$ferry"
 expect 0 "kernels:" "$ferry" --version
 expect 2 'no subcommand "fry"' "$ferry" fry
-for subcommand in encode prepare catalog quantize recommend; do
+for subcommand in encode prepare catalog quantize recommend search; do
     expect 0 "Usage: ferry $subcommand" "$ferry" $subcommand --help
     expect 2 "ferry $subcommand: " "$ferry" $subcommand --wrong
 done
@@ -134,6 +134,24 @@ expect 1 "none.jsonl: no candidate that the catalogue has" $likes --candidates "
 expect 1 "/no/such" $likes --candidates /no/such.jsonl
 expect 0 "3 of the 5 asked for: there are no more; left out: 1 seen, 2 filtered" "$ferry" recommend \
     --catalog "$work/shop" --history "$work/two.jsonl" --user a -k 5 --where domain!=music --where 'title~a'
+
+# ---- search ----
+search="$ferry search --catalog $work/shop"
+expect 2 "--catalog is missing" "$ferry" search --like fork
+expect 2 "expected one of --like and --text" $search
+expect 2 "expected one of --like and --text" $search --like fork --text fork --model "$model"
+expect 2 "--text needs --model" $search --text fork
+expect 2 "--model goes with --text" $search --like fork --model "$model"
+expect 0 "A steel fork" $search --like spoon -q
+expect 0 "A steel fork" $search --like home/spoon --domain home -q
+expect 0 '{"items":[{"rank":1,"id":"' $search --like spoon --json -q
+expect 0 "of the 500 asked for: there are no more" $search --like spoon -k 500
+$search --like home/spoon -q -k 500 >"$work/found.txt"
+if grep -q "(spoon)" "$work/found.txt"; then echo "search: the item itself is in its list"; exit 1; fi
+expect 0 "1  " $search --text "a steel fork" --model "$model" -k 1
+expect 1 '"nothing"' $search --like nothing
+expect 1 'no domain "cars"' $search --like spoon --domain cars
+expect 1 "/no/such" $search --text x --model /no/such
 
 # ---- prepare ----
 cat >"$work/events.csv" <<'END'

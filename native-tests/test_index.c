@@ -2,6 +2,7 @@
 /* An index against brute force: what it finds, whatever came and went, in every variant and with
  * any number of threads; its file; what it refuses. */
 #include "failing.h"
+#include "small_catalog.h"
 
 #include <math.h>
 
@@ -384,6 +385,45 @@ static void refuses(void **state)
     ferry_index_close(index);
 }
 
+/* ---- a catalogue's nearest ---- */
+
+static void nearest_items(void **state)
+{
+    (void)state;
+    small_catalog files;
+    small_catalog_make(&files);
+    ferry_catalog *catalog;
+    ferry_error error;
+    assert_int_equal(ferry_catalog_open(files.files, SMALL_FILES, NULL, &catalog, &error),
+                     FERRY_OK);
+    const float *all = ferry_catalog_vectors(catalog);
+    assert_memory_equal(all, small_vectors, sizeof small_vectors);
+    ferry_nearest_options options = {.size = sizeof options, .k = 4};
+    ferry_recommendation out[SMALL_ITEMS + 1];
+    size_t count;
+    /* b1 and b2 are alike, and so are f1 and f2: by domain and id, not by place */
+    assert_int_equal(ferry_catalog_nearest(catalog, all, &options, out, &count, &error), FERRY_OK);
+    assert_int_equal(count, 4);
+    const size_t expected[] = {1, 0, 4, 3};
+    for (size_t i = 0; i < 4; i++) assert_int_equal(out[i].item, expected[i]);
+    assert_true(out[0].score == 1.0f && out[2].score == 0.8f && out[3].score == 0.6f);
+    const char *songs[] = {"songs"}, *cars[] = {"cars"};
+    options = (ferry_nearest_options){
+        .size = sizeof options, .k = SMALL_ITEMS + 1, .domains = songs, .domain_count = 1};
+    const float up[] = {0, 0, 1};
+    assert_int_equal(ferry_catalog_nearest(catalog, up, &options, out, &count, &error), FERRY_OK);
+    assert_int_equal(count, 2);
+    assert_true(out[0].item == 6 && out[1].item == 7 && out[1].score == -1.0f);
+    options.domains = cars;
+    assert_int_equal(ferry_catalog_nearest(catalog, up, &options, out, &count, &error),
+                     FERRY_NOT_FOUND);
+    options = (ferry_nearest_options){.size = sizeof options};
+    assert_int_equal(ferry_catalog_nearest(catalog, up, &options, out, &count, &error),
+                     FERRY_INVALID_ARGUMENT);
+    ferry_catalog_close(catalog);
+    small_catalog_free(&files);
+}
+
 static void allocations_fail(void **state)
 {
     (void)state;
@@ -437,6 +477,7 @@ int main(void)
         cmocka_unit_test(saves_and_loads),
         cmocka_unit_test(refuses_bad_files),
         cmocka_unit_test(refuses),
+        cmocka_unit_test(nearest_items),
         cmocka_unit_test(allocations_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -714,6 +714,24 @@ FERRY_API ferry_status ferry_index_save_file(const ferry_index *index, const cha
 FERRY_API ferry_status ferry_index_load_file(const char *path, const ferry_index_options *options,
                                              ferry_index **out, ferry_error *error);
 
+typedef struct ferry_nearest_options {
+    size_t size;                /* sizeof(ferry_nearest_options) */
+    size_t k;                   /* how many, at least 1 */
+    const char *const *domains; /* [domain_count] only from these; 0: from all */
+    size_t domain_count;
+} ferry_nearest_options;
+
+/*
+ * The k items of a catalogue whose vectors have the largest inner product with query [dimension], by
+ * the f32 vectors themselves: for one query of what is open anyway. An item's own vector, and a text
+ * encoded by the catalogue's model, are unit vectors: the score is then the cosine. Best first, equal
+ * scores by domain and id in byte order. out holds k entries, *count gets the number written.
+ */
+FERRY_API ferry_status ferry_catalog_nearest(const ferry_catalog *catalog, const float *query,
+                                             const ferry_nearest_options *options,
+                                             ferry_recommendation *out, size_t *count,
+                                             ferry_error *error);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,4 +1,5 @@
-/* What the files of exports share: the one error, result and queue of a module instance; see wasm.c. */
+/* What the files of exports share: the one error, result and queue of a module instance; see
+ * wasm.c. */
 #ifndef FERRY_API_WASM_H
 #define FERRY_API_WASM_H
 

@@ -24,10 +24,10 @@ ferry_index *EXPORT(ferry_wasm_index_load)(int signs)
     ferry_index_options options = options_of(signs);
     ferry_error *error = ferry_wasm_begin();
     ferry_files queued = ferry_wasm_queued();
-    ferry_status status =
-        queued.count == 1
-            ? ferry_index_load(&queued.file[0], &options, &index, error)
-            : ferry_fail(error, FERRY_INVALID_ARGUMENT, "an index is one file, not %zu", queued.count);
+    ferry_status status = queued.count == 1
+                              ? ferry_index_load(&queued.file[0], &options, &index, error)
+                              : ferry_fail(error, FERRY_INVALID_ARGUMENT,
+                                           "an index is one file, not %zu", queued.count);
     ferry_wasm_files_clear();
     ferry_wasm_end(status);
     return index;
@@ -66,8 +66,8 @@ int EXPORT(ferry_wasm_index_remove)(ferry_index *index, const uint64_t *ids, siz
 }
 
 /* result: with n the least of k and the count, ids [count, n], then scores, float32 [count, n] */
-int EXPORT(ferry_wasm_index_search)(ferry_index *index, const float *queries, size_t count, size_t k,
-                                    size_t candidates)
+int EXPORT(ferry_wasm_index_search)(ferry_index *index, const float *queries, size_t count,
+                                    size_t k, size_t candidates)
 {
     ferry_error *error = ferry_wasm_begin();
     ferry_buffer *out = ferry_wasm_output();

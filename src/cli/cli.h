@@ -17,6 +17,7 @@ int cli_prepare(int argc, char **argv);
 int cli_profile(int argc, char **argv);
 int cli_quantize(int argc, char **argv);
 int cli_recommend(int argc, char **argv);
+int cli_search(int argc, char **argv);
 int cli_train(int argc, char **argv);
 int cli_transfer(int argc, char **argv);
 

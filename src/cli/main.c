@@ -18,6 +18,7 @@ static const struct {
     {"eval", cli_eval, "how good a ranking is, on a prepared data set"},
     {"recommend", cli_recommend, "a visitor's history to a ranked list"},
     {"profile", cli_profile, "a visitor's history to a file locked with a passphrase, and back"},
+    {"search", cli_search, "an item or a text to the items nearest to it"},
 };
 enum { SUBCOMMANDS = sizeof subcommands / sizeof *subcommands };
 

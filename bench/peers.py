@@ -3,7 +3,7 @@
     python peers.py onnxruntime|openvino MODEL_FILE MODEL_DIR [THREADS]
     python peers.py llama.cpp MODEL.gguf [THREADS]
     python peers.py tokenizers|nanotoken MODEL_DIR
-    python peers.py numpy|faiss-flat|faiss-sq8 VECTORS.safetensors
+    python peers.py numpy|faiss-flat|faiss-sq8|usearch-f32|usearch-i8 VECTORS.safetensors
 
 The commands are those of encode.c and rank.c. `run` is given what the engine wants, prepared: ids of one
 text, or batches; `encode` goes from texts to pooled, normalised vectors, tokenizer included.
@@ -210,6 +210,19 @@ class Nearest:
             self.columns = np.ascontiguousarray(self.rows.T)
             self.version, self.search = np.__version__, self.numpy
             return
+        if kind.startswith("usearch"):
+            from usearch.index import MetricKind, search
+
+            import usearch
+
+            self.version, rows = usearch.__version__, self.rows
+            if kind == "usearch-i8":  # one scale for all
+                scale = 127 / np.abs(rows).max()
+                rows, self.queries = (np.round(x * scale).astype(np.int8) for x in (rows, self.queries))
+            metric = MetricKind.IP if kind == "usearch-f32" else MetricKind.Cos
+            self.search = lambda queries: search(rows, queries, self.K + 1, metric, exact=True, threads=1).keys.reshape(
+                len(queries), -1)
+            return
         import faiss
 
         faiss.omp_set_num_threads(1)
@@ -247,7 +260,7 @@ class Nearest:
 
 
 def make(kind, *arguments):
-    if kind in ("numpy", "faiss-flat", "faiss-sq8"):
+    if kind in ("numpy", "faiss-flat", "faiss-sq8", "usearch-f32", "usearch-i8"):
         return Nearest(kind, *arguments)
     if kind in ("onnxruntime", "openvino"):
         model, model_dir, threads = *arguments[:2], int(arguments[2]) if len(arguments) > 2 else 1

@@ -1,4 +1,5 @@
-"""A visitor's event to a new top 10: of 12,000 items in Node and Chromium, of 100,000 natively beside numpy and faiss.
+"""The ten nearest of 100,000 vectors natively, beside faiss, usearch and numpy; a visitor's event to a new top 10: of
+100,000 items natively, of 12,000 in Node and Chromium.
 
     python rank.py [--quick]
     python rank.py --catalogs       writes the catalogues: random unit vectors of 384 numbers
@@ -14,7 +15,7 @@ from measure import BENCH, BUILT, DEPS, Contestant, Report, arguments, contest
 
 DIMENSION, DOMAINS = 384, 7
 SMALL, LARGE = 12_000, 100_000
-CHECKED = 32
+CHECKED, CANDIDATES = 32, 200
 
 
 def folder(count):
@@ -40,29 +41,43 @@ def write_catalog(count):
                    "text_model": "random", "domains": domains}, file)
 
 
+def recall(exact, found):
+    """Of the ten nearest, how many are found."""
+    return sum(len(set(a) & set(b)) for a, b in zip(exact, found)) / sum(map(len, exact))
+
+
 def native(report, versions):
     rounds = 9 if report.quick else 25
-    ferry = Contestant("Ferry f32", [f"{BUILT}/rank", folder(LARGE)])
     script = os.path.join(BENCH, "peers.py")
     vectors = f"{folder(LARGE)}/vectors.safetensors"
+    visitors = Contestant("Ferry f32, visitor", [f"{BUILT}/rank", folder(LARGE)])
+    index = Contestant("Ferry int8", [f"{BUILT}/rank", folder(LARGE), "index"])
+    signs = Contestant(f"Ferry {CANDIDATES} by signs", [f"{BUILT}/rank", folder(LARGE), "signs", str(CANDIDATES)])
+    memory = Contestant("reading the bytes", [f"{BUILT}/rank", folder(LARGE), "read"])
     exact = [Contestant(name, [sys.executable, script, kind, vectors])
-             for name, kind in (("numpy f32", "numpy"), ("faiss Flat f32", "faiss-flat"))]
-    rough = [Contestant("faiss SQ8_direct_signed", [sys.executable, script, "faiss-sq8", vectors])]
-    for query in range(CHECKED):
-        ours = ferry.ask("top", query).split()
-        for peer in exact:
-            if peer.ask("top", query).split() != ours:
-                sys.exit(f"bench: {peer.name} and Ferry differ in the top 10 of query {query}")
-    report.note(f"top 10 of {CHECKED} queries: the same from Ferry, " + ", ".join(p.name for p in exact))
-    everyone = [ferry, *exact, *rough]
+             for name, kind in (("numpy f32", "numpy"), ("faiss Flat f32", "faiss-flat"), ("usearch exact f32", "usearch-f32"))]
+    rough = [Contestant(name, [sys.executable, script, kind, vectors])
+             for name, kind in (("faiss SQ8_direct_signed", "faiss-sq8"), ("usearch exact i8", "usearch-i8"))]
+    tops = {c.name: [c.ask("top", query).split() for query in range(CHECKED)]
+            for c in (visitors, index, signs, *exact, *rough)}
+    for peer in exact[:2]:
+        if tops[peer.name] != tops[visitors.name]:
+            sys.exit(f"bench: {peer.name} and Ferry f32 differ in the top 10 of a query")
+    report.note(f"top 10 of {CHECKED} queries: the same from Ferry f32, " + ", ".join(p.name for p in exact[:2]))
+    report.note("of them found: " + ", ".join(f"{name} {recall(tops[visitors.name], top):.3f}" for name, top in tops.items()
+                                              if name not in (visitors.name, exact[0].name, exact[1].name)))
     for count in (1, 64):
+        how = "one query" if count == 1 else f"each of {count} queries"
         # As many in a round as there are, so that no round is short.
+        everyone = [index, signs, *([memory] if count == 1 else []), *exact, *rough]
         times = contest({c.name: lambda c=c: c.turn("run", 3, count) for c in everyone}, rounds)
-        for peer in exact + rough:
-            how = "one query" if count == 1 else f"each of {count} queries"
-            report.row(f"top 10 of {LARGE:,}, {how}", ferry.name, [t / count for t in times[ferry.name]],
+        for peer in everyone[1:]:
+            report.row(f"top 10 of {LARGE:,} vectors, {how}", index.name, [t / count for t in times[index.name]],
                        peer.name, [t / count for t in times[peer.name]])
-    versions |= {"Ferry": f"{ferry.info['version']} ({ferry.info['kernels']})"}
+    times = contest({c.name: lambda c=c: c.turn("run", 3, 1) for c in (visitors, *exact[:2])}, rounds)
+    for peer in exact[:2]:
+        report.row(f"event to top 10 of {LARGE:,}", visitors.name, times[visitors.name], peer.name, times[peer.name])
+    versions |= {"Ferry": f"{index.info['version']} ({index.info['kernels']})"}
     versions |= {p.name.split()[0]: p.info["version"] for p in exact + rough}
 
 

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "input/safetensors.h"
 #include "math/kernels.h"
+#include "rank/index.h"
 
 enum { K = 13, ROWS = 9000 /* three chunks */, QUERIES = 70 /* two rounds */, MOST = 40 };
 
@@ -43,6 +44,7 @@ static ferry_index *make(const char *kernels, size_t threads, bool signs)
         .size = sizeof options, .kernels = kernels, .threads = threads, .signs = signs};
     ferry_index *index;
     assert_int_equal(ferry_index_create(K, &options, &index, NULL), FERRY_OK);
+    index->chunk_shift = 12; /* so that there are several */
     return index;
 }
 

@@ -1,3 +1,8 @@
+#if defined(__linux__)
+#define _DEFAULT_SOURCE /* madvise */
+#include <sys/mman.h>
+#endif
+
 #include "base/memory.h"
 
 #include <stdlib.h>
@@ -76,6 +81,19 @@ bool ferry_grow(const ferry_allocator *allocator, void *array, size_t size, size
     memcpy(array, &moved, sizeof moved);
     *capacity = more;
     return true;
+}
+
+void ferry_prefer_large_pages(void *block, size_t size)
+{
+#if defined(__linux__)
+    enum { PAGE = 1 << 16 /* a multiple of every page size */, LARGE = 1 << 21 };
+    uintptr_t start = ((uintptr_t)block + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+    uintptr_t end = ((uintptr_t)block + size) & ~(uintptr_t)(PAGE - 1);
+    if (end > start && end - start >= LARGE) madvise((void *)start, end - start, MADV_HUGEPAGE);
+#else
+    (void)block;
+    (void)size;
+#endif
 }
 
 /* ---- arena ---- */

@@ -37,6 +37,9 @@ ferry_allocator ferry_allocator_wiping(const ferry_allocator *inner);
  * address of the pointer to it. false without memory, the array then stands. */
 bool ferry_grow(const ferry_allocator *allocator, void *array, size_t size, size_t count,
                 size_t *capacity);
+/* Tells a system that has large pages that a large block, not yet touched, will be read from end to
+ * end: a hint, which changes nothing but speed. */
+void ferry_prefer_large_pages(void *block, size_t size);
 
 /* ---- arena: many allocations, freed together ---- */
 

@@ -29,9 +29,7 @@ ferry_status ferry_index_create(size_t dimension, const ferry_index_options *opt
     index->dimension = dimension;
     index->K4 = ferry_int8_padded(dimension);
     index->W = chosen.signs ? (dimension + WORD - 1) / WORD : 0;
-    index->chunk_size =
-        FERRY_ARENA_ALIGNMENT +
-        FERRY_INDEX_CHUNK * (index->K4 + sizeof(float) + (1 + index->W) * sizeof(uint64_t));
+    index->chunk_shift = FERRY_INDEX_CHUNK_SHIFT;
     ferry_arena_init(&index->scratch, allocator);
     index->row = ferry_allocate(&allocator, index->K4, 1);
     ferry_status status = index->row != NULL
@@ -52,7 +50,7 @@ void ferry_index_close(ferry_index *index)
     ferry_pool_close(index->pool);
     ferry_arena_free(&index->scratch);
     for (size_t i = 0; i < index->chunk_count; i++)
-        ferry_release(&allocator, index->chunks[i].block, index->chunk_size);
+        ferry_release(&allocator, index->chunks[i].block, ferry_index_chunk_size(index));
     ferry_release(&allocator, index->chunks, index->chunk_capacity * sizeof *index->chunks);
     ferry_release(&allocator, index->table, index->table_size * sizeof *index->table);
     ferry_release(&allocator, index->row, index->K4);
@@ -126,7 +124,14 @@ static bool grow_table(ferry_index *index, size_t count)
 
 /* ---- slots ---- */
 
-static bool add_chunk(ferry_index *index)
+size_t ferry_index_chunk_size(const ferry_index *index)
+{
+    size_t slot = index->K4 + sizeof(float) + (1 + index->W) * sizeof(uint64_t);
+    return FERRY_ARENA_ALIGNMENT + ferry_index_chunk_slots(index) * slot;
+}
+
+/* slots: how many of them will be used at once */
+static bool add_chunk(ferry_index *index, size_t slots)
 {
     if (index->chunk_count == index->chunk_capacity) {
         size_t capacity = index->chunk_capacity > 0 ? 2 * index->chunk_capacity : 4;
@@ -138,15 +143,17 @@ static bool add_chunk(ferry_index *index)
         index->chunk_capacity = capacity;
     }
     /* Not zeroed: panels are, when they get their first vector. */
-    char *block = index->allocator.reallocate(index->allocator.user, NULL, 0, index->chunk_size);
+    size_t size = ferry_index_chunk_size(index), all = ferry_index_chunk_slots(index);
+    char *block = index->allocator.reallocate(index->allocator.user, NULL, 0, size);
     if (block == NULL) return false;
+    if (slots >= all / 8) ferry_prefer_large_pages(block, size / all * (slots < all ? slots : all));
     char *aligned = block + (-(uintptr_t)block & (FERRY_ARENA_ALIGNMENT - 1));
     ferry_index_chunk *chunk = &index->chunks[index->chunk_count++];
     chunk->block = block;
     chunk->panels = (int8_t *)aligned;
-    chunk->ids = (void *)(aligned + FERRY_INDEX_CHUNK * index->K4);
-    chunk->signs = chunk->ids + FERRY_INDEX_CHUNK;
-    chunk->scale = (void *)(chunk->signs + FERRY_INDEX_CHUNK * index->W);
+    chunk->ids = (void *)(aligned + all * index->K4);
+    chunk->signs = chunk->ids + all;
+    chunk->scale = (void *)(chunk->signs + all * index->W);
     return true;
 }
 
@@ -157,16 +164,19 @@ ferry_status ferry_index_reserve(ferry_index *index, size_t count, ferry_error *
                           index->count, count, FERRY_MAX_ITEMS);
     size_t all = index->count + count;
     bool fits = grow_table(index, all);
-    while (fits && index->chunk_count * FERRY_INDEX_CHUNK < all) fits = add_chunk(index);
+    size_t room = index->chunk_count << index->chunk_shift;
+    for (; fits && room < all; room += ferry_index_chunk_slots(index))
+        fits = add_chunk(index, all - room);
     return fits ? FERRY_OK : ferry_fail_memory(error, "the index's vectors");
 }
 
 /* One chunk is kept for the next who comes. */
 static void release_chunks(ferry_index *index)
 {
-    while (index->chunk_count * FERRY_INDEX_CHUNK >= index->count + 2 * FERRY_INDEX_CHUNK)
+    size_t slots = ferry_index_chunk_slots(index);
+    while (index->chunk_count * slots >= index->count + 2 * slots)
         ferry_release(&index->allocator, index->chunks[--index->chunk_count].block,
-                      index->chunk_size);
+                      ferry_index_chunk_size(index));
 }
 
 void ferry_index_signs(const int8_t *q, size_t K, uint64_t *signs)
@@ -183,7 +193,7 @@ void ferry_index_signs(const int8_t *q, size_t K, uint64_t *signs)
 static void put(ferry_index *index, size_t slot, const int8_t *q, float scale)
 {
     ferry_index_chunk *chunk = ferry_index_chunk_of(index, slot);
-    size_t within = slot % FERRY_INDEX_CHUNK, lane = slot % FERRY_PANEL;
+    size_t within = ferry_index_within(index, slot), lane = slot % FERRY_PANEL;
     if (lane == 0 && slot == index->count) {
         memset(ferry_index_panel(index, slot), 0, FERRY_PANEL * index->K4);
         memset(chunk->scale + within, 0, FERRY_PANEL * sizeof(float));
@@ -198,7 +208,7 @@ bool ferry_index_append(ferry_index *index, uint64_t id, const int8_t *q, float 
     uint32_t *entry = find(index, id);
     if (*entry != FERRY_NO_ITEM) return false;
     put(index, index->count, q, scale);
-    ferry_index_chunk_of(index, index->count)->ids[index->count % FERRY_INDEX_CHUNK] = id;
+    ferry_index_chunk_of(index, index->count)->ids[ferry_index_within(index, index->count)] = id;
     *entry = (uint32_t)index->count++;
     return true;
 }
@@ -213,13 +223,13 @@ static void take_out(ferry_index *index, uint32_t *entry)
     if (slot != last) {
         ferry_int8_get_row(ferry_index_panel(index, last), last % FERRY_PANEL, index->row,
                            index->K4);
-        put(index, slot, index->row, from->scale[last % FERRY_INDEX_CHUNK]);
+        put(index, slot, index->row, from->scale[ferry_index_within(index, last)]);
         *find(index, moved) = (uint32_t)slot;
-        ferry_index_chunk_of(index, slot)->ids[slot % FERRY_INDEX_CHUNK] = moved;
+        ferry_index_chunk_of(index, slot)->ids[ferry_index_within(index, slot)] = moved;
     }
     memset(index->row, 0, index->K4);
     put(index, last, index->row, 0.0f); /* what is removed is gone */
-    from->ids[last % FERRY_INDEX_CHUNK] = 0;
+    from->ids[ferry_index_within(index, last)] = 0;
     index->count--;
 }
 

@@ -15,7 +15,14 @@
 #include "rank/topk.h"
 
 enum {
-    FERRY_INDEX_CHUNK = 4096, /* slots; a whole number of panels */
+/* Slots of a chunk, as a power of two. Large where memory is had only when it is touched: the pages
+ * of a large block can be large too, which reading through them gains a fifth by. */
+#if defined(__wasm__)
+    FERRY_INDEX_CHUNK_SHIFT = 12,
+#else
+    FERRY_INDEX_CHUNK_SHIFT = 15,
+#endif
+    FERRY_INDEX_PART = 4096, /* slots a thread takes at a time, of one chunk */
     FERRY_INDEX_MAX_DIMENSION = 1 << 16,
     FERRY_INDEX_ROUND = 64, /* queries that go over the vectors together */
     FERRY_INDEX_STEP = 16,  /* panels between two looks at what was reached */
@@ -23,11 +30,12 @@ enum {
 
 #define FERRY_INDEX_LARGEST 1e15f /* scores of such vectors are finite, and none is NaN */
 
+/* C = 1 << chunk_shift */
 typedef struct ferry_index_chunk {
-    int8_t *panels;  /* [FERRY_INDEX_CHUNK / 16, K4 / 4, 16, 4], on a 64-byte boundary */
-    float *scale;    /* [FERRY_INDEX_CHUNK] */
-    uint64_t *ids;   /* [FERRY_INDEX_CHUNK] */
-    uint64_t *signs; /* [FERRY_INDEX_CHUNK, W] */
+    int8_t *panels;  /* [C / 16, K4 / 4, 16, 4], on a 64-byte boundary */
+    float *scale;    /* [C] */
+    uint64_t *ids;   /* [C] */
+    uint64_t *signs; /* [C, W] */
     void *block;
 } ferry_index_chunk;
 
@@ -50,7 +58,8 @@ struct ferry_index {
     size_t count;
 
     ferry_index_chunk *chunks; /* [chunk_count] of [chunk_capacity] */
-    size_t chunk_count, chunk_capacity, chunk_size;
+    size_t chunk_count, chunk_capacity;
+    unsigned chunk_shift;
     uint32_t *table; /* [table_size], a power of two: slots by their id's hash, or FERRY_NO_ITEM */
     size_t table_size;
 
@@ -65,27 +74,40 @@ struct ferry_index {
     ferry_recommendation *best;  /* [queries of a round, k] of the second stage */
 };
 
+static inline size_t ferry_index_chunk_slots(const ferry_index *index)
+{
+    return (size_t)1 << index->chunk_shift;
+}
+
+/* A slot's place in its chunk. */
+static inline size_t ferry_index_within(const ferry_index *index, size_t slot)
+{
+    return slot & (ferry_index_chunk_slots(index) - 1);
+}
+
 static inline ferry_index_chunk *ferry_index_chunk_of(const ferry_index *index, size_t slot)
 {
-    return &index->chunks[slot / FERRY_INDEX_CHUNK];
+    return &index->chunks[slot >> index->chunk_shift];
 }
 
 static inline uint64_t ferry_index_id(const ferry_index *index, size_t slot)
 {
-    return ferry_index_chunk_of(index, slot)->ids[slot % FERRY_INDEX_CHUNK];
+    return ferry_index_chunk_of(index, slot)->ids[ferry_index_within(index, slot)];
 }
 
 /* The panel that holds slot, and its 16 scales. */
 static inline int8_t *ferry_index_panel(const ferry_index *index, size_t slot)
 {
-    size_t within = slot % FERRY_INDEX_CHUNK;
-    return ferry_index_chunk_of(index, slot)->panels +
-           within / FERRY_PANEL * FERRY_PANEL * index->K4;
+    size_t panel = ferry_index_within(index, slot) / FERRY_PANEL;
+    return ferry_index_chunk_of(index, slot)->panels + panel * FERRY_PANEL * index->K4;
 }
 
 /* INVALID_ARGUMENT for a number that is not finite or too large, in one of vectors [count, K]. */
 ferry_status ferry_index_check(const float *vectors, size_t count, size_t K, const char *what,
                                ferry_error *error);
+
+/* Bytes of a chunk's block. */
+size_t ferry_index_chunk_size(const ferry_index *index);
 
 /* The signs of q [K4]: bit k of [W] is set where q is negative. */
 void ferry_index_signs(const int8_t *q, size_t K, uint64_t *signs);

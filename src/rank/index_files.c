@@ -55,12 +55,13 @@ static ferry_status save_rows(const ferry_index *index, ferry_write write, void 
 ferry_status ferry_index_save(const ferry_index *index, ferry_write write, void *user,
                               ferry_error *error)
 {
+    size_t slots = ferry_index_chunk_slots(index);
     FERRY_TRY(save_header(index, write, user, error));
     for (int column = 0; column < 2; column++) {
-        for (size_t slot = 0; slot < index->count; slot += FERRY_INDEX_CHUNK) {
+        for (size_t slot = 0; slot < index->count; slot += slots) {
             const ferry_index_chunk *chunk = ferry_index_chunk_of(index, slot);
             size_t rest = index->count - slot;
-            size_t count = rest < FERRY_INDEX_CHUNK ? rest : FERRY_INDEX_CHUNK;
+            size_t count = rest < slots ? rest : slots;
             FERRY_TRY(column == 0 ? write_or_fail(write, user, chunk->ids,
                                                   count * sizeof *chunk->ids, error)
                                   : write_or_fail(write, user, chunk->scale,

@@ -1,7 +1,7 @@
 /*
  * Searching an index: the vectors pass by once for as many as FERRY_INDEX_ROUND queries. Threads
- * take chunks, each has the k best of those it took, and of these the k best are the result: scores
- * and ids order all vectors, so it does not matter who took which.
+ * take parts of a chunk, each has the k best of those it took, and of these the k best are the
+ * result: scores and ids order all vectors, so it does not matter who took which.
  */
 #include <math.h>
 #include <string.h>
@@ -24,11 +24,11 @@ static bool by_id(const void *set, size_t a, size_t b)
     return ferry_index_id(set, a) < ferry_index_id(set, b);
 }
 
-/* Slots of a chunk. */
-static size_t chunk_slots(const ferry_index *index, size_t chunk)
+/* Slots of a part: as many as a thread takes at a time. */
+static size_t part_slots(const ferry_index *index, size_t part)
 {
-    size_t rest = index->count - chunk * FERRY_INDEX_CHUNK;
-    return rest < FERRY_INDEX_CHUNK ? rest : FERRY_INDEX_CHUNK;
+    size_t rest = index->count - part * FERRY_INDEX_PART;
+    return rest < FERRY_INDEX_PART ? rest : FERRY_INDEX_PART;
 }
 
 /* Query t's heap of a worker. */
@@ -51,17 +51,18 @@ static void offer(const search_round *round, ferry_index_worker *worker, size_t 
 
 /* ---- every vector ---- */
 
-static void scan_vectors(void *context, size_t chunk, size_t number)
+static void scan_vectors(void *context, size_t part, size_t number)
 {
     const search_round *round = context;
     const ferry_index *index = round->index;
     ferry_index_worker *worker = &index->workers[number];
-    size_t slots = chunk_slots(index, chunk), panels = (slots + FERRY_PANEL - 1) / FERRY_PANEL;
+    size_t slots = part_slots(index, part), panels = (slots + FERRY_PANEL - 1) / FERRY_PANEL;
     for (size_t p = 0; p < panels; p += FERRY_INDEX_STEP) {
         size_t P = panels - p < FERRY_INDEX_STEP ? panels - p : FERRY_INDEX_STEP;
-        size_t first = chunk * FERRY_INDEX_CHUNK + p * FERRY_PANEL;
+        size_t first = part * FERRY_INDEX_PART + p * FERRY_PANEL;
         ferry_int8_table rows = {index->dimension, P, ferry_index_panel(index, first),
-                                 index->chunks[chunk].scale + p * FERRY_PANEL};
+                                 ferry_index_chunk_of(index, first)->scale +
+                                     ferry_index_within(index, first)};
         index->kernels->score_int8(&round->queries, round->T, &rows, worker->least, worker->scores,
                                    worker->reached);
         for (size_t t = 0; t < round->T; t++) {
@@ -78,19 +79,20 @@ static void scan_vectors(void *context, size_t chunk, size_t number)
 
 /* ---- two stages ---- */
 
-static void scan_signs(void *context, size_t chunk, size_t number)
+static void scan_signs(void *context, size_t part, size_t number)
 {
     const search_round *round = context;
     const ferry_index *index = round->index;
     ferry_index_worker *worker = &index->workers[number];
     enum { STEP = FERRY_INDEX_STEP * FERRY_PANEL };
-    size_t slots = chunk_slots(index, chunk);
+    size_t slots = part_slots(index, part);
     for (size_t s = 0; s < slots; s += STEP) {
-        size_t count = slots - s < STEP ? slots - s : STEP;
+        size_t count = slots - s < STEP ? slots - s : STEP, first = part * FERRY_INDEX_PART + s;
+        const uint64_t *signs =
+            ferry_index_chunk_of(index, first)->signs + ferry_index_within(index, first) * index->W;
         for (size_t t = 0; t < round->T; t++) {
-            index->kernels->hamming(index->chunks[chunk].signs + s * index->W,
-                                    index->query_signs + t * index->W, worker->distance, count,
-                                    index->W);
+            index->kernels->hamming(signs, index->query_signs + t * index->W, worker->distance,
+                                    count, index->W);
             /* -infinity becomes more than any distance */
             float most = worker->least[t] < -(float)FERRY_INDEX_MAX_DIMENSION
                              ? 2.0f * (float)FERRY_INDEX_MAX_DIMENSION
@@ -99,7 +101,7 @@ static void scan_signs(void *context, size_t chunk, size_t number)
             for (size_t j = 0; j < count; j++) {
                 if (worker->distance[j] > limit) continue;
                 float score = -(float)worker->distance[j];
-                offer(round, worker, t, chunk * FERRY_INDEX_CHUNK + s + j, &score, 1);
+                offer(round, worker, t, first + j, &score, 1);
             }
         }
     }
@@ -119,7 +121,7 @@ static void score_candidates(void *context, size_t t, size_t number)
         size_t slot = found.heap[i].item, lane = slot % FERRY_PANEL;
         ferry_int8_table rows = {index->dimension, 1, ferry_index_panel(index, slot),
                                  ferry_index_chunk_of(index, slot)->scale +
-                                     slot % FERRY_INDEX_CHUNK - lane};
+                                     ferry_index_within(index, slot) - lane};
         float least = -INFINITY;
         index->kernels->score_int8(&query, 1, &rows, &least, worker->scores, worker->reached);
         ferry_topk_push(&best, slot, worker->scores[lane]);
@@ -176,7 +178,7 @@ static void quantize_queries(ferry_index *index, const float *queries, size_t T)
     }
 }
 
-/* Runs a scan over all chunks; afterwards worker 0 has what is best of all. */
+/* Runs a scan over all parts; afterwards worker 0 has what is best of all. */
 static void scan(ferry_index *index, search_round *round, ferry_pool_task task)
 {
     size_t threads = ferry_pool_threads(index->pool);
@@ -184,8 +186,8 @@ static void scan(ferry_index *index, search_round *round, ferry_pool_task task)
         memset(index->workers[w].counts, 0, sizeof index->workers[w].counts);
         for (size_t t = 0; t < round->T; t++) index->workers[w].least[t] = -INFINITY;
     }
-    size_t chunks = (index->count + FERRY_INDEX_CHUNK - 1) / FERRY_INDEX_CHUNK;
-    ferry_pool_run(index->pool, chunks, task, round);
+    size_t parts = (index->count + FERRY_INDEX_PART - 1) / FERRY_INDEX_PART;
+    ferry_pool_run(index->pool, parts, task, round);
     for (size_t t = 0; t < round->T; t++) {
         ferry_topk top = heap_of(round, &index->workers[0], t);
         for (size_t w = 1; w < threads; w++) {
@@ -257,7 +259,7 @@ size_t ferry_index_memory(const ferry_index *index)
 {
     enum { SCORES = FERRY_INDEX_ROUND * FERRY_INDEX_STEP * FERRY_PANEL };
     size_t threads = ferry_pool_threads(index->pool);
-    size_t bytes = sizeof *index + index->chunk_count * index->chunk_size +
+    size_t bytes = sizeof *index + index->chunk_count * ferry_index_chunk_size(index) +
                    index->chunk_capacity * sizeof *index->chunks +
                    index->table_size * sizeof *index->table;
     if (index->workers == NULL) return bytes;

@@ -41,12 +41,14 @@ typedef struct ferry_index_chunk {
 
 /* What one thread has to itself while it searches; see index_search.c. */
 typedef struct ferry_index_worker {
-    ferry_recommendation *heaps; /* [queries of a round, kept of each] */
+    ferry_recommendation *heaps; /* [queries of a round, stride]: their k best, or candidates */
     size_t counts[FERRY_INDEX_ROUND];
     float least[FERRY_INDEX_ROUND];
-    float *scores;      /* [FERRY_INDEX_ROUND, 16 * FERRY_INDEX_STEP] */
-    uint8_t *reached;   /* [FERRY_INDEX_ROUND, FERRY_INDEX_STEP] */
-    uint32_t *distance; /* [16 * FERRY_INDEX_STEP] */
+    float *scores;              /* [FERRY_INDEX_ROUND, 16 * FERRY_INDEX_STEP] */
+    uint8_t *reached;           /* [FERRY_INDEX_ROUND, FERRY_INDEX_STEP] */
+    uint32_t *distance;         /* [16 * FERRY_INDEX_STEP] */
+    uint32_t *histogram;        /* [dimension + 1] of distances, if there are signs */
+    ferry_recommendation *ties; /* [stride] */
 } ferry_index_worker;
 
 struct ferry_index {
@@ -101,6 +103,35 @@ static inline int8_t *ferry_index_panel(const ferry_index *index, size_t slot)
     size_t panel = ferry_index_within(index, slot) / FERRY_PANEL;
     return ferry_index_chunk_of(index, slot)->panels + panel * FERRY_PANEL * index->K4;
 }
+
+/* Queries that are searched together, and how. */
+typedef struct ferry_index_round {
+    const ferry_index *index;
+    ferry_int8_queries queries;
+    size_t T;      /* queries */
+    size_t k;      /* how many are wanted of each */
+    size_t keep;   /* how many are kept while scanning: k, or the candidates of the second stage */
+    size_t stride; /* room for those of one query: keep, or more where that makes it fewer times */
+} ferry_index_round;
+
+/* By id, for ferry_topk over an index. */
+bool ferry_index_by_id(const void *index, size_t a, size_t b);
+
+/* Slots of a part: as many as a thread takes at a time. */
+static inline size_t ferry_index_part_slots(const ferry_index *index, size_t part)
+{
+    size_t rest = index->count - part * FERRY_INDEX_PART;
+    return rest < FERRY_INDEX_PART ? rest : FERRY_INDEX_PART;
+}
+
+/* ---- the two stages; index_signs.c ---- */
+
+/* A task: the candidates of a part. */
+void ferry_index_scan_signs(void *round, size_t part, size_t worker);
+/* Puts what all workers have into worker 0: keep candidates of each query. */
+void ferry_index_gather(const ferry_index_round *round);
+/* A task: the k best of query t's candidates, into index->best [T, k], in no order. */
+void ferry_index_score_candidates(void *round, size_t t, size_t worker);
 
 /* INVALID_ARGUMENT for a number that is not finite or too large, in one of vectors [count, K]. */
 ferry_status ferry_index_check(const float *vectors, size_t count, size_t K, const char *what,

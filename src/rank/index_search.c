@@ -10,37 +10,21 @@
 #include "base/options.h"
 #include "rank/index.h"
 
-/* What the tasks of one round share. */
-typedef struct search_round {
-    const ferry_index *index;
-    ferry_int8_queries queries;
-    size_t T;    /* queries */
-    size_t k;    /* how many are wanted of each */
-    size_t keep; /* how many a worker's heaps hold: k, or the candidates of the second stage */
-} search_round;
-
-static bool by_id(const void *set, size_t a, size_t b)
+bool ferry_index_by_id(const void *index, size_t a, size_t b)
 {
-    return ferry_index_id(set, a) < ferry_index_id(set, b);
-}
-
-/* Slots of a part: as many as a thread takes at a time. */
-static size_t part_slots(const ferry_index *index, size_t part)
-{
-    size_t rest = index->count - part * FERRY_INDEX_PART;
-    return rest < FERRY_INDEX_PART ? rest : FERRY_INDEX_PART;
+    return ferry_index_id(index, a) < ferry_index_id(index, b);
 }
 
 /* Query t's heap of a worker. */
-static ferry_topk heap_of(const search_round *round, ferry_index_worker *worker, size_t t)
+static ferry_topk heap_of(const ferry_index_round *round, ferry_index_worker *worker, size_t t)
 {
-    return (ferry_topk){by_id, round->index, worker->heaps + t * round->keep, worker->counts[t],
-                        round->keep};
+    return (ferry_topk){ferry_index_by_id, round->index, worker->heaps + t * round->stride,
+                        worker->counts[t], round->keep};
 }
 
 /* Offers slots to query t's heap: scores [count] of slots first and up. */
-static void offer(const search_round *round, ferry_index_worker *worker, size_t t, size_t first,
-                  const float *scores, size_t count)
+static void offer(const ferry_index_round *round, ferry_index_worker *worker, size_t t,
+                  size_t first, const float *scores, size_t count)
 {
     ferry_topk top = heap_of(round, worker, t);
     for (size_t j = 0; j < count; j++)
@@ -53,10 +37,11 @@ static void offer(const search_round *round, ferry_index_worker *worker, size_t 
 
 static void scan_vectors(void *context, size_t part, size_t number)
 {
-    const search_round *round = context;
+    const ferry_index_round *round = context;
     const ferry_index *index = round->index;
     ferry_index_worker *worker = &index->workers[number];
-    size_t slots = part_slots(index, part), panels = (slots + FERRY_PANEL - 1) / FERRY_PANEL;
+    size_t slots = ferry_index_part_slots(index, part),
+           panels = (slots + FERRY_PANEL - 1) / FERRY_PANEL;
     for (size_t p = 0; p < panels; p += FERRY_INDEX_STEP) {
         size_t P = panels - p < FERRY_INDEX_STEP ? panels - p : FERRY_INDEX_STEP;
         size_t first = part * FERRY_INDEX_PART + p * FERRY_PANEL;
@@ -77,60 +62,12 @@ static void scan_vectors(void *context, size_t part, size_t number)
     }
 }
 
-/* ---- two stages ---- */
-
-static void scan_signs(void *context, size_t part, size_t number)
-{
-    const search_round *round = context;
-    const ferry_index *index = round->index;
-    ferry_index_worker *worker = &index->workers[number];
-    enum { STEP = FERRY_INDEX_STEP * FERRY_PANEL };
-    size_t slots = part_slots(index, part);
-    for (size_t s = 0; s < slots; s += STEP) {
-        size_t count = slots - s < STEP ? slots - s : STEP, first = part * FERRY_INDEX_PART + s;
-        const uint64_t *signs =
-            ferry_index_chunk_of(index, first)->signs + ferry_index_within(index, first) * index->W;
-        for (size_t t = 0; t < round->T; t++) {
-            index->kernels->hamming(signs, index->query_signs + t * index->W, worker->distance,
-                                    count, index->W);
-            /* -infinity becomes more than any distance */
-            float most = worker->least[t] < -(float)FERRY_INDEX_MAX_DIMENSION
-                             ? 2.0f * (float)FERRY_INDEX_MAX_DIMENSION
-                             : -worker->least[t];
-            uint32_t limit = (uint32_t)most;
-            for (size_t j = 0; j < count; j++) {
-                if (worker->distance[j] > limit) continue;
-                float score = -(float)worker->distance[j];
-                offer(round, worker, t, first + j, &score, 1);
-            }
-        }
-    }
-}
-
-/* The k best of query t's candidates, which worker 0 has. */
-static void score_candidates(void *context, size_t t, size_t number)
-{
-    const search_round *round = context;
-    const ferry_index *index = round->index;
-    ferry_index_worker *worker = &index->workers[number];
-    ferry_topk found = heap_of(round, &index->workers[0], t);
-    ferry_topk best = {by_id, index, index->best + t * round->k, 0, round->k};
-    const ferry_int8_queries *all = &round->queries;
-    ferry_int8_queries query = {all->q + t * index->K4, all->scale + t, all->sum + t};
-    for (size_t i = 0; i < found.count; i++) {
-        size_t slot = found.heap[i].item, lane = slot % FERRY_PANEL;
-        ferry_int8_table rows = {index->dimension, 1, ferry_index_panel(index, slot),
-                                 ferry_index_chunk_of(index, slot)->scale +
-                                     ferry_index_within(index, slot) - lane};
-        float least = -INFINITY;
-        index->kernels->score_int8(&query, 1, &rows, &least, worker->scores, worker->reached);
-        ferry_topk_push(&best, slot, worker->scores[lane]);
-    }
-}
-
 /* ---- a search ---- */
 
-enum { MOST_KEPT = 1 << 18 /* by a thread, unless one query wants more */ };
+enum {
+    MOST_KEPT = 1 << 19, /* by a thread, unless one query wants more */
+    MORE_ROOM = 256,     /* for candidates, so that few are not sorted out all the time */
+};
 
 /* heaps: entries of all heaps of a round */
 static ferry_status make_scratch(ferry_index *index, size_t heaps, ferry_error *error)
@@ -154,8 +91,12 @@ static ferry_status make_scratch(ferry_index *index, size_t heaps, ferry_error *
         workers[i].scores = ferry_arena_array(arena, ROUND * ROWS, sizeof(float));
         workers[i].reached = ferry_arena_array(arena, ROUND * FERRY_INDEX_STEP, 1);
         workers[i].distance = ferry_arena_array(arena, ROWS, sizeof(uint32_t));
+        size_t bins = index->W > 0 ? index->dimension + 1 : 0;
+        workers[i].histogram = ferry_arena_array(arena, bins, sizeof(uint32_t));
+        workers[i].ties = ferry_arena_array(arena, heaps, sizeof *workers[i].ties);
         fits = workers[i].heaps != NULL && workers[i].scores != NULL &&
-               workers[i].reached != NULL && workers[i].distance != NULL;
+               workers[i].reached != NULL && workers[i].distance != NULL &&
+               workers[i].histogram != NULL && workers[i].ties != NULL;
     }
     if (!fits) {
         ferry_arena_free(arena);
@@ -178,36 +119,48 @@ static void quantize_queries(ferry_index *index, const float *queries, size_t T)
     }
 }
 
-/* Runs a scan over all parts; afterwards worker 0 has what is best of all. */
-static void scan(ferry_index *index, search_round *round, ferry_pool_task task)
+/* Runs a scan over all parts. */
+static void scan(ferry_index *index, ferry_index_round *round, ferry_pool_task task)
 {
-    size_t threads = ferry_pool_threads(index->pool);
-    for (size_t w = 0; w < threads; w++) {
+    for (size_t w = 0; w < ferry_pool_threads(index->pool); w++) {
         memset(index->workers[w].counts, 0, sizeof index->workers[w].counts);
         for (size_t t = 0; t < round->T; t++) index->workers[w].least[t] = -INFINITY;
     }
     size_t parts = (index->count + FERRY_INDEX_PART - 1) / FERRY_INDEX_PART;
     ferry_pool_run(index->pool, parts, task, round);
+}
+
+/* The k best of what all workers have, into worker 0. */
+static void merge(const ferry_index_round *round)
+{
+    ferry_index_worker *workers = round->index->workers;
     for (size_t t = 0; t < round->T; t++) {
-        ferry_topk top = heap_of(round, &index->workers[0], t);
-        for (size_t w = 1; w < threads; w++) {
-            ferry_topk other = heap_of(round, &index->workers[w], t);
+        ferry_topk top = heap_of(round, &workers[0], t);
+        for (size_t w = 1; w < ferry_pool_threads(round->index->pool); w++) {
+            ferry_topk other = heap_of(round, &workers[w], t);
             for (size_t i = 0; i < other.count; i++)
                 ferry_topk_push(&top, other.heap[i].item, other.heap[i].score);
         }
-        index->workers[0].counts[t] = top.count;
+        workers[0].counts[t] = top.count;
     }
 }
 
-static void search_some(ferry_index *index, search_round *round, bool two_stages, size_t stride,
-                        uint64_t *ids, float *scores)
+static void search_some(ferry_index *index, ferry_index_round *round, bool two_stages,
+                        size_t stride, uint64_t *ids, float *scores)
 {
-    scan(index, round, two_stages ? scan_signs : scan_vectors);
-    if (two_stages) ferry_pool_run(index->pool, round->T, score_candidates, round);
+    if (two_stages) {
+        scan(index, round, ferry_index_scan_signs);
+        ferry_index_gather(round);
+        ferry_pool_run(index->pool, round->T, ferry_index_score_candidates, round);
+    } else {
+        scan(index, round, scan_vectors);
+        merge(round);
+    }
     for (size_t t = 0; t < round->T; t++) {
         ferry_topk top = heap_of(round, &index->workers[0], t);
         if (two_stages)
-            top = (ferry_topk){by_id, index, index->best + t * round->k, round->k, round->k};
+            top = (ferry_topk){ferry_index_by_id, index, index->best + t * round->k, round->k,
+                               round->k};
         ferry_topk_sort(&top);
         for (size_t i = 0; i < top.count; i++) {
             ids[t * stride + i] = ferry_index_id(index, top.heap[i].item);
@@ -234,20 +187,22 @@ ferry_status ferry_index_search(ferry_index *index, const float *queries, size_t
     if (chosen.candidates > keep)
         keep = chosen.candidates < index->count ? chosen.candidates : index->count;
     if (k == 0 || query_count == 0) return FERRY_OK;
-    size_t most = MOST_KEPT / keep > 0 ? MOST_KEPT / keep : 1; /* queries in a round */
+    /* all of them as candidates is the same as every vector */
+    bool two_stages = chosen.candidates > 0 && keep < index->count;
+    size_t stride = two_stages ? 2 * keep + MORE_ROOM : keep;
+    size_t most = MOST_KEPT / stride > 0 ? MOST_KEPT / stride : 1; /* queries in a round */
     if (most > FERRY_INDEX_ROUND) most = FERRY_INDEX_ROUND;
     if (most > query_count) most = query_count;
-    FERRY_TRY(make_scratch(index, most * keep, error));
-    search_round round = {.index = index,
-                          .queries = {index->query, index->query_scale, index->query_sum},
-                          .k = k,
-                          .keep = keep};
+    FERRY_TRY(make_scratch(index, most * stride, error));
+    ferry_index_round round = {.index = index,
+                               .queries = {index->query, index->query_scale, index->query_sum},
+                               .k = k,
+                               .keep = keep,
+                               .stride = stride};
     for (size_t first = 0; first < query_count; first += round.T) {
         size_t rest = query_count - first;
         round.T = rest < most ? rest : most;
         quantize_queries(index, queries + first * index->dimension, round.T);
-        /* all of them as candidates is the same as every vector */
-        bool two_stages = chosen.candidates > 0 && keep < index->count;
         search_some(index, &round, two_stages, chosen.k, ids + first * chosen.k,
                     scores != NULL ? scores + first * chosen.k : NULL);
     }
@@ -263,6 +218,6 @@ size_t ferry_index_memory(const ferry_index *index)
                    index->chunk_capacity * sizeof *index->chunks +
                    index->table_size * sizeof *index->table;
     if (index->workers == NULL) return bytes;
-    return bytes + (threads + 1) * index->heap_size * sizeof(ferry_recommendation) +
+    return bytes + (2 * threads + 1) * index->heap_size * sizeof(ferry_recommendation) +
            threads * SCORES * sizeof(float);
 }

@@ -35,9 +35,8 @@ await build({
   format: 'esm',
   target: 'es2022',
   platform: 'neutral',
-  // Names stay, for stack traces; the lines are in the source map. An application's bundler does more.
-  minifySyntax: true,
-  minifyWhitespace: true,
+  // A seventh less to load than with the names; they and the lines are in the source map.
+  minify: true,
   // Tells linters, which look for it at a line's beginning, that these are ES modules.
   banner: { js: 'import.meta;' },
   sourcemap: 'linked',

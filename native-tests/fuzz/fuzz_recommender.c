@@ -44,9 +44,12 @@ static ferry_catalog *make_catalog(ferry_buffer *vectors)
 static uint64_t score(const ferry_model *model)
 {
     static const ferry_history_entry history[] = {
-        {0, 0, 0, 0.0f, 1.0f, 1.0f, 5},      {1, 1, 0, 0.0f, 0.5f, 1.0f, 4000},
-        {1, 0, 0, 0.0f, -1.0f, 1.0f, 90000}, {2, 0, 0, 0.0f, 1.0f, 1.0f, -9},
-        {0, 1, 0, 0.0f, 1.0f, 1.0f, 0},      {0, 0, 0, 0.0f, 1.0f, 1.0f, 1 << 30}};
+        {.domain = 0, .item = 0, .weight = 1.0f, .scale = 1.0f, .timestamp = 5},
+        {.domain = 1, .item = 1, .weight = 0.5f, .scale = 1.0f, .timestamp = 4000},
+        {.domain = 1, .item = 0, .weight = -1.0f, .scale = 1.0f, .timestamp = 90000},
+        {.domain = 2, .item = 0, .weight = 1.0f, .scale = 1.0f, .timestamp = -9},
+        {.domain = 0, .item = 1, .weight = 1.0f, .scale = 1.0f, .timestamp = 0},
+        {.domain = 0, .item = 0, .weight = 1.0f, .scale = 1.0f, .timestamp = 1073741824}};
     ferry_model_scratch *scratch;
     uint64_t sum = 0;
     if (ferry_model_scratch_create(model, &scratch, NULL) != FERRY_OK) abort();

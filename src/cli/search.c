@@ -75,7 +75,7 @@ static ferry_status print_json(const ferry_catalog *catalog, const ferry_recomme
     ferry_buffer buffer;
     ferry_excluded none = {0};
     ferry_buffer_init(&buffer, ferry_allocator_or_default(NULL));
-    ferry_status status = ferry_recommendations_json(catalog, items, count, &none, &buffer, error);
+    ferry_status status = ferry_recommendations_json(catalog, items, count, &none, NULL, &buffer, error);
     if (status == FERRY_OK) printf("%.*s\n", (int)buffer.size, buffer.data);
     ferry_buffer_free(&buffer);
     return status;

@@ -192,8 +192,12 @@ static ferry_status search_linearly(search *s, ferry_error *error)
     if (l.vectors == NULL || l.top == NULL || l.dots == NULL || l.lead == NULL || l.taken == NULL ||
         l.mark == NULL || list == NULL)
         return ferry_fail_memory(error, "the counterfactual");
-    ferry_recommend_options all = s->options;
+    ferry_recommend_options all = s->options; /* and whatever may come in once events are out */
     all.k = catalog->count;
+    all.keep_duplicates = true;
+    all.disliked_cosine = 2.0f;
+    all.at_most_count = all.quota_count = 0;
+    all.diversity = 0.0f;
     FERRY_TRY(ferry_visitor_recommend(s->visitor, &all, list, &count, NULL, error));
     for (size_t j = 0; j < T; j++)
         memcpy(l.vectors + j * N, catalog->vectors + s->all[j].item * N, N * sizeof *l.vectors);

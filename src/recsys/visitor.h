@@ -21,7 +21,7 @@ _Static_assert(sizeof(ferry_history_event) == 40, "no padding: histories are com
 
 /* With a model, what is like disliked items loses so many times how much it is. docs/profile.md:
  * how it was chosen */
-#define FERRY_DISLIKE_PUSH 4.0f
+#define FERRY_DISLIKE_PUSH 8.0f
 
 /* Why an item is in visitor->disliked. */
 enum { FERRY_ITEM_DISLIKED = 1, FERRY_ITEM_NOT_INTERESTING = 2 };

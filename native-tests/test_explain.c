@@ -414,6 +414,9 @@ static void the_adapter_is_told_apart(void **state)
     float *up = net->parameters + net->domain[0].user_up, kept[64];
     assert_true(r * d <= 64);
     memcpy(kept, up, r * d * sizeof *up);
+    float weights[FERRY_SITUATIONS][FERRY_FEATURES];
+    memcpy(weights, f->model->domains[0].mix, sizeof weights);
+    set_only(f->model, FERRY_FEATURE_NET); /* whatever weight it was found worth */
     ferry_visitor *visitor = visitor_of(f, f->model, mixed, MIXED);
     for (size_t i = 0; i < N0; i++) {
         ferry_error error;
@@ -435,6 +438,8 @@ static void the_adapter_is_told_apart(void **state)
     }
     assert_true(some > N0);
     ferry_visitor_close(visitor);
+    check(ferry_model_set_mix(f->model, 0, (const float(*)[FERRY_FEATURES])weights, NULL),
+          &(ferry_error){0});
 }
 
 /* A net that is not linear: what leaving an event out takes away, and the rest said to be a rest.

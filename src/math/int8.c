@@ -39,11 +39,20 @@ void ferry_int8_pack(const int8_t *w, const float *scale, size_t K, size_t N, ui
 
 float ferry_int8_quantize(const float *from, size_t n, int largest, int8_t *x)
 {
+    float lane[FERRY_PANEL] = {0}; /* a maximum is the same in any order */
+    size_t whole = n - n % FERRY_PANEL;
+    for (size_t i = 0; i < whole; i += FERRY_PANEL) {
+        for (size_t j = 0; j < FERRY_PANEL; j++) {
+            float a = fabsf(from[i + j]);
+            lane[j] = a > lane[j] ? a : lane[j];
+        }
+    }
     float magnitude = 0.0f;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = whole; i < n; i++) {
         float a = fabsf(from[i]);
         magnitude = a > magnitude ? a : magnitude;
     }
+    for (size_t j = 0; j < FERRY_PANEL; j++) magnitude = lane[j] > magnitude ? lane[j] : magnitude;
     if (magnitude < FERRY_INT8_SMALLEST) {
         memset(x, 0, n);
         return 0.0f;

@@ -239,9 +239,9 @@ ferry_status ferry_index_check(const float *vectors, size_t count, size_t K, con
                                ferry_error *error)
 {
     for (size_t i = 0; i < count; i++, vectors += K) {
-        bool good = true;
-        for (size_t k = 0; k < K; k++) good &= fabsf(vectors[k]) <= FERRY_INDEX_LARGEST;
-        for (size_t k = 0; k < K && !good; k++) {
+        int wrong = 0; /* of all, so that it is done in vector registers */
+        for (size_t k = 0; k < K; k++) wrong |= !(fabsf(vectors[k]) <= FERRY_INDEX_LARGEST);
+        for (size_t k = 0; k < K && wrong; k++) {
             if (fabsf(vectors[k]) <= FERRY_INDEX_LARGEST) continue;
             return ferry_fail(error, FERRY_INVALID_ARGUMENT,
                               "%s %zu: number %zu is %g, expected a magnitude of at most %g", what,

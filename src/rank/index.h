@@ -48,7 +48,7 @@ typedef struct ferry_index_worker {
     uint8_t *reached;           /* [FERRY_INDEX_ROUND, FERRY_INDEX_STEP] */
     uint32_t *distance;         /* [16 * FERRY_INDEX_STEP] */
     uint32_t *histogram;        /* [dimension + 1] of distances, if there are signs */
-    ferry_recommendation *ties; /* [stride] */
+    ferry_recommendation *ties; /* [heap_size], likewise */
 } ferry_index_worker;
 
 struct ferry_index {

@@ -93,7 +93,8 @@ static ferry_status make_scratch(ferry_index *index, size_t heaps, ferry_error *
         workers[i].distance = ferry_arena_array(arena, ROWS, sizeof(uint32_t));
         size_t bins = index->W > 0 ? index->dimension + 1 : 0;
         workers[i].histogram = ferry_arena_array(arena, bins, sizeof(uint32_t));
-        workers[i].ties = ferry_arena_array(arena, heaps, sizeof *workers[i].ties);
+        workers[i].ties =
+            ferry_arena_array(arena, index->W > 0 ? heaps : 0, sizeof *workers[i].ties);
         fits = workers[i].heaps != NULL && workers[i].scores != NULL &&
                workers[i].reached != NULL && workers[i].distance != NULL &&
                workers[i].histogram != NULL && workers[i].ties != NULL;
@@ -218,6 +219,8 @@ size_t ferry_index_memory(const ferry_index *index)
                    index->chunk_capacity * sizeof *index->chunks +
                    index->table_size * sizeof *index->table;
     if (index->workers == NULL) return bytes;
-    return bytes + (2 * threads + 1) * index->heap_size * sizeof(ferry_recommendation) +
+    return bytes +
+           ((index->W > 0 ? 2 : 1) * threads + 1) * index->heap_size *
+               sizeof(ferry_recommendation) +
            threads * SCORES * sizeof(float);
 }

@@ -29,7 +29,8 @@ static ferry_status work(worker *self)
     ferry_encoder *encoder;
     ferry_visitor *visitor;
     ferry_text text = {"a wooden spoon", 14};
-    ferry_recommend_options options = {.size = sizeof options, .k = SMALL_ITEMS};
+    ferry_recommend_options options = {
+        .size = sizeof options, .k = SMALL_ITEMS, .keep_duplicates = true};
     FERRY_TRY(ferry_encoder_open_directory(self->model, NULL, &encoder, NULL));
     ferry_status status =
         ferry_encoder_encode(encoder, &text, 1, self->embedding, NULL, NULL, NULL);

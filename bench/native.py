@@ -13,8 +13,6 @@ PEERS = [  # name, precision, engine, models of which the fastest takes part (se
     ("onnxruntime", "int8", "onnxruntime", ("int8.onnx", "fused-int8.onnx")),
     ("OpenVINO", "f32", "openvino", ("f32.onnx",)),
     ("OpenVINO static", "int8", "openvino", ("openvino-int8.xml",)),
-    ("llama.cpp", "f32", "llama.cpp", ("minilm-f32.gguf",)),
-    ("llama.cpp q8_0", "int8", "llama.cpp", ("minilm-q8_0.gguf",)),
 ]
 CHECKED = 64  # texts whose vectors are compared
 
@@ -66,8 +64,7 @@ def ferry(report, precision, numerics=""):
 
 def peer(report, texts, name, precision, engine, models):
     script = os.path.join(BENCH, "peers.py")
-    directory = [] if engine == "llama.cpp" else [MODEL_DIR]  # a .gguf has the tokenizer in it
-    tried = {model: Contestant(f"{name} {precision}", [sys.executable, script, engine, f"{MODELS}/{model}", *directory],
+    tried = {model: Contestant(f"{name} {precision}", [sys.executable, script, engine, f"{MODELS}/{model}", MODEL_DIR],
                                precision, report.turn) for model in models}
     for contestant in tried.values():
         contestant.texts(texts)

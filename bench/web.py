@@ -72,8 +72,7 @@ def compare(report, engine, runner, texts, rounds, versions):
     if engine == "Chromium":
         tried = {model: start(report, "transformers.js q8", [*runner, "transformers", model], texts)
                  for model in ("web-int8", "web-fused-int8")}
-        wllama = start(report, "wllama q8_0", [*runner, "wllama", "minilm-q8_0.gguf"], texts)
-        everyone += [fastest(report, tried), *([wllama] if wllama else [])]
+        everyone.append(fastest(report, tried))
     versions[engine] = ort.info["engine"]
     for contestant in everyone:
         name = contestant.name.split()[0]

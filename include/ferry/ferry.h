@@ -163,13 +163,21 @@ typedef struct ferry_encoder_options {
      * their own, as large again. Not for ferry_encoder_open_directory, whose files are mapped
      * read-only. */
     bool overwrite;
+    /* What is put before each text: the prompt of that name ("query", "passage"…) in
+     * config_sentence_transformers.json; "": nothing; NULL: the one it makes the default, if any. */
+    const char *prompt;
+    /* The mean of that name in centers.safetensors, which `ferry center` writes, is taken from each
+     * embedding, which is then normalised again; "auto": the nearest of them. docs/languages.md
+     * says what for. */
+    const char *center;
 } ferry_encoder_options;
 
 /*
  * Opens a text encoder from the files of a Hugging Face directory: config.json,
  * model.safetensors, tokenizer.json or vocab.txt, and where present sentence-transformers'
- * modules.json, 1_Pooling/config.json, sentence_bert_config.json. Other files are ignored. Without
- * modules.json: mean pooling, no normalisation, the model's own maximum length.
+ * modules.json, 1_Pooling/config.json, sentence_bert_config.json,
+ * config_sentence_transformers.json; and Ferry's own centers.safetensors. Other files are ignored.
+ * Without modules.json: mean pooling, no normalisation, the model's own maximum length.
  *
  * Borrows the bytes of model.safetensors until close; copies everything else.
  * UNSUPPORTED names an architecture, module, activation or tokenizer part that Ferry does not know.
@@ -209,7 +217,7 @@ FERRY_API ferry_status ferry_encoder_encode(ferry_encoder *encoder, const ferry_
                                             void *progress_user, ferry_error *error);
 
 /*
- * Token ids of one text, special tokens included, cut at ferry_encoder_max_tokens. ids holds
+ * Token ids of one text, prompt and special tokens included, cut at ferry_encoder_max_tokens. ids holds
  * capacity entries; *count is the number there are, of which min(count, capacity) were written.
  */
 FERRY_API ferry_status ferry_encoder_tokenize(ferry_encoder *encoder, ferry_text text, int32_t *ids,

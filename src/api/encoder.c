@@ -91,8 +91,7 @@ ferry_status ferry_encoder_tokenize(ferry_encoder *encoder, ferry_text text, int
     *count = 0;
     FERRY_TRY(check_text(text, 0, error));
     int32_t *all = encoder->text.ids; /* has room for max_tokens */
-    FERRY_TRY(ferry_tokenizer_encode(encoder->text.tokenizer, text.data, text.size,
-                                     ferry_encoder_max_tokens(encoder), all, count, error));
+    FERRY_TRY(ferry_text_encoder_tokenize(&encoder->text, text, all, count, error));
     size_t written = *count < capacity ? *count : capacity;
     if (written > 0) memcpy(ids, all, written * sizeof *ids);
     return FERRY_OK;

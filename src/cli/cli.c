@@ -95,6 +95,8 @@ bool cli_parse_compute(const char *subcommand, int option, const char *text, cli
     switch (option) {
     case CLI_PRECISION: return parse_precision(subcommand, text, &out->precision);
     case CLI_NUMERICS: return parse_numerics(subcommand, text, &out->numerics);
+    case CLI_PROMPT: out->prompt = text; return true;
+    case CLI_CENTER: out->center = text; return true;
     case CLI_THREADS: return cli_parse_count(subcommand, "--threads", text, &out->threads);
     default:
         cli_help_hint(subcommand); /* getopt has said what is wrong */
@@ -108,7 +110,9 @@ ferry_encoder_options cli_encoder_options(const cli_compute *compute)
                                      .kernels = compute->kernels,
                                      .precision = compute->precision,
                                      .numerics = compute->numerics,
-                                     .threads = compute->threads};
+                                     .threads = compute->threads,
+                                     .prompt = compute->prompt,
+                                     .center = compute->center};
     if (options.threads > 0) return options;
     long online = sysconf(_SC_NPROCESSORS_ONLN);
     options.threads = online < 1 ? 1 : online > 64 ? 64 : (size_t)online;

@@ -11,6 +11,7 @@
 enum { EXIT_OK = 0, EXIT_ERROR = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
 int cli_catalog(int argc, char **argv);
+int cli_center(int argc, char **argv);
 int cli_encode(int argc, char **argv);
 int cli_eval(int argc, char **argv);
 int cli_prepare(int argc, char **argv);
@@ -44,17 +45,25 @@ typedef struct cli_compute {
     const char *kernels;
     ferry_precision precision;
     ferry_numerics numerics;
-    size_t threads; /* 0: one for each processor that is online */
+    size_t threads;              /* 0: one for each processor that is online */
+    const char *prompt, *center; /* NULL: as ferry_encoder_options has it */
 } cli_compute;
 
-enum { CLI_PRECISION = 256, CLI_THREADS, CLI_NUMERICS };
+enum { CLI_PRECISION = 256, CLI_THREADS, CLI_NUMERICS, CLI_PROMPT, CLI_CENTER };
 #define CLI_COMPUTE_OPTIONS                                \
     {"precision", required_argument, NULL, CLI_PRECISION}, \
         {"threads", required_argument, NULL, CLI_THREADS}, \
+        {"prompt", required_argument, NULL, CLI_PROMPT},   \
+        {"center", required_argument, NULL, CLI_CENTER},   \
     {                                                      \
         "numerics", required_argument, NULL, CLI_NUMERICS  \
     }
 #define CLI_COMPUTE_HELP                                                                           \
+    "  --prompt NAME     what is put before each text, of those the model names (query, "          \
+    "passage);\n"                                                                                  \
+    "                    else its default, if it has one; \"\" for nothing\n"                      \
+    "  --center NAME     take away the mean embedding of that language, of those in the model's\n" \
+    "                    centers.safetensors (see ferry center); auto: the nearest\n"              \
     "  --precision P     auto (as the model's file has it), f32, int8\n"                           \
     "  --threads N       how many compute; else as many as there are processors: same result\n"    \
     "  --kernels NAME    auto, or one of those `ferry --version` lists: same result\n"             \

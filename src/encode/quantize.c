@@ -68,9 +68,9 @@ static ferry_status add_tensor(quantizer *q, const ferry_tensor *tensor)
 {
     const char *part = used_part(tensor->name);
     if (part == NULL) return FERRY_OK;
-    if (tensor->dtype == FERRY_I8)
-        return ferry_fail(q->error, FERRY_UNSUPPORTED, "%s: tensor \"%s\" is int8 already",
-                          tensor->file, tensor->name);
+    if (tensor->dtype == FERRY_I8 || tensor->dtype == FERRY_U8)
+        return ferry_fail(q->error, FERRY_UNSUPPORTED, "%s: tensor \"%s\" is %s already",
+                          tensor->file, tensor->name, tensor->dtype == FERRY_I8 ? "int8" : "4-bit");
     if (strcmp(part, "embeddings.word_embeddings.weight") == 0 && tensor->rank == 2)
         return add_int8(q, tensor, true);
     if (strncmp(part, "encoder.", 8) == 0 && tensor->rank == 2) return add_int8(q, tensor, false);

@@ -157,6 +157,12 @@ static ferry_status read_pooling_mode(const cJSON *json, const char *where, ferr
                                       ferry_error *error)
 {
     const char *mode = NULL;
+    bool prompt = true;
+    FERRY_TRY(ferry_json_bool(json, "include_prompt", where, &prompt, error));
+    if (!prompt)
+        return ferry_fail(error, FERRY_UNSUPPORTED,
+                          "%s: include_prompt false; only pooling over the prompt too is known",
+                          where);
     FERRY_TRY(ferry_json_string(json, "pooling_mode", where, &mode, error));
     size_t chosen = POOLING_MODES;
     for (const cJSON *field = json->child; mode == NULL && field != NULL; field = field->next) {
@@ -255,4 +261,51 @@ ferry_status ferry_text_config_read(ferry_files files, ferry_text_config *out, f
     FERRY_TRY(status);
     FERRY_TRY(read_max_tokens(files, out, error));
     return read_modules(files, out, error);
+}
+
+/* ---- prompts ---- */
+
+static ferry_status choose_prompt(const cJSON *json, const char *where, const char *name,
+                                  ferry_arena *arena, ferry_text *out, ferry_error *error)
+{
+    const cJSON *prompts = ferry_json_get(json, "prompts");
+    if (name == NULL)
+        FERRY_TRY(ferry_json_string(json, "default_prompt_name", where, &name, error));
+    if (name == NULL || name[0] == '\0') return FERRY_OK;
+    const cJSON *found = cJSON_IsObject(prompts) ? ferry_json_get(prompts, name) : NULL;
+    if (found == NULL) {
+        char known[256] = "";
+        for (const cJSON *one = cJSON_IsObject(prompts) ? prompts->child : NULL; one != NULL;
+             one = one->next) {
+            size_t used = strlen(known);
+            snprintf(known + used, sizeof known - used, "%s%s", used > 0 ? ", " : "", one->string);
+        }
+        return ferry_fail(error, FERRY_NOT_FOUND, "%s: no prompt \"%.100s\"; known: %s", where,
+                          name, known[0] != '\0' ? known : "none");
+    }
+    if (!cJSON_IsString(found))
+        return ferry_fail(error, FERRY_MALFORMED, "%s: prompt \"%.100s\" is not a string", where,
+                          name);
+    size_t size = strlen(found->valuestring);
+    const char *text = ferry_arena_text(arena, found->valuestring, size);
+    if (text == NULL) return ferry_fail_memory(error, "the prompt");
+    *out = (ferry_text){text, size};
+    return FERRY_OK;
+}
+
+ferry_status ferry_text_prompt_read(ferry_files files, const char *name, ferry_arena *arena,
+                                    ferry_text *out, ferry_error *error)
+{
+    *out = (ferry_text){"", 0};
+    const ferry_file *file = ferry_files_find(files, "config_sentence_transformers.json");
+    if (file == NULL && (name == NULL || name[0] == '\0')) return FERRY_OK;
+    if (file == NULL)
+        return ferry_fail(error, FERRY_NOT_FOUND,
+                          "no prompt \"%.100s\": config_sentence_transformers.json is missing",
+                          name);
+    cJSON *json;
+    FERRY_TRY(parse_object(file, &json, error));
+    ferry_status status = choose_prompt(json, file->name, name, arena, out, error);
+    cJSON_Delete(json);
+    return status;
 }

@@ -1,12 +1,13 @@
 /*
  * What the JSON files of a Hugging Face text encoder say: config.json (the transformer),
  * sentence_bert_config.json and tokenizer_config.json (where a text is cut), modules.json and
- * 1_Pooling/config.json (pooling and normalisation).
+ * 1_Pooling/config.json (pooling and normalisation), config_sentence_transformers.json (prompts).
  */
 #ifndef FERRY_ENCODE_TEXT_CONFIG_H
 #define FERRY_ENCODE_TEXT_CONFIG_H
 
 #include "base/files.h"
+#include "base/memory.h"
 
 typedef enum ferry_activation {
     FERRY_ACTIVATION_GELU,
@@ -36,6 +37,13 @@ typedef struct ferry_text_config {
     ferry_pooling pooling;
     bool normalize; /* to unit length */
 } ferry_text_config;
+
+/*
+ * What is put before each text: the prompt of that name in config_sentence_transformers.json, for
+ * NULL the one it makes the default, or none; "" is none. NOT_FOUND names those there are.
+ */
+ferry_status ferry_text_prompt_read(ferry_files files, const char *name, ferry_arena *arena,
+                                    ferry_text *out, ferry_error *error);
 
 /* NOT_FOUND without config.json; UNSUPPORTED names what Ferry does not know. */
 ferry_status ferry_text_config_read(ferry_files files, ferry_text_config *out, ferry_error *error);

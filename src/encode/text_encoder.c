@@ -42,7 +42,24 @@ static void run_pass(ferry_text_encoder *encoder, size_t texts, float *out)
     for (size_t i = 0; i < texts; i++, out += N) {
         pool(m->config.pooling, m->workspace.x + starts[i] * N, starts[i + 1] - starts[i], N, out);
         if (m->config.normalize) ferry_l2_normalize(m->kernels, out, N);
+        ferry_centers_apply(&encoder->centers, m->kernels, out);
     }
+}
+
+ferry_status ferry_text_encoder_tokenize(ferry_text_encoder *encoder, ferry_text text, int32_t *ids,
+                                         size_t *count, ferry_error *error)
+{
+    ferry_buffer *both = &encoder->prompted;
+    *count = 0;
+    if (encoder->prompt.size > 0) {
+        both->size = 0;
+        if (!ferry_buffer_append(both, encoder->prompt.data, encoder->prompt.size) ||
+            (text.size > 0 && !ferry_buffer_append(both, text.data, text.size)))
+            return ferry_fail_memory(error, "a text behind its prompt");
+        text = (ferry_text){both->data, both->size};
+    }
+    return ferry_tokenizer_encode(encoder->tokenizer, text.data, text.size,
+                                  encoder->transformer.config.max_tokens, ids, count, error);
 }
 
 ferry_status ferry_text_encoder_encode(ferry_text_encoder *encoder, const ferry_text *texts,
@@ -55,9 +72,8 @@ ferry_status ferry_text_encoder_encode(ferry_text_encoder *encoder, const ferry_
     encoder->starts[0] = 0;
     for (size_t i = 0; i < count; i++) {
         size_t used = encoder->starts[pending], tokens;
-        FERRY_TRY(ferry_tokenizer_encode(encoder->tokenizer, texts[i].data, texts[i].size,
-                                         m->config.max_tokens, encoder->ids + used, &tokens,
-                                         error));
+        FERRY_TRY(
+            ferry_text_encoder_tokenize(encoder, texts[i], encoder->ids + used, &tokens, error));
         if (used + tokens > rows) { /* this text begins the next pass */
             run_pass(encoder, pending, out + first * N);
             if (progress != NULL && !progress(progress_user, i, count))
@@ -78,8 +94,8 @@ ferry_status ferry_text_encoder_encode(ferry_text_encoder *encoder, const ferry_
 
 /* ---- open ---- */
 
-static ferry_status open_tokenizer(ferry_files files, ferry_text_encoder *out, ferry_arena *arena,
-                                   ferry_error *error)
+static ferry_status open_tokenizer(ferry_files files, const ferry_text_config *config,
+                                   ferry_arena *arena, ferry_text_encoder *out, ferry_error *error)
 {
     const ferry_file *json = ferry_files_find(files, "tokenizer.json");
     const ferry_file *vocabulary = ferry_files_find(files, "vocab.txt");
@@ -89,11 +105,10 @@ static ferry_status open_tokenizer(ferry_files files, ferry_text_encoder *out, f
                                    ferry_files_find(files, "tokenizer_config.json"),
                                    &out->tokenizer, error));
     /* Larger happens (padded embeddings); smaller would read past the end. */
-    if (ferry_tokenizer_vocab_size(out->tokenizer) > out->transformer.config.vocabulary)
+    if (ferry_tokenizer_vocab_size(out->tokenizer) > config->vocabulary)
         return ferry_fail(error, FERRY_MALFORMED,
                           "the tokenizer has %zu tokens, but config.json's vocab_size is %zu",
-                          ferry_tokenizer_vocab_size(out->tokenizer),
-                          out->transformer.config.vocabulary);
+                          ferry_tokenizer_vocab_size(out->tokenizer), config->vocabulary);
     return FERRY_OK;
 }
 
@@ -102,10 +117,16 @@ ferry_status ferry_text_encoder_open(ferry_files files, const ferry_kernels *ker
                                      ferry_text_encoder *out, ferry_error *error)
 {
     *out = (ferry_text_encoder){0};
+    ferry_buffer_init(&out->prompted, arena->allocator);
     ferry_text_config config;
     FERRY_TRY(ferry_text_config_read(files, &config, error));
     const ferry_file *weights = ferry_files_find(files, "model.safetensors");
     if (weights == NULL) return ferry_fail(error, FERRY_NOT_FOUND, "model.safetensors is missing");
+    /* The tokenizer before the weights: what parsing it took is free again for them. */
+    FERRY_TRY(open_tokenizer(files, &config, arena, out, error));
+    FERRY_TRY(ferry_text_prompt_read(files, options->prompt, arena, &out->prompt, error));
+    FERRY_TRY(ferry_centers_read(files, options->center, config.hidden, kernels, arena,
+                                 &out->centers, error));
     FERRY_TRY(ferry_pool_create(&arena->allocator, options->threads, &out->pool, error));
     size_t rows = ROWS_PER_PASS * ferry_pool_threads(out->pool);
     if (rows < config.max_tokens) rows = config.max_tokens;
@@ -116,7 +137,7 @@ ferry_status ferry_text_encoder_open(ferry_files files, const ferry_kernels *ker
     out->starts = ferry_arena_array(arena, rows + 1, sizeof *out->starts);
     if (out->ids == NULL || out->starts == NULL)
         return ferry_fail_memory(error, "the encoder's tokens");
-    return open_tokenizer(files, out, arena, error);
+    return FERRY_OK;
 }
 
 void ferry_text_encoder_close(ferry_text_encoder *encoder)
@@ -125,4 +146,5 @@ void ferry_text_encoder_close(ferry_text_encoder *encoder)
     encoder->tokenizer = NULL;
     ferry_pool_close(encoder->pool);
     encoder->pool = NULL;
+    ferry_buffer_free(&encoder->prompted);
 }

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "math/int4.h"
 #include "math/ops.h"
 
 enum { LEAST_ROWS = 24 /* of a block that is worth a thread of its own */ };
@@ -72,6 +73,11 @@ static void embed_word(const ferry_embedding *words, int32_t id, size_t hidden, 
     size_t row = (size_t)id;
     if (words->f32 != NULL) {
         memcpy(x, words->f32 + row * hidden, hidden * sizeof *x);
+        return;
+    }
+    if (words->int4 != NULL) {
+        ferry_int4_row(words->int4 + row * (hidden / 2),
+                       words->halves + row * (hidden / FERRY_INT4_GROUP) * 2, hidden, x);
         return;
     }
     for (size_t n = 0; n < hidden; n++)

@@ -15,10 +15,12 @@ typedef struct ferry_linear { /* y = x W + b */
     const float *bias;      /* [N] */
 } ferry_linear;
 
-typedef struct ferry_embedding { /* [rows, hidden], one of the two */
+typedef struct ferry_embedding { /* [rows, hidden], one of the three */
     const float *f32;
     const int8_t *int8;
-    const float *scale; /* [rows] of int8 */
+    const float *scale;          /* [rows] of int8 */
+    const uint8_t *int4;         /* [rows, hidden / 2], as math/int4.h has them */
+    const unsigned char *halves; /* [rows, hidden / 32] scales of int4, 2 bytes each */
 } ferry_embedding;
 
 typedef struct ferry_norm {
@@ -73,10 +75,11 @@ typedef struct ferry_transformer {
 
 /*
  * Weights by their names in transformers' BertModel, with or without the prefix "bert.", or those
- * of a file written by ferry_transformer_quantize. Embeddings and biases stay views into the file
- * where it holds aligned F32 (or I8); matrices are packed into the arena, or
- * with overwrite, and where they lie side by side, in their own place. rows >= config.max_tokens
- * sizes the workspace. Borrows the pool, which may be NULL.
+ * of a file written by ferry_transformer_quantize, or 4-bit ones: "<name>" U8 [N, K / 2] with
+ * "<name>_scale" F16 [N, K / 32]. Those of words stay 4-bit; matrices become int8 or f32.
+ * Embeddings and biases stay views into the file where it holds aligned F32 (or I8); matrices are
+ * packed into the arena, or with overwrite, and where they lie side by side, in their own place.
+ * rows >= config.max_tokens sizes the workspace. Borrows the pool, which may be NULL.
  */
 ferry_status ferry_transformer_load(const ferry_file *weights, const ferry_text_config *config,
                                     const ferry_kernels *kernels, ferry_precision precision,

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "encode/transformer.h"
+#include "math/int4.h"
 #include "math/ops.h"
 
 enum { MAX_NAME = 192 };
@@ -72,6 +73,29 @@ static ferry_status check_int8(loader *load, const ferry_tensor *tensor, int lar
                               "%s: tensor \"%s\" has %d at %zu, expected -%d…%d", load->file->name,
                               tensor->name, values[i], i, largest, largest);
     }
+    return FERRY_OK;
+}
+
+/* The 4-bit matrix [rows, columns] of that name: its weights and their scales, views. */
+static ferry_status find_int4(loader *load, const char *name, size_t rows, size_t columns,
+                              const uint8_t **weights, const unsigned char **halves)
+{
+    char full[MAX_NAME];
+    const ferry_tensor *tensor, *scale;
+    FERRY_TRY(find(load, name, &tensor));
+    if (columns % FERRY_INT4_GROUP != 0)
+        return ferry_fail(load->error, FERRY_UNSUPPORTED,
+                          "%s: tensor \"%s\" is 4-bit with %zu columns, expected a multiple of %d",
+                          load->file->name, tensor->name, columns, FERRY_INT4_GROUP);
+    FERRY_TRY(check_shape(load, tensor, rows, columns / 2));
+    snprintf(full, sizeof full, "%s_scale", name);
+    FERRY_TRY(find(load, full, &scale));
+    FERRY_TRY(check_shape(load, scale, rows, columns / FERRY_INT4_GROUP));
+    if (scale->dtype != FERRY_F16)
+        return ferry_fail(load->error, FERRY_MALFORMED, "%s: tensor \"%s\" is %s, expected F16",
+                          load->file->name, scale->name, scale->dtype_name);
+    *weights = tensor->data;
+    *halves = scale->data;
     return FERRY_OK;
 }
 
@@ -147,6 +171,26 @@ static void *room_for(gather *g, const char *suffix, size_t count, size_t size)
     return place != NULL ? place : ferry_arena_array(g->load->arena, count, size);
 }
 
+/* One layer's weights [N, K], which may be 4-bit in the file. */
+static ferry_status copy_floats(gather *g, const char *name, float *out)
+{
+    const ferry_tensor *tensor;
+    FERRY_TRY(find(g->load, name, &tensor));
+    if (tensor->dtype != FERRY_U8) {
+        const float *from;
+        FERRY_TRY(load_array(g->load, name, g->N, g->K, &g->scratch, &from));
+        memcpy(out, from, g->N * g->K * sizeof *from);
+        return FERRY_OK;
+    }
+    const uint8_t *weights;
+    const unsigned char *halves;
+    FERRY_TRY(find_int4(g->load, name, g->N, g->K, &weights, &halves));
+    for (size_t n = 0; n < g->N; n++)
+        ferry_int4_row(weights + n * (g->K / 2), halves + n * (g->K / FERRY_INT4_GROUP) * 2, g->K,
+                       out + n * g->K);
+    return FERRY_OK;
+}
+
 /* The float weights of all of them as [count * N, K]. */
 static ferry_status gather_floats(gather *g, const float **out)
 {
@@ -154,10 +198,8 @@ static ferry_status gather_floats(gather *g, const float **out)
     float *matrix = ferry_arena_array(&g->scratch, g->count * g->N, g->K * sizeof *matrix);
     if (matrix == NULL) return ferry_fail_memory(g->load->error, g->names[0]);
     for (size_t i = 0; i < g->count; i++) {
-        const float *from;
         snprintf(full, sizeof full, "%s.weight", g->names[i]);
-        FERRY_TRY(load_array(g->load, full, g->N, g->K, &g->scratch, &from));
-        memcpy(matrix + i * g->N * g->K, from, g->N * g->K * sizeof *from);
+        FERRY_TRY(copy_floats(g, full, matrix + i * g->N * g->K));
     }
     *out = matrix;
     return FERRY_OK;
@@ -273,14 +315,16 @@ static ferry_status load_block(loader *load, size_t layer, ferry_block *out)
     return load_norm(load, name[7], &out->output_norm);
 }
 
-/* The word embeddings; int8 ones have one scale a row. */
+/* The word embeddings; int8 ones have one scale a row, 4-bit ones stay as they are. */
 static ferry_status load_words(loader *load, const char *name, ferry_embedding *out)
 {
     const ferry_tensor *tensor;
     size_t V = load->config->vocabulary, hidden = load->config->hidden;
+    FERRY_TRY(find(load, name, &tensor));
+    if (tensor->dtype == FERRY_U8)
+        return find_int4(load, name, V, hidden, &out->int4, &out->halves);
     if (load->precision == FERRY_PRECISION_F32)
         return load_array(load, name, V, hidden, load->arena, &out->f32);
-    FERRY_TRY(find(load, name, &tensor));
     FERRY_TRY(check_shape(load, tensor, V, hidden));
     if (tensor->dtype == FERRY_I8) {
         char full[MAX_NAME];
@@ -311,8 +355,9 @@ static ferry_status choose_precision(loader *load, const ferry_tensor *words)
         return ferry_fail(load->error, FERRY_UNSUPPORTED,
                           "%s is quantised to int8: it cannot be used with precision f32",
                           load->file->name);
+    bool int4 = words != NULL && words->dtype == FERRY_U8;
     if (load->precision == FERRY_PRECISION_AUTO)
-        load->precision = quantized ? FERRY_PRECISION_INT8 : FERRY_PRECISION_F32;
+        load->precision = quantized || int4 ? FERRY_PRECISION_INT8 : FERRY_PRECISION_F32;
     return FERRY_OK;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/half.h"
 #include "base/json.h"
 #include "base/reader.h"
 #include "input/excerpt.h"
@@ -358,32 +359,6 @@ const ferry_tensor *ferry_safetensors_find(const ferry_safetensors *tensors, con
 
 /* ---- conversion ---- */
 
-static uint32_t float_bits(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-/*
- * The bits of the float with a half's value: rebias the exponent, once more for infinity and NaN.
- * A denormal half, mantissa × 2^-24, is normal as a float: put the mantissa under 2^-14's exponent
- * and subtract the 2^-14 that this added.
- */
-static uint32_t half_to_float(uint32_t half)
-{
-    const uint32_t rebias = (127u - 15u) << 23;
-    uint32_t sign = (half & 0x8000u) << 16;
-    uint32_t bits = (half & 0x7FFFu) << 13;
-    uint32_t exponent = bits & (0x1Fu << 23);
-    if (exponent == 0x1Fu << 23) return sign | (bits + 2 * rebias);
-    if (exponent != 0) return sign | (bits + rebias);
-    bits += rebias + (1u << 23);
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return sign | float_bits(value - 0x1p-14f);
-}
-
 static uint32_t little_endian(const unsigned char *bytes, size_t width)
 {
     uint32_t value = 0;
@@ -418,11 +393,11 @@ ferry_status ferry_tensor_as_f32(const ferry_tensor *tensor, ferry_arena *arena,
     if (values == NULL) return ferry_fail_memory(error, "a tensor");
     const unsigned char *bytes = tensor->data;
     for (size_t i = 0; i < tensor->count; i++) {
-        /* Moved as bits: a signalling NaN passed as a float would be quieted on some machines. */
+        /* Moved as bits: see base/half.h. */
         uint32_t bits = tensor->dtype == FERRY_F32 ? little_endian(bytes + 4 * i, 4)
                         : tensor->dtype == FERRY_BF16
                             ? little_endian(bytes + 2 * i, 2) << 16
-                            : half_to_float(little_endian(bytes + 2 * i, 2));
+                            : ferry_half_bits(little_endian(bytes + 2 * i, 2));
         memcpy(&values[i], &bits, sizeof bits);
     }
     *out = values;

@@ -16,6 +16,7 @@ static ferry_status open_parts(ferry_tokenizer *tokenizer, const ferry_file *jso
         FERRY_TRY(ferry_tokenizer_read_json(tokenizer, json, error));
     else
         FERRY_TRY(ferry_tokenizer_read_vocab(tokenizer, vocab, config, error));
+    if (tokenizer->is_unigram) return FERRY_OK;
     ferry_bert_normalizer_init(&tokenizer->normalizer);
     tokenizer->word = ferry_allocate(
         &tokenizer->allocator, ferry_bert_word_capacity(tokenizer->model.max_chars), sizeof(char));
@@ -36,7 +37,9 @@ ferry_status ferry_tokenizer_open(const ferry_allocator *allocator, const ferry_
     ferry_arena_init(&tokenizer->arena, hook);
     ferry_buffer_init(&tokenizer->text, hook);
     ferry_buffer_init(&tokenizer->normalized_text, hook);
-    ferry_buffer_init(&tokenizer->model.pieces.nodes, hook);
+    ferry_buffer_init(&tokenizer->unigram_word, hook);
+    ferry_buffer_init(&tokenizer->steps, hook);
+    ferry_buffer_init(&tokenizer->pieces.nodes, hook);
     ferry_bert_normalizer_init(&tokenizer->plain);
     ferry_status status = open_parts(tokenizer, json, vocab, config, error);
     if (status != FERRY_OK) {
@@ -56,7 +59,9 @@ void ferry_tokenizer_close(ferry_tokenizer *tokenizer)
     ferry_buffer_free(&tokenizer->normalized_text);
     ferry_added_set_free(&tokenizer->raw, &hook);
     ferry_added_set_free(&tokenizer->normalized, &hook);
-    ferry_trie_free(&tokenizer->model.pieces);
+    ferry_buffer_free(&tokenizer->unigram_word);
+    ferry_buffer_free(&tokenizer->steps);
+    ferry_trie_free(&tokenizer->pieces);
     ferry_arena_free(&tokenizer->arena);
     ferry_release(&hook, tokenizer, sizeof *tokenizer);
 }
@@ -96,10 +101,30 @@ static void encode_words(ferry_tokenizer *tokenizer, const ferry_bert_normalizer
     }
 }
 
+static ferry_status encode_unigram(ferry_tokenizer *tokenizer, const char *text, size_t size,
+                                   sink *out, ferry_error *error)
+{
+    const ferry_unigram *model = &tokenizer->unigram;
+    ferry_buffer *word = &tokenizer->unigram_word;
+    ferry_unigram_words words = {.model = model, .text = text, .size = size};
+    while (!is_full(out)) {
+        size_t room = out->room - out->count, count;
+        bool found;
+        FERRY_TRY(ferry_unigram_next(&words, word, &found, error));
+        if (!found) break;
+        FERRY_TRY(ferry_unigram_encode(model, &tokenizer->pieces, word->data, word->size,
+                                       &tokenizer->steps, out->ids + out->count, room, &count,
+                                       error));
+        out->count += count < room ? count : room;
+    }
+    return FERRY_OK;
+}
+
 /* Text without raw tokens: tokens that are sought after normalising, and the words between. */
 static ferry_status encode_piece(ferry_tokenizer *tokenizer, const char *text, size_t size,
                                  sink *out, ferry_error *error)
 {
+    if (tokenizer->is_unigram) return encode_unigram(tokenizer, text, size, out, error);
     if (tokenizer->normalized.count == 0) {
         encode_words(tokenizer, &tokenizer->normalizer, text, size, out);
         return FERRY_OK;

@@ -1,7 +1,8 @@
 /*
- * Text to token ids, identical to Hugging Face `tokenizers`. So far the BERT family:
- * BertNormalizer, BertPreTokenizer, WordPiece, TemplateProcessing or BertProcessing, and added
- * tokens.
+ * Text to token ids, identical to Hugging Face `tokenizers`: the BERT family (BertNormalizer,
+ * BertPreTokenizer, WordPiece) and SentencePiece's Unigram (Precompiled, Metaspace), with
+ * TemplateProcessing or BertProcessing, and added tokens. docs/languages.md says where Unigram
+ * follows SentencePiece itself.
  */
 #ifndef FERRY_INPUT_TOKENIZER_H
 #define FERRY_INPUT_TOKENIZER_H

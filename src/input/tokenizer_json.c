@@ -7,28 +7,7 @@
 
 enum { MAX_SPECIAL = 64 }; /* tokens that a template puts on one side */
 
-/* ---- JSON: a part's type, normalizer, added tokens ---- */
-
-/* A part of tokenizer.json that is not of the one kind there is. part may be NULL. */
-static ferry_status refuse(const ferry_file *json, const char *field, const cJSON *part,
-                           ferry_error *error)
-{
-    const char *type = NULL;
-    if (part != NULL) FERRY_TRY(ferry_json_string(part, "type", json->name, &type, error));
-    if (part == NULL)
-        return ferry_fail(error, FERRY_UNSUPPORTED, "%s: a tokenizer without %s is not supported",
-                          json->name, field);
-    if (type == NULL)
-        return ferry_fail(error, FERRY_MALFORMED, "%s: %s has no type", json->name, field);
-    return ferry_fail(error, FERRY_UNSUPPORTED, "%s: %s \"%.100s\" is not supported", json->name,
-                      field, type);
-}
-
-static bool is_type(const cJSON *part, const char *type)
-{
-    const cJSON *found = part != NULL ? ferry_json_get(part, "type") : NULL;
-    return cJSON_IsString(found) && strcmp(found->valuestring, type) == 0;
-}
+/* ---- JSON: normalizer, added tokens ---- */
 
 static ferry_status read_normalizer(ferry_tokenizer *tokenizer, const ferry_file *json,
                                     const cJSON *root, ferry_error *error)
@@ -36,7 +15,8 @@ static ferry_status read_normalizer(ferry_tokenizer *tokenizer, const ferry_file
     ferry_bert_normalizer *out = &tokenizer->normalizer;
     const cJSON *part = ferry_json_get(root, "normalizer");
     if (part == NULL) return FERRY_OK; /* text as it is */
-    if (!is_type(part, "BertNormalizer")) return refuse(json, "normalizer", part, error);
+    if (!ferry_tokenizer_is_type(part, "BertNormalizer"))
+        return ferry_tokenizer_refuse(json, "normalizer", part, error);
     out->clean_text = out->handle_chinese_chars = out->lowercase = true;
     FERRY_TRY(ferry_json_bool(part, "clean_text", json->name, &out->clean_text, error));
     FERRY_TRY(ferry_json_bool(part, "handle_chinese_chars", json->name, &out->handle_chinese_chars,
@@ -82,8 +62,7 @@ static ferry_status read_added_tokens(ferry_tokenizer *tokenizer, const ferry_fi
 /* ---- JSON: the model ---- */
 
 static ferry_status read_pieces(ferry_tokenizer *tokenizer, const ferry_file *json,
-                                const cJSON *vocab, const char *prefix, ferry_trie_entry *entries,
-                                ferry_error *error)
+                                const cJSON *vocab, ferry_trie_entry *entries, ferry_error *error)
 {
     size_t count = 0;
     const cJSON *item;
@@ -96,14 +75,12 @@ static ferry_status read_pieces(ferry_tokenizer *tokenizer, const ferry_file *js
         uint32_t size = (uint32_t)strlen(item->string);
         if (size > 0) entries[count++] = (ferry_trie_entry){item->string, size, id};
     }
-    return ferry_tokenizer_set_pieces(tokenizer, entries, count, false, prefix, json->name, error);
+    return ferry_tokenizer_set_pieces(tokenizer, entries, count, false, json->name, error);
 }
 
-static ferry_status read_model(ferry_tokenizer *tokenizer, const ferry_file *json,
-                               const cJSON *root, ferry_error *error)
+static ferry_status read_wordpiece(ferry_tokenizer *tokenizer, const ferry_file *json,
+                                   const cJSON *part, ferry_error *error)
 {
-    const cJSON *part = ferry_json_get(root, "model");
-    if (!is_type(part, "WordPiece")) return refuse(json, "model", part, error);
     const char *unknown = "[UNK]", *prefix = "##";
     tokenizer->model.max_chars = 100;
     FERRY_TRY(ferry_json_string(part, "unk_token", json->name, &unknown, error));
@@ -118,9 +95,10 @@ static ferry_status read_model(ferry_tokenizer *tokenizer, const ferry_file *jso
         return ferry_fail(error, FERRY_MALFORMED, "%s: model.vocab is empty", json->name);
     ferry_trie_entry *entries = ferry_allocate(&tokenizer->allocator, count, sizeof *entries);
     if (entries == NULL) return ferry_fail_memory(error, "the vocabulary");
-    ferry_status status = read_pieces(tokenizer, json, vocab, prefix, entries, error);
+    ferry_status status = read_pieces(tokenizer, json, vocab, entries, error);
     ferry_release(&tokenizer->allocator, entries, count * sizeof *entries);
     FERRY_TRY(status);
+    ferry_tokenizer_set_wordpiece(tokenizer, prefix);
     tokenizer->model.unknown = ferry_tokenizer_piece(tokenizer, unknown);
     if (tokenizer->model.unknown < 0)
         return ferry_fail(error, FERRY_MALFORMED, "%s: unk_token \"%.100s\" is not in model.vocab",
@@ -228,12 +206,12 @@ static ferry_status read_post_processor(ferry_tokenizer *tokenizer, const ferry_
     frame made = {.text_seen = false};
     const cJSON *part = ferry_json_get(root, "post_processor");
     if (part == NULL) return FERRY_OK; /* nothing is put around the text */
-    if (is_type(part, "TemplateProcessing"))
+    if (ferry_tokenizer_is_type(part, "TemplateProcessing"))
         FERRY_TRY(read_template(&made, tokenizer, json, part, error));
-    else if (is_type(part, "BertProcessing"))
+    else if (ferry_tokenizer_is_type(part, "BertProcessing"))
         FERRY_TRY(read_bert_processing(&made, tokenizer, json, part, error));
     else
-        return refuse(json, "post_processor", part, error);
+        return ferry_tokenizer_refuse(json, "post_processor", part, error);
     return ferry_tokenizer_set_frame(tokenizer, made.before, made.before_count, made.after,
                                      made.after_count, error);
 }
@@ -244,11 +222,18 @@ static ferry_status read_root(ferry_tokenizer *tokenizer, const ferry_file *json
     if (!cJSON_IsObject(root))
         return ferry_fail(error, FERRY_MALFORMED, "%s: not a JSON object", json->name);
     /* The model first: of two parts that are not supported, it says most about the file. */
-    FERRY_TRY(read_model(tokenizer, json, root, error));
-    FERRY_TRY(read_normalizer(tokenizer, json, root, error));
+    const cJSON *model = ferry_json_get(root, "model");
     const cJSON *splitter = ferry_json_get(root, "pre_tokenizer");
-    if (!is_type(splitter, "BertPreTokenizer"))
-        return refuse(json, "pre_tokenizer", splitter, error);
+    if (ferry_tokenizer_is_type(model, "Unigram")) {
+        FERRY_TRY(ferry_tokenizer_read_unigram(tokenizer, json, root, error));
+    } else {
+        if (!ferry_tokenizer_is_type(model, "WordPiece"))
+            return ferry_tokenizer_refuse(json, "model", model, error);
+        FERRY_TRY(read_wordpiece(tokenizer, json, model, error));
+        FERRY_TRY(read_normalizer(tokenizer, json, root, error));
+        if (!ferry_tokenizer_is_type(splitter, "BertPreTokenizer"))
+            return ferry_tokenizer_refuse(json, "pre_tokenizer", splitter, error);
+    }
     FERRY_TRY(read_post_processor(tokenizer, json, root, error));
     return read_added_tokens(tokenizer, json, root, error);
 }

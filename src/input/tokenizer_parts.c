@@ -17,23 +17,46 @@ bool ferry_tokenizer_take_id(ferry_tokenizer *tokenizer, double value, int32_t *
 
 int32_t ferry_tokenizer_piece(const ferry_tokenizer *tokenizer, const char *content)
 {
-    const ferry_trie *pieces = &tokenizer->model.pieces;
+    const ferry_trie *pieces = &tokenizer->pieces;
     size_t size = strlen(content), length = 0;
     int32_t id = ferry_trie_longest(pieces, pieces->root, content, size, &length);
     return length == size ? id : -1;
 }
 
 ferry_status ferry_tokenizer_set_pieces(ferry_tokenizer *tokenizer, ferry_trie_entry *entries,
-                                        size_t count, bool keep_last, const char *prefix,
-                                        const char *what, ferry_error *error)
+                                        size_t count, bool keep_last, const char *what,
+                                        ferry_error *error)
 {
-    ferry_wordpiece *model = &tokenizer->model;
     if (count == 0) return ferry_fail(error, FERRY_MALFORMED, "%s: no tokens", what);
-    FERRY_TRY(ferry_trie_build(&model->pieces, &tokenizer->allocator, entries, count, keep_last,
-                               what, error));
-    model->continuation =
-        ferry_trie_walk(&model->pieces, model->pieces.root, prefix, strlen(prefix));
-    return FERRY_OK;
+    return ferry_trie_build(&tokenizer->pieces, &tokenizer->allocator, entries, count, keep_last,
+                            what, error);
+}
+
+void ferry_tokenizer_set_wordpiece(ferry_tokenizer *tokenizer, const char *prefix)
+{
+    const ferry_trie *pieces = &tokenizer->pieces;
+    tokenizer->model.pieces = pieces;
+    tokenizer->model.continuation = ferry_trie_walk(pieces, pieces->root, prefix, strlen(prefix));
+}
+
+bool ferry_tokenizer_is_type(const cJSON *part, const char *type)
+{
+    const cJSON *found = part != NULL ? ferry_json_get(part, "type") : NULL;
+    return cJSON_IsString(found) && strcmp(found->valuestring, type) == 0;
+}
+
+ferry_status ferry_tokenizer_refuse(const ferry_file *json, const char *field, const cJSON *part,
+                                    ferry_error *error)
+{
+    const char *type = NULL;
+    if (part != NULL) FERRY_TRY(ferry_json_string(part, "type", json->name, &type, error));
+    if (part == NULL)
+        return ferry_fail(error, FERRY_UNSUPPORTED, "%s: a tokenizer without %s is not supported",
+                          json->name, field);
+    if (type == NULL)
+        return ferry_fail(error, FERRY_MALFORMED, "%s: %s has no type", json->name, field);
+    return ferry_fail(error, FERRY_UNSUPPORTED, "%s: %s \"%.100s\" is not supported", json->name,
+                      field, type);
 }
 
 /* content: what the token's text becomes; scratch, which may move, holds all of them. */
@@ -88,6 +111,11 @@ ferry_status ferry_tokenizer_set_added(ferry_tokenizer *tokenizer, const ferry_a
                                        size_t count, const char *name, ferry_error *error)
 {
     for (size_t i = 0; i < count; i++) {
+        if (tokenizer->is_unigram && tokens[i].normalized)
+            return ferry_fail(error, FERRY_UNSUPPORTED,
+                              "%s: added token \"%.100s\" is normalized, which a Unigram model's "
+                              "must not be",
+                              name, tokens[i].content);
         int32_t piece = ferry_tokenizer_piece(tokenizer, tokens[i].content);
         if (piece >= 0 && piece != tokens[i].id)
             return ferry_fail(error, FERRY_MALFORMED,

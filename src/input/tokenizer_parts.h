@@ -7,14 +7,18 @@
 #include "input/added_tokens.h"
 #include "input/bert_normalizer.h"
 #include "input/tokenizer.h"
+#include "input/unigram.h"
 #include "input/wordpiece.h"
 
 struct ferry_tokenizer {
     ferry_allocator allocator;
-    ferry_arena arena; /* of before and after */
+    ferry_arena arena; /* of before and after, of a Unigram's scores and map */
     ferry_bert_normalizer normalizer;
     ferry_bert_normalizer plain; /* for text that is normalised already: it only splits */
+    ferry_trie pieces;           /* text -> id, of either model */
+    bool is_unigram;             /* then unigram splits and encodes; else normalizer and model */
     ferry_wordpiece model;
+    ferry_unigram unigram;
     ferry_added_set raw;        /* sought in the text as it is */
     ferry_added_set normalized; /* sought in what the normalizer made of it */
     int32_t *before, *after;    /* [before_count], [after_count] special tokens */
@@ -22,27 +26,41 @@ struct ferry_tokenizer {
     size_t vocab_size;
 
     /* scratch, kept from call to call */
-    char *word; /* [ferry_bert_word_capacity(model.max_chars)] */
+    char *word; /* [ferry_bert_word_capacity(model.max_chars)] of WordPiece */
+    ferry_buffer unigram_word, steps;
     ferry_buffer text, normalized_text;
 };
 
 enum { FERRY_TOKENIZER_MAX_WORD = 1 << 16 }; /* max_input_chars_per_word */
 
 /*
- * Each fills normalizer's flags, model, raw, normalized, before, after and vocab_size of a zeroed
- * tokenizer with allocator and arena in place. On failure ferry_tokenizer_close cleans up.
+ * Each fills is_unigram and unigram, or normalizer's flags and model, and raw, normalized, before,
+ * after and vocab_size of a zeroed tokenizer with allocator and arena in place. On failure
+ * ferry_tokenizer_close cleans up.
  */
 ferry_status ferry_tokenizer_read_json(ferry_tokenizer *tokenizer, const ferry_file *json,
                                        ferry_error *error);
 ferry_status ferry_tokenizer_read_vocab(ferry_tokenizer *tokenizer, const ferry_file *vocab,
                                         const ferry_file *config, ferry_error *error);
 
-/* ---- steps the two have in common ---- */
+/* Of a tokenizer.json whose model is Unigram: model, normalizer and pre_tokenizer. */
+ferry_status ferry_tokenizer_read_unigram(ferry_tokenizer *tokenizer, const ferry_file *json,
+                                          const cJSON *root, ferry_error *error);
 
-/* Builds model.pieces; what as in ferry_trie_build. */
+/* ---- steps they have in common ---- */
+
+/* Whether a part of tokenizer.json is of that type; it may be NULL. */
+bool ferry_tokenizer_is_type(const cJSON *part, const char *type);
+/* UNSUPPORTED: a part, which may be NULL, is of no kind that is known. */
+ferry_status ferry_tokenizer_refuse(const ferry_file *json, const char *field, const cJSON *part,
+                                    ferry_error *error);
+
+/* Builds pieces; what as in ferry_trie_build. */
 ferry_status ferry_tokenizer_set_pieces(ferry_tokenizer *tokenizer, ferry_trie_entry *entries,
-                                        size_t count, bool keep_last, const char *prefix,
-                                        const char *what, ferry_error *error);
+                                        size_t count, bool keep_last, const char *what,
+                                        ferry_error *error);
+/* Points model to pieces; prefix begins those inside a word. */
+void ferry_tokenizer_set_wordpiece(ferry_tokenizer *tokenizer, const char *prefix);
 /* Id of a piece, or -1. */
 int32_t ferry_tokenizer_piece(const ferry_tokenizer *tokenizer, const char *content);
 /* Checks the tokens' ids against the pieces and builds raw and normalized. */

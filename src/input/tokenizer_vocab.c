@@ -54,10 +54,10 @@ static ferry_status read_pieces(ferry_tokenizer *tokenizer, const ferry_file *vo
     if (entries == NULL) return ferry_fail_memory(error, "the vocabulary");
     tokenizer->vocab_size = lines;
     /* Of a token that is there twice the originals keep the last. */
-    ferry_status status =
-        ferry_tokenizer_set_pieces(tokenizer, entries, split_lines(text, vocab->size, entries),
-                                   true, "##", vocab->name, error);
+    ferry_status status = ferry_tokenizer_set_pieces(
+        tokenizer, entries, split_lines(text, vocab->size, entries), true, vocab->name, error);
     ferry_release(&tokenizer->allocator, entries, lines * sizeof *entries);
+    if (status == FERRY_OK) ferry_tokenizer_set_wordpiece(tokenizer, "##");
     return status;
 }
 

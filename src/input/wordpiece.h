@@ -5,10 +5,10 @@
 #include "input/trie.h"
 
 typedef struct ferry_wordpiece {
-    ferry_trie pieces;     /* not empty */
-    uint32_t continuation; /* trie state behind the prefix of pieces inside a word ("##") */
-    int32_t unknown;       /* id of the word that cannot be made of pieces */
-    size_t max_chars;      /* longer words are unknown */
+    const ferry_trie *pieces; /* borrowed, not empty */
+    uint32_t continuation;    /* trie state behind the prefix of pieces inside a word ("##") */
+    int32_t unknown;          /* id of the word that cannot be made of pieces */
+    size_t max_chars;         /* longer words are unknown */
 } ferry_wordpiece;
 
 /*

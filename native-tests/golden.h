@@ -81,14 +81,15 @@ typedef struct golden_texts {
     size_t dimension;
 } golden_texts;
 
-static inline void golden_texts_open(const char *folder, golden_texts *out)
+/* NAME.jsonl and NAME.safetensors */
+static inline void golden_texts_open_named(const char *base, golden_texts *out)
 {
     char name[512];
     ferry_error error;
     size_t size;
     *out = (golden_texts){0};
     ferry_arena_init(&out->arena, ferry_allocator_or_default(NULL));
-    snprintf(name, sizeof name, "%stext.jsonl", folder);
+    snprintf(name, sizeof name, "%s.jsonl", base);
     char *lines = read_file(golden_path(name), &size);
     for (char *line = lines, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
         assert_true(out->count < GOLDEN_TEXTS);
@@ -99,7 +100,7 @@ static inline void golden_texts_open(const char *folder, golden_texts *out)
         out->text[out->count++] = (ferry_text){text, strlen(text)};
     }
     free(lines);
-    snprintf(name, sizeof name, "%stext.safetensors", folder);
+    snprintf(name, sizeof name, "%s.safetensors", base);
     out->bytes = read_file(golden_path(name), &size);
     ferry_file file = {name, out->bytes, size};
     ferry_safetensors tensors;
@@ -110,6 +111,13 @@ static inline void golden_texts_open(const char *folder, golden_texts *out)
     assert_int_equal(tensor->shape[0], out->count);
     out->dimension = tensor->shape[1];
     assert_int_equal(ferry_tensor_as_f32(tensor, &out->arena, &out->embeddings, &error), FERRY_OK);
+}
+
+static inline void golden_texts_open(const char *folder, golden_texts *out)
+{
+    char base[480];
+    snprintf(base, sizeof base, "%stext", folder);
+    golden_texts_open_named(base, out);
 }
 
 /* Keeps every stride-th text only. */

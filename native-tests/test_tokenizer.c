@@ -94,7 +94,8 @@ static void test_tiny_models(void **state)
     }
 }
 
-static const char *const small_names[] = {"added", "cased", "bare", "accents"};
+static const char *const small_names[] = {"added",   "cased",   "bare",
+                                          "accents", "unigram", "unigram-sequence"};
 
 static void test_small_tokenizers(void **state)
 {

@@ -20,6 +20,61 @@ static void expect_refused(const char *json, ferry_status status, const char *na
     assert_null(tokenizer);
 }
 
+#define PRECOMPILED "\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":null},"
+#define SPACE "{\"type\":\"WhitespaceSplit\"}"
+#define META(more) "{\"type\":\"Metaspace\"" more "}"
+#define SPLITS(parts) "\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[" parts "]},"
+#define UNIGRAM(more) "\"model\":{\"type\":\"Unigram\"" more "}"
+#define PIECES(more) UNIGRAM(",\"unk_id\":0,\"vocab\":[[\"<unk>\",0]" more "]")
+#define USUAL_UNIGRAM PRECOMPILED SPLITS(SPACE "," META(""))
+
+static void test_refused_unigrams(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *json;
+        ferry_status status;
+        const char *named;
+    } cases[] = {
+        {"{" UNIGRAM("") "}", FERRY_UNSUPPORTED, "without normalizer"},
+        {"{\"normalizer\":{\"type\":\"NFKC\"}," UNIGRAM("") "}", FERRY_UNSUPPORTED, "NFKC"},
+        {"{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFC\"}]}," UNIGRAM(
+             "") "}",
+         FERRY_UNSUPPORTED, "NFC"},
+        {"{\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"!\"}," UNIGRAM(
+             "") "}",
+         FERRY_MALFORMED, "base64"},
+        {"{" PRECOMPILED UNIGRAM("") "}", FERRY_UNSUPPORTED, "without pre_tokenizer"},
+        {"{" PRECOMPILED "\"pre_tokenizer\":" META("") "," UNIGRAM("") "}", FERRY_UNSUPPORTED,
+         "needs a normalizer"},
+        {"{" PRECOMPILED SPLITS(SPACE) UNIGRAM("") "}", FERRY_UNSUPPORTED, "pre_tokenizer"},
+        {"{" PRECOMPILED SPLITS(SPACE "," META("") "," SPACE) UNIGRAM("") "}", FERRY_UNSUPPORTED,
+         "WhitespaceSplit"},
+        {"{" PRECOMPILED SPLITS(SPACE "," META(",\"prepend_scheme\":\"first\"")) UNIGRAM("") "}",
+         FERRY_UNSUPPORTED, "\"first\""},
+        {"{" PRECOMPILED SPLITS(SPACE "," META(",\"split\":false")) UNIGRAM("") "}",
+         FERRY_UNSUPPORTED, "split false"},
+        {"{" PRECOMPILED SPLITS(SPACE "," META(",\"replacement\":\"_\"")) UNIGRAM("") "}",
+         FERRY_UNSUPPORTED, "\"_\""},
+        {"{" USUAL_UNIGRAM UNIGRAM("") "}", FERRY_MALFORMED, "vocab"},
+        {"{" USUAL_UNIGRAM UNIGRAM(",\"vocab\":{}") "}", FERRY_MALFORMED, "vocab"},
+        {"{" USUAL_UNIGRAM UNIGRAM(",\"vocab\":[[\"a\",0]]") "}", FERRY_MALFORMED, "unk_id"},
+        {"{" USUAL_UNIGRAM UNIGRAM(",\"unk_id\":1,\"vocab\":[[\"a\",0]]") "}", FERRY_MALFORMED,
+         "unk_id 1"},
+        {"{" USUAL_UNIGRAM UNIGRAM(",\"byte_fallback\":true,\"vocab\":[[\"a\",0]]") "}",
+         FERRY_UNSUPPORTED, "byte_fallback"},
+        {"{" USUAL_UNIGRAM PIECES(",\"a\"") "}", FERRY_MALFORMED, "at 1 no [piece, score]"},
+        {"{" USUAL_UNIGRAM PIECES(",[\"a\"]") "}", FERRY_MALFORMED, "at 1"},
+        {"{" USUAL_UNIGRAM PIECES(",[\"a\",1,2]") "}", FERRY_MALFORMED, "at 1"},
+        {"{" USUAL_UNIGRAM PIECES(",[\"a\",\"b\"]") "}", FERRY_MALFORMED, "at 1"},
+        {"{" USUAL_UNIGRAM PIECES(",[\"a\",-1e300]") "}", FERRY_MALFORMED, "at 1"},
+        {"{" USUAL_UNIGRAM PIECES("") ",\"added_tokens\":[{\"id\":1,\"content\":\"x\"}]}",
+         FERRY_UNSUPPORTED, "normalized"},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++)
+        expect_refused(cases[i].json, cases[i].status, cases[i].named);
+}
+
 static void test_refused_json(void **state)
 {
     (void)state;
@@ -33,7 +88,6 @@ static void test_refused_json(void **state)
         {"{}", FERRY_UNSUPPORTED, "model"},
         {"{\"model\":{}}", FERRY_MALFORMED, "type"},
         {"{\"model\":{\"type\":7}}", FERRY_MALFORMED, "type"},
-        {"{\"model\":{\"type\":\"Unigram\"}}", FERRY_UNSUPPORTED, "Unigram"},
         {"{\"model\":{\"type\":\"WordPiece\"}}", FERRY_MALFORMED, "vocab"},
         {"{\"model\":{\"type\":\"WordPiece\",\"vocab\":[]}}", FERRY_MALFORMED, "vocab"},
         {"{" MODEL("") "}", FERRY_MALFORMED, "vocab"},
@@ -229,9 +283,9 @@ static void test_allocation_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refused_json),        cmocka_unit_test(test_truncated_json),
-        cmocka_unit_test(test_vocab_files),         cmocka_unit_test(test_room),
-        cmocka_unit_test(test_allocation_failures),
+        cmocka_unit_test(test_refused_json),   cmocka_unit_test(test_refused_unigrams),
+        cmocka_unit_test(test_truncated_json), cmocka_unit_test(test_vocab_files),
+        cmocka_unit_test(test_room),           cmocka_unit_test(test_allocation_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

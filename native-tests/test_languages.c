@@ -1,0 +1,412 @@
+/*
+ * Texts of many languages against the originals: Unigram tokenizers, 4-bit weights, prompts and
+ * centring. golden/README.md says what was dumped and how.
+ */
+#define _XOPEN_SOURCE 700 /* mkdtemp */
+#include "golden.h"
+
+#include <math.h>
+
+#include "input/charsmap.h"
+#include "math/kernels.h"
+#include "tokenizer_files.h"
+
+#define TINY "tiny-bert/unigram-int4"
+#define E5 "multilingual-e5-small"
+
+static bool have_e5(void)
+{
+    if (file_exists(model_path(E5 "/model.safetensors"))) return true;
+    print_message("skipped: no %s; 'sh tools/setup languages' fetches it\n", model_path(E5));
+    return false;
+}
+
+static ferry_encoder *open_with(const char *path, ferry_encoder_options options)
+{
+    ferry_error error;
+    ferry_encoder *encoder;
+    options.size = sizeof options;
+    if (ferry_encoder_open_directory(path, &options, &encoder, &error) != FERRY_OK)
+        fail_msg("%s", error.message);
+    return encoder;
+}
+
+static float *encode(ferry_encoder *encoder, const ferry_text *texts, size_t count)
+{
+    ferry_error error;
+    float *out = malloc(count * ferry_encoder_dimension(encoder) * sizeof *out);
+    assert_non_null(out);
+    if (ferry_encoder_encode(encoder, texts, count, out, NULL, NULL, &error) != FERRY_OK)
+        fail_msg("%s", error.message);
+    return out;
+}
+
+/* ---- tokenizers ---- */
+
+static void names_in_all_languages_have_the_originals_ids(void **state)
+{
+    (void)state;
+    if (!have_e5()) skip();
+    const char *items_path = FERRY_SOURCE_DIR "/.deps/stamps/items.jsonl";
+    if (!file_exists(items_path)) {
+        print_message("skipped: no %s; 'sh tools/setup models' makes it\n", items_path);
+        skip();
+    }
+    ferry_encoder *encoder = open_with(model_path(E5), (ferry_encoder_options){.prompt = ""});
+    size_t size, count;
+    char *items = read_file(items_path, &size), *golden;
+    golden = read_file(golden_path("unigram.txt"), &size);
+    size_t languages = 0, texts = 0;
+    for (char *row = golden, *end; (end = strchr(row, '\n')) != NULL; row = end + 1, languages++) {
+        char language[32];
+        unsigned names, found = 0;
+        unsigned long long expected;
+        assert_int_equal(sscanf(row, "%31s %u %llx", language, &names, &expected), 3);
+        uint64_t hash = 0xcbf29ce484222325u;
+        for (char *line = items, *stop; (stop = strchr(line, '\n')) != NULL; line = stop + 1) {
+            cJSON *item = cJSON_ParseWithLength(line, (size_t)(stop - line));
+            const cJSON *all = cJSON_GetObjectItem(item, "names");
+            const cJSON *name = strcmp(language, "en") == 0
+                                    ? cJSON_GetObjectItem(item, "title")
+                                    : cJSON_GetObjectItemCaseSensitive(all, language);
+            if (name != NULL) {
+                int32_t ids[513];
+                ferry_text text = {name->valuestring, strlen(name->valuestring)};
+                assert_int_equal(ferry_encoder_tokenize(encoder, text, ids, 512, &count, NULL),
+                                 FERRY_OK);
+                ids[count] = -1;
+                const unsigned char *bytes = (const unsigned char *)ids;
+                for (size_t i = 0; i < (count + 1) * sizeof *ids; i++)
+                    hash = (hash ^ bytes[i]) * 0x100000001b3u;
+                found++;
+            }
+            cJSON_Delete(item);
+        }
+        if (found != names || hash != expected)
+            fail_msg("%s: %u names, ids %016llx; expected %u, %016llx (made with another release "
+                     "of the stamps?)",
+                     language, found, (unsigned long long)hash, names, expected);
+        texts += found;
+    }
+    print_message("%zu names in %zu languages\n", texts, languages);
+    free(items), free(golden);
+    ferry_encoder_close(encoder);
+}
+
+static void wrong_charsmaps_are_refused(void **state)
+{
+    static const struct {
+        const char *base64, *part;
+    } maps[] = {{"####", "not base64"},
+                {"AAAA", "has 3 bytes"},
+                {"/////wAA", "says 4294967295"},
+                {"BAAAAAAAAABh", "end in NUL"},
+                {"BAAAAAAAAAA=", "has 8 bytes"}};
+    (void)state;
+    ferry_arena arena;
+    ferry_arena_init(&arena, ferry_allocator_or_default(NULL));
+    for (size_t i = 0; i < LENGTH(maps); i++) {
+        ferry_charsmap map;
+        ferry_error error;
+        assert_int_equal(ferry_charsmap_read(maps[i].base64, strlen(maps[i].base64), "t.json",
+                                             &arena, &map, &error),
+                         FERRY_MALFORMED);
+        assert_non_null(strstr(error.message, maps[i].part));
+    }
+    ferry_arena_free(&arena);
+}
+
+/* ---- embeddings ---- */
+
+static double least_cosine(const golden_texts *golden, const float *embeddings, double *largest)
+{
+    size_t N = golden->dimension;
+    double least = 1;
+    *largest = 0;
+    for (size_t i = 0; i < golden->count; i++) {
+        double dot = 0, a = 0, b = 0;
+        for (size_t n = 0; n < N; n++) {
+            double x = (double)embeddings[i * N + n], y = (double)golden->embeddings[i * N + n];
+            dot += x * y, a += x * x, b += y * y;
+            *largest = fmax(*largest, fabs(x - y));
+        }
+        least = fmin(least, dot / sqrt(a * b));
+    }
+    return least;
+}
+
+/* ids and embeddings of a golden; name is the files' in folder */
+static void check(const char *path, const char *name, ferry_encoder_options options, double least)
+{
+    static golden_texts golden;
+    golden_texts_open_named(name, &golden);
+    ferry_encoder *encoder = open_with(path, options);
+    for (size_t i = 0; i < golden.count; i++) {
+        int32_t ids[512];
+        size_t count, at = 0;
+        assert_int_equal(ferry_encoder_tokenize(encoder, golden.text[i], ids, 512, &count, NULL),
+                         FERRY_OK);
+        const cJSON *id = cJSON_GetObjectItem(golden.line[i], "ids")->child;
+        for (; id != NULL; id = id->next, at++)
+            if (at >= count || ids[at] != id->valueint)
+                fail_msg("%s: text %zu: id %zu is not %d", name, i, at, id->valueint);
+        assert_int_equal(at, count);
+    }
+    float *found = encode(encoder, golden.text, golden.count);
+    double largest, cosine = least_cosine(&golden, found, &largest);
+    print_message("%s, %s: least cosine %.8f, largest difference %.2e\n", name,
+                  options.precision == FERRY_PRECISION_F32 ? "f32" : "int8", cosine, largest);
+    assert_true(cosine >= least);
+    if (options.precision == FERRY_PRECISION_F32) assert_true(largest <= 1e-4);
+    free(found);
+    ferry_encoder_close(encoder);
+    golden_texts_close(&golden);
+}
+
+static void tiny_4bit_model_matches_sentence_transformers(void **state)
+{
+    (void)state;
+    char path[1024];
+    snprintf(path, sizeof path, "%s", golden_path(TINY));
+    check(path, TINY "/text", (ferry_encoder_options){.precision = FERRY_PRECISION_F32}, 0.99999);
+    check(path, TINY "/text", (ferry_encoder_options){.prompt = "query"}, 0.99);
+    check(path, TINY "/passage",
+          (ferry_encoder_options){.precision = FERRY_PRECISION_F32, .prompt = "passage"}, 0.99999);
+}
+
+static void e5_matches_sentence_transformers(void **state)
+{
+    (void)state;
+    if (!have_e5()) skip();
+    char path[1024];
+    snprintf(path, sizeof path, "%s", model_path(E5));
+    check(path, "languages", (ferry_encoder_options){.precision = FERRY_PRECISION_F32}, 0.99999);
+    check(path, "languages", (ferry_encoder_options){.threads = 2}, 0.997);
+}
+
+/* 4-bit words stay 4-bit in either precision, and every variant gives the same bits. */
+static void tiny_4bit_model_gives_the_same_bits(void **state)
+{
+    static golden_texts golden;
+    const ferry_kernels *variants[8];
+    size_t count = ferry_kernels_available(variants, 8);
+    (void)state;
+    golden_texts_open_named(TINY "/text", &golden);
+    for (int precision = FERRY_PRECISION_F32; precision <= FERRY_PRECISION_INT8; precision++) {
+        uint64_t expected = 0;
+        for (size_t v = 0; v < count; v++) {
+            ferry_encoder *encoder = open_with(
+                golden_path(TINY), (ferry_encoder_options){.kernels = variants[v]->name,
+                                                           .precision = (ferry_precision)precision,
+                                                           .threads = 1 + v % 2});
+            float *found = encode(encoder, golden.text, golden.count);
+            uint64_t hash = fnv1a(found, golden.count * golden.dimension * sizeof *found);
+            if (v == 0) expected = hash;
+            assert_int_equal(hash, expected);
+            free(found);
+            ferry_encoder_close(encoder);
+        }
+    }
+    golden_texts_close(&golden);
+}
+
+/* ---- prompts and centers ---- */
+
+enum { MAX_FILES = 16, WIDTH = 32 };
+
+/* The tiny model's files in memory; free each one's data. */
+static size_t tiny_files(ferry_file files[MAX_FILES])
+{
+    static const char *const names[] = {
+        "config.json",           "config_sentence_transformers.json",
+        "model.safetensors",     "modules.json",
+        "1_Pooling/config.json", "tokenizer.json"};
+    for (size_t i = 0; i < LENGTH(names); i++) {
+        char path[128];
+        size_t size;
+        snprintf(path, sizeof path, TINY "/%s", names[i]);
+        char *data = read_file(golden_path(path), &size);
+        files[i] = (ferry_file){names[i], data, size};
+    }
+    return LENGTH(names);
+}
+
+static void replace(ferry_file *file, const char *content)
+{
+    size_t size = strlen(content);
+    char *data = malloc(size + 1);
+    assert_non_null(data);
+    memcpy(data, content, size + 1);
+    free((void *)(uintptr_t)file->data);
+    *file = (ferry_file){file->name, data, size};
+}
+
+static void refuse(const ferry_file *files, size_t count, ferry_encoder_options options,
+                   ferry_status status, const char *part)
+{
+    ferry_encoder *encoder;
+    ferry_error error = {.message = ""};
+    options.size = sizeof options;
+    assert_int_equal(ferry_encoder_open(files, count, &options, &encoder, &error), status);
+    if (strstr(error.message, part) == NULL) fail_msg("%s", error.message);
+}
+
+static void wrong_prompts_are_refused(void **state)
+{
+    (void)state;
+    ferry_file files[MAX_FILES];
+    size_t count = tiny_files(files);
+    refuse(files, count, (ferry_encoder_options){.prompt = "riddle"}, FERRY_NOT_FOUND,
+           "no prompt \"riddle\"; known: query, passage");
+    replace(&files[1], "{\"prompts\": {\"query\": 5}, \"default_prompt_name\": \"query\"}");
+    refuse(files, count, (ferry_encoder_options){0}, FERRY_MALFORMED, "is not a string");
+    replace(&files[1], "{\"prompts\": {}, \"default_prompt_name\": \"query\"}");
+    refuse(files, count, (ferry_encoder_options){0}, FERRY_NOT_FOUND, "known: none");
+    replace(&files[1], "[]");
+    refuse(files, count, (ferry_encoder_options){0}, FERRY_MALFORMED, "expected a JSON object");
+    files[1].name = "other.json";
+    refuse(files, count, (ferry_encoder_options){.prompt = "query"}, FERRY_NOT_FOUND,
+           "config_sentence_transformers.json is missing");
+    replace(&files[4], "{\"pooling_mode_mean_tokens\": true, \"include_prompt\": false}");
+    refuse(files, count, (ferry_encoder_options){0}, FERRY_UNSUPPORTED, "include_prompt");
+    for (size_t i = 0; i < count; i++) free((void *)(uintptr_t)files[i].data);
+}
+
+/* centers.safetensors with two made-up means. */
+static ferry_buffer two_centers(float means[2][WIDTH])
+{
+    ferry_buffer out;
+    ferry_error error;
+    ferry_tensor tensors[2];
+    for (size_t i = 0; i < 2; i++) {
+        for (size_t n = 0; n < WIDTH; n++)
+            means[i][n] = (i == 0 ? 0.02f : -0.03f) * (float)(n % (3 + i));
+        tensors[i] = (ferry_tensor){.name = i == 0 ? "de" : "zh",
+                                    .dtype = FERRY_F32,
+                                    .rank = 1,
+                                    .shape = {WIDTH},
+                                    .count = WIDTH,
+                                    .data = means[i],
+                                    .size = sizeof means[i]};
+    }
+    ferry_buffer_init(&out, ferry_allocator_or_default(NULL));
+    assert_int_equal(ferry_safetensors_write(tensors, 2, NULL, 0, &out, &error), FERRY_OK);
+    return out;
+}
+
+static float *encode_center(const ferry_file *files, size_t count, const char *center,
+                            const ferry_text *text)
+{
+    ferry_encoder_options options = {.size = sizeof options, .center = center};
+    ferry_encoder *encoder;
+    ferry_error error;
+    if (ferry_encoder_open(files, count, &options, &encoder, &error) != FERRY_OK)
+        fail_msg("%s", error.message);
+    float *found = encode(encoder, text, 1);
+    ferry_encoder_close(encoder);
+    return found;
+}
+
+static double cosine_to(const float *a, const float *b)
+{
+    double dot = 0, x = 0, y = 0;
+    for (size_t n = 0; n < WIDTH; n++) {
+        dot += (double)a[n] * (double)b[n];
+        x += (double)a[n] * (double)a[n], y += (double)b[n] * (double)b[n];
+    }
+    return dot / sqrt(x * y);
+}
+
+static void a_center_is_taken_away(void **state)
+{
+    static const ferry_text text = {"the lamp", 8};
+    (void)state;
+    ferry_file files[MAX_FILES];
+    float means[2][WIDTH];
+    size_t count = tiny_files(files);
+    refuse(files, count, (ferry_encoder_options){.center = "de"}, FERRY_NOT_FOUND,
+           "centers.safetensors is missing");
+    ferry_buffer centers = two_centers(means);
+    files[count] = (ferry_file){"centers.safetensors", centers.data, centers.size};
+    refuse(files, count + 1, (ferry_encoder_options){.center = "fr"}, FERRY_NOT_FOUND,
+           "no center \"fr\"; known: de, zh");
+    float *plain = encode_center(files, count + 1, NULL, &text);
+    float *near = encode_center(files, count + 1, "auto", &text);
+    size_t nearest = cosine_to(plain, means[1]) > cosine_to(plain, means[0]);
+    for (size_t i = 0; i < 2; i++) {
+        float *found = encode_center(files, count + 1, i == 0 ? "de" : "zh", &text);
+        double length = 0, square = 0;
+        for (size_t n = 0; n < WIDTH; n++) {
+            double x = (double)plain[n] - (double)means[i][n];
+            length += x * x;
+            square += (double)found[n] * (double)found[n];
+        }
+        for (size_t n = 0; n < WIDTH; n++)
+            assert_true(fabs((double)found[n] -
+                             ((double)plain[n] - (double)means[i][n]) / sqrt(length)) < 1e-6);
+        assert_true(fabs(square - 1) < 1e-6);
+        assert_int_equal(memcmp(found, near, WIDTH * sizeof *found) == 0, i == nearest);
+        free(found);
+    }
+    free(plain), free(near);
+    ferry_buffer_free(&centers);
+    for (size_t i = 0; i < count; i++) free((void *)(uintptr_t)files[i].data);
+}
+
+/* ---- 4-bit files that are not ---- */
+
+static void swap_text(ferry_file *file, const char *from, const char *to)
+{
+    assert_int_equal(strlen(from), strlen(to));
+    char *data = (char *)(uintptr_t)file->data;
+    for (size_t i = 0; i + strlen(from) <= file->size; i++) {
+        if (memcmp(data + i, from, strlen(from)) != 0) continue;
+        memcpy(data + i, to, strlen(to));
+        return;
+    }
+    fail_msg("no %s", from);
+}
+
+static void wrong_4bit_tensors_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *from, *to, *part;
+        ferry_status status;
+    } cases[] = {
+        {"word_embeddings.weight_scale", "word_embeddings.weight_SCALE",
+         "weight_scale\" is missing", FERRY_NOT_FOUND},
+        {"encoder.layer.1.output.dense.weight_scale", "encoder.layer.1.output.dense.weight_SCALE",
+         "output.dense.weight_scale\" is missing", FERRY_NOT_FOUND},
+        {"\"dtype\":\"F16\"", "\"dtype\":\"I16\"", "expected F16", FERRY_MALFORMED},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        ferry_file files[MAX_FILES];
+        size_t count = tiny_files(files);
+        swap_text(&files[2], cases[i].from, cases[i].to);
+        refuse(files, count, (ferry_encoder_options){0}, cases[i].status, cases[i].part);
+        for (size_t f = 0; f < count; f++) free((void *)(uintptr_t)files[f].data);
+    }
+    char to[] = "/tmp/ferry-test-XXXXXX";
+    ferry_error error;
+    assert_non_null(mkdtemp(to));
+    assert_int_equal(ferry_encoder_quantize_directory(golden_path(TINY), to, &error),
+                     FERRY_UNSUPPORTED);
+    assert_non_null(strstr(error.message, "4-bit already"));
+    remove(to);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_in_all_languages_have_the_originals_ids),
+        cmocka_unit_test(wrong_charsmaps_are_refused),
+        cmocka_unit_test(tiny_4bit_model_matches_sentence_transformers),
+        cmocka_unit_test(e5_matches_sentence_transformers),
+        cmocka_unit_test(tiny_4bit_model_gives_the_same_bits),
+        cmocka_unit_test(wrong_prompts_are_refused),
+        cmocka_unit_test(a_center_is_taken_away),
+        cmocka_unit_test(wrong_4bit_tensors_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -43,45 +43,66 @@ static float *encode(ferry_encoder *encoder, const ferry_text *texts, size_t cou
 
 /* ---- tokenizers ---- */
 
+enum { MAX_ITEMS = 2048 };
+
+/* Each line of a file as JSON. */
+static size_t read_items(const char *path, cJSON *items[MAX_ITEMS])
+{
+    size_t size, count = 0;
+    char *lines = read_file(path, &size);
+    for (char *line = lines, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        assert_true(count < MAX_ITEMS);
+        items[count++] = cJSON_ParseWithLength(line, (size_t)(end - line));
+    }
+    free(lines);
+    return count;
+}
+
+/* What unigram.txt holds of a language: how many names, and the hash of their ids. */
+static unsigned hash_names(ferry_encoder *encoder, cJSON *const *items, size_t count,
+                           const char *language, uint64_t *hash)
+{
+    unsigned found = 0;
+    *hash = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < count; i++) {
+        const cJSON *names = cJSON_GetObjectItem(items[i], "names");
+        const cJSON *name = strcmp(language, "en") == 0
+                                ? cJSON_GetObjectItem(items[i], "title")
+                                : cJSON_GetObjectItemCaseSensitive(names, language);
+        if (name == NULL) continue;
+        int32_t ids[513];
+        size_t tokens;
+        ferry_text text = {name->valuestring, strlen(name->valuestring)};
+        assert_int_equal(ferry_encoder_tokenize(encoder, text, ids, 512, &tokens, NULL), FERRY_OK);
+        ids[tokens] = -1;
+        const unsigned char *bytes = (const unsigned char *)ids;
+        for (size_t b = 0; b < (tokens + 1) * sizeof *ids; b++)
+            *hash = (*hash ^ bytes[b]) * 0x100000001b3u;
+        found++;
+    }
+    return found;
+}
+
 static void names_in_all_languages_have_the_originals_ids(void **state)
 {
+    static cJSON *items[MAX_ITEMS];
+    const char *path = FERRY_SOURCE_DIR "/.deps/stamps/items.jsonl";
     (void)state;
     if (!have_e5()) skip();
-    const char *items_path = FERRY_SOURCE_DIR "/.deps/stamps/items.jsonl";
-    if (!file_exists(items_path)) {
-        print_message("skipped: no %s; 'sh tools/setup models' makes it\n", items_path);
+    if (!file_exists(path)) {
+        print_message("skipped: no %s; 'sh tools/setup models' makes it\n", path);
         skip();
     }
     ferry_encoder *encoder = open_with(model_path(E5), (ferry_encoder_options){.prompt = ""});
-    size_t size, count;
-    char *items = read_file(items_path, &size), *golden;
-    golden = read_file(golden_path("unigram.txt"), &size);
-    size_t languages = 0, texts = 0;
+    size_t size, languages = 0, texts = 0, count = read_items(path, items);
+    char *golden = read_file(golden_path("unigram.txt"), &size);
     for (char *row = golden, *end; (end = strchr(row, '\n')) != NULL; row = end + 1, languages++) {
         char language[32];
-        unsigned names, found = 0;
+        unsigned names;
         unsigned long long expected;
+        uint64_t hash;
         assert_int_equal(sscanf(row, "%31s %u %llx", language, &names, &expected), 3);
-        uint64_t hash = 0xcbf29ce484222325u;
-        for (char *line = items, *stop; (stop = strchr(line, '\n')) != NULL; line = stop + 1) {
-            cJSON *item = cJSON_ParseWithLength(line, (size_t)(stop - line));
-            const cJSON *all = cJSON_GetObjectItem(item, "names");
-            const cJSON *name = strcmp(language, "en") == 0
-                                    ? cJSON_GetObjectItem(item, "title")
-                                    : cJSON_GetObjectItemCaseSensitive(all, language);
-            if (name != NULL) {
-                int32_t ids[513];
-                ferry_text text = {name->valuestring, strlen(name->valuestring)};
-                assert_int_equal(ferry_encoder_tokenize(encoder, text, ids, 512, &count, NULL),
-                                 FERRY_OK);
-                ids[count] = -1;
-                const unsigned char *bytes = (const unsigned char *)ids;
-                for (size_t i = 0; i < (count + 1) * sizeof *ids; i++)
-                    hash = (hash ^ bytes[i]) * 0x100000001b3u;
-                found++;
-            }
-            cJSON_Delete(item);
-        }
+        unsigned found = hash_names(encoder, items, count, language, &hash);
         if (found != names || hash != expected)
             fail_msg("%s: %u names, ids %016llx; expected %u, %016llx (made with another release "
                      "of the stamps?)",
@@ -89,7 +110,8 @@ static void names_in_all_languages_have_the_originals_ids(void **state)
         texts += found;
     }
     print_message("%zu names in %zu languages\n", texts, languages);
-    free(items), free(golden);
+    for (size_t i = 0; i < count; i++) cJSON_Delete(items[i]);
+    free(golden);
     ferry_encoder_close(encoder);
 }
 

@@ -171,12 +171,14 @@ int EXPORT(ferry_wasm_file)(const char *name, size_t name_size, void *data, size
     return end(FERRY_OK);
 }
 
-/* Takes the bytes of the safetensors file, which an open handle borrows, off the queue. */
+/* Takes the bytes of the safetensors file that an open handle borrows off the queue; the centers of
+ * an encoder are copied. */
 static void *keep_borrowed(void)
 {
     for (size_t i = 0; i < instance.queued; i++) {
         const char *ending = strrchr(instance.queue[i].name, '.');
         if (ending == NULL || strcmp(ending, ".safetensors") != 0) continue;
+        if (strcmp(instance.queue[i].name, "centers.safetensors") == 0) continue;
         void *data = (void *)(uintptr_t)instance.queue[i].data;
         instance.queue[i].data = NULL;
         return data;
@@ -186,16 +188,27 @@ static void *keep_borrowed(void)
 
 /* ---- encoder ---- */
 
-/* precision: a ferry_precision. result: {"dimension","maxTokens","precision"} */
-ferry_encoder *EXPORT(ferry_wasm_encoder_open)(int precision)
+/* precision: a ferry_precision. prompt, center: names, or NULL. result:
+ * {"dimension","maxTokens","precision"} */
+ferry_encoder *EXPORT(ferry_wasm_encoder_open)(int precision, const char *prompt,
+                                               size_t prompt_size, const char *center,
+                                               size_t center_size)
 {
-    ferry_encoder *encoder;
+    ferry_encoder *encoder = NULL;
+    ferry_error *error = begin();
+    ferry_arena names; /* with NULs behind them */
+    ferry_arena_init(&names, ferry_allocator_or_default(NULL));
     ferry_encoder_options options = {.size = sizeof options,
                                      .threads = ferry_pool_crew(),
                                      .precision = (ferry_precision)precision,
                                      .overwrite = true};
+    if (prompt != NULL) options.prompt = ferry_arena_text(&names, prompt, prompt_size);
+    if (center != NULL) options.center = ferry_arena_text(&names, center, center_size);
     ferry_status status =
-        ferry_encoder_open(instance.queue, instance.queued, &options, &encoder, begin());
+        (prompt != NULL && options.prompt == NULL) || (center != NULL && options.center == NULL)
+            ? ferry_fail_memory(error, "the names of prompt and center")
+            : ferry_encoder_open(instance.queue, instance.queued, &options, &encoder, error);
+    ferry_arena_free(&names);
     if (status == FERRY_OK) {
         encoder->owner = keep_borrowed();
         encoder->release = free;

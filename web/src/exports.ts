@@ -20,7 +20,13 @@ export interface Exports {
   ferry_wasm_enlist(helpers: number): number
   ferry_wasm_file(name: Pointer, nameSize: number, data: Pointer, size: number): number
   ferry_wasm_files_clear(): void
-  ferry_wasm_encoder_open(precision: number): Pointer
+  ferry_wasm_encoder_open(
+    precision: number,
+    prompt: Pointer,
+    promptSize: number,
+    center: Pointer,
+    centerSize: number,
+  ): Pointer
   ferry_wasm_encode(encoder: Pointer, texts: Pointer, sizes: Pointer, count: number): number
   ferry_wasm_tokenize(encoder: Pointer, text: Pointer, size: number): number
   ferry_wasm_encoder_close(encoder: Pointer): void

@@ -230,6 +230,8 @@ export async function encoderFiles(source: WireSource, signal: AbortSignal): Pro
     { names: ['tokenizer.json', 'vocab.txt'] },
     { names: ['tokenizer_config.json'], optional: true },
     { names: ['sentence_bert_config.json'], optional: true },
+    { names: ['config_sentence_transformers.json'], optional: true },
+    { names: ['centers.safetensors'], optional: true },
     { names: ['model.safetensors'] },
   ]
   const modules = await openIn(source, 'modules.json', signal)
@@ -342,7 +344,7 @@ async function readAll(file: OpenedFile): Promise<Uint8Array<ArrayBuffer>> {
 /** The dtypes and sizes of a safetensors file's tensors, and its own size; undefined if it is none. */
 interface Layout {
   size: number
-  tensors: { dtype: string; size: number }[]
+  tensors: { name: string; dtype: string; size: number }[]
 }
 
 const MAX_HEADER = 1 << 24
@@ -356,7 +358,7 @@ function layoutOf(head: Uint8Array): Layout | 'more' | undefined {
   try {
     const header = JSON.parse(new TextDecoder().decode(head.slice(8, end))) as Record<string, never>
     const tensors = Object.entries(header).flatMap(([name, { dtype, data_offsets: at }]: [string, Entry]) =>
-      name === '__metadata__' ? [] : [{ dtype, start: at[0], size: at[1] - at[0] }],
+      name === '__metadata__' ? [] : [{ name, dtype, start: at[0], size: at[1] - at[0] }],
     )
     return { size: tensors.reduce((size, one) => Math.max(size, end + one.start + one.size), end), tensors }
   } catch {
@@ -407,6 +409,8 @@ async function sized(file: OpenedFile): Promise<OpenedFile & { layout?: Layout }
  * threads, and of each further one. */
 const BESIDE_WEIGHTS = 32_000_000
 const MORE_THREADS = 4_000_000
+/* Of reading a tokenizer, what is in BESIDE_WEIGHTS already. */
+const LARGE_TOKENIZER = 8_000_000
 
 /** What opening an encoder takes, from its files' sizes and the header of its weights. */
 export async function measureEncoder(
@@ -422,8 +426,13 @@ export async function measureEncoder(
     const file = await sized(opened)
     download += opened.size || file.size
     if (file.layout) memory += file.size
-    // 16-bit weights are widened into memory of their own.
-    for (const { dtype, size } of file.layout?.tensors ?? []) if (/^B?F16$/.test(dtype)) memory += 2 * size
+    for (const { name, dtype, size } of file.layout?.tensors ?? []) {
+      // 16-bit weights are widened into memory of their own; 4-bit matrices become int8, words stay.
+      if (/^B?F16$/.test(dtype) && !name.endsWith('_scale')) memory += 2 * size
+      if (dtype === 'U8' && !name.includes('word_embeddings')) memory += 2.25 * size
+    }
+    // What a large vocabulary takes while it is read.
+    if (file.name === 'tokenizer.json') memory += Math.max(0, 9 * file.size - LARGE_TOKENIZER)
     // Ends a download before it is one: a generator that has not begun would not be told.
     const chunks = file.chunks[Symbol.asyncIterator]()
     await chunks.next()

@@ -49,6 +49,16 @@ export interface EncoderOptions extends ProgressOptions {
    * place: faster, but a file that is int8 already is a quarter to download and to hold.
    */
   precision?: 'auto' | 'f32' | 'int8' | undefined
+  /**
+   * What is put before each text, by its name in config_sentence_transformers.json ('query',
+   * 'passage'); '' for nothing. Without it: the one that the file makes the default, if any.
+   */
+  prompt?: string | undefined
+  /**
+   * The language whose mean embedding is taken away, by its name in centers.safetensors, which
+   * `ferry center` writes; 'auto' for the nearest.
+   */
+  center?: string | undefined
 }
 
 export interface Domain {
@@ -134,14 +144,18 @@ export class Ferry {
   /** Opens a text encoder: a Hugging Face directory with config.json, model.safetensors, … */
   async encoder(source: Source, options: EncoderOptions = {}): Promise<Encoder> {
     const op = 'ferry.encoder'
-    checkFields(options, op, 'options', ['precision', ...PROGRESS_OPTIONS])
-    const { precision = 'auto' } = options
+    checkFields(options, op, 'options', ['precision', 'prompt', 'center', ...PROGRESS_OPTIONS])
+    const { precision = 'auto', prompt, center } = options
     if (!['auto', 'f32', 'int8'].includes(precision)) {
       throw invalid(op, `precision is "${precision}"; there are auto, f32, int8`)
     }
+    for (const [name, value] of Object.entries({ prompt, center })) {
+      if (value !== undefined && typeof value !== 'string') throw invalid(op, `${name} is not a string`)
+    }
     const encoder = this.#client.number()
     try {
-      const facts = await this.#client.request(op, { encoder, source: wireSource(source, op), precision }, options)
+      const args = { encoder, source: wireSource(source, op), precision, prompt, center }
+      const facts = await this.#client.request(op, args, options)
       return new Encoder(this.#client, encoder, facts)
     } catch (error) {
       this.#client.tell('encoder.close', { encoder })

@@ -256,6 +256,11 @@ export class Core {
     return this.#withBytes(utf8Encoder.encode(text), what, use)
   }
 
+  /** A name that may be left out: its pointer is then NULL. */
+  #withName<T>(name: string | undefined, what: string, use: (pointer: Pointer, size: number) => T): T {
+    return name === undefined ? use(0, 0) : this.#withText(name, what, use)
+  }
+
   capabilities(): { version: string; kernels: string } {
     this.#check(this.#exports.ferry_wasm_capabilities())
     return this.#json()
@@ -287,9 +292,15 @@ export class Core {
     }
   }
 
-  openEncoder(files: readonly CoreFile[], precision: Precision): EncoderFacts {
+  openEncoder(files: readonly CoreFile[], { precision, prompt, center }: EncoderChoices): EncoderFacts {
     const number = PRECISIONS.indexOf(precision)
-    return this.#open(files, () => this.#exports.ferry_wasm_encoder_open(number))
+    return this.#open(files, () =>
+      this.#withName(prompt, 'the prompt', (promptAt, promptSize) =>
+        this.#withName(center, 'the center', (centerAt, centerSize) =>
+          this.#exports.ferry_wasm_encoder_open(number, promptAt, promptSize, centerAt, centerSize),
+        ),
+      ),
+    )
   }
 
   /** [texts.length * dimension] floats. */
@@ -530,6 +541,13 @@ export interface CoreFile {
 /** ferry.h's FERRY_PRECISION_LIST, in its order. */
 const PRECISIONS = ['auto', 'f32', 'int8'] as const
 export type Precision = (typeof PRECISIONS)[number]
+
+/** How an encoder is to be opened. */
+export interface EncoderChoices {
+  precision: Precision
+  prompt?: string | undefined
+  center?: string | undefined
+}
 
 export interface EncoderFacts {
   handle: Pointer

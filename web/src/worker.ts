@@ -10,8 +10,8 @@ import { breathe, builtin, CATALOG_FILES, compile, encoderFiles, locate, measure
 import { MODEL_FILES, ownModelFiles, readFiles, releaseFiles } from './shapes.js'
 import { buildUrl, BUILDS, Core, Failure, indexHandlers, known, supported, whyNoThreads } from './shapes.js'
 import type { Start as HelperStart } from './helper.js'
-import type { Build, Capabilities, CatalogFacts, CoreFile, Counterfactual, Imported, Item } from './shapes.js'
-import type { ModelFacts, Pointer, Precision, Progress, Recommendations } from './shapes.js'
+import type { Build, Capabilities, CatalogFacts, CoreFile, Counterfactual, EncoderChoices, Imported } from './shapes.js'
+import type { Item, ModelFacts, Pointer, Progress, Recommendations } from './shapes.js'
 import type { WireEvent, WireRecommend, WireSource, WireWasm } from './shapes.js'
 
 // What the layers above need of the ones below.
@@ -401,12 +401,12 @@ export const handlers = {
 
   /** Opens the Hugging Face directory `source` as number `encoder`. */
   async 'ferry.encoder'(
-    { encoder, source, precision }: { encoder: number; source: WireSource; precision: Precision },
+    { encoder, source, ...choices }: { encoder: number; source: WireSource } & EncoderChoices,
     { signal, progress }: Context,
   ): Promise<{ dimension: number; maxTokens: number; precision: 'f32' | 'int8' }> {
     const groups = [{ source, wanted: encoderFiles(source, signal) }]
     const [files = []] = await readFiles(core(), groups, signal, progress)
-    const { handle, ...facts } = core().openEncoder(files, precision)
+    const { handle, ...facts } = core().openEncoder(files, choices)
     encoders.set(encoder, { handle, dimension: facts.dimension })
     return facts
   },

@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict'
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test, { after, before } from 'node:test'
+import { Ferry, FerryError } from '../../web/dist/index.js'
+import { directory, distance, golden, readSafetensors } from '../support.mjs'
+
+const tiny = join(golden, 'tiny-bert', 'unigram-int4')
+const models = process.env.FERRY_MODELS ?? new URL('../../.deps/models', import.meta.url).pathname
+const e5 = join(models, 'multilingual-e5-small')
+
+let ferry
+before(async () => void (ferry = await Ferry.load()))
+after(() => ferry.close())
+
+const read = (folder, name) => ({
+  lines: readFileSync(join(folder, `${name}.jsonl`), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line)),
+  embeddings: readSafetensors(join(folder, `${name}.safetensors`)).embeddings,
+})
+
+async function check(path, options, { lines, embeddings }, least) {
+  const encoder = await ferry.encoder(path, options)
+  for (const { text, ids } of lines) assert.deepEqual(await encoder.tokenize(text), ids, JSON.stringify(text))
+  const { worst } = distance(await encoder.encode(lines.map(({ text }) => text)), embeddings)
+  assert.ok(worst >= least, `cosine ${worst}`)
+  encoder.close()
+}
+
+test('4-bit weights, a Unigram tokenizer and prompts, as the originals give them', async () => {
+  await check(tiny, { precision: 'f32' }, read(tiny, 'text'), 0.99999)
+  await check(tiny, {}, read(tiny, 'text'), 0.99)
+  await check(tiny, { precision: 'f32', prompt: 'query' }, read(tiny, 'text'), 0.99999)
+  await check(tiny, { precision: 'f32', prompt: 'passage' }, read(tiny, 'passage'), 0.99999)
+})
+
+test('an unknown prompt or center is refused by name', async () => {
+  const refused = (code, message) => (error) => {
+    assert.ok(error instanceof FerryError)
+    assert.equal(error.code, code)
+    assert.match(error.message, message)
+    return true
+  }
+  await assert.rejects(ferry.encoder(tiny, { prompt: 'riddle' }), refused('NOT_FOUND', /"riddle"; known: query, passage/))
+  await assert.rejects(ferry.encoder(tiny, { center: 'de' }), refused('NOT_FOUND', /centers\.safetensors is missing/))
+  await assert.rejects(ferry.encoder(tiny, { prompt: 7 }), refused('INVALID_ARGUMENT', /prompt is not a string/))
+})
+
+test('a center is taken away, and the embedding normalised again', async (t) => {
+  const path = directory(t)
+  cpSync(tiny, path, { recursive: true })
+  const mean = Float32Array.from({ length: 32 }, (_, i) => 0.01 * (i % 5))
+  const header = JSON.stringify({ de: { dtype: 'F32', shape: [32], data_offsets: [0, 128] } })
+  const file = Buffer.alloc(8 + header.length + 128)
+  file.writeBigUInt64LE(BigInt(header.length))
+  file.write(header, 8)
+  Buffer.from(mean.buffer).copy(file, 8 + header.length)
+  writeFileSync(join(path, 'centers.safetensors'), file)
+
+  const vector = async (options) => {
+    const encoder = await ferry.encoder(path, options)
+    const [found] = await encoder.encode(['the blue lamp'])
+    encoder.close()
+    return found
+  }
+  const plain = await vector({})
+  const moved = plain.map((x, i) => x - mean[i])
+  const length = Math.hypot(...moved)
+  for (const center of ['de', 'auto'])
+    (await vector({ center })).forEach((x, i) => assert.ok(Math.abs(x - moved[i] / length) < 1e-6))
+})
+
+const skip = existsSync(join(e5, 'model.safetensors')) ? false : `no ${e5}; 'sh tools/setup languages' fetches it`
+test('multilingual-e5-small opens, in what measure() says it takes, and agrees with the original', { skip }, async () => {
+  const { download, memory } = await ferry.measure(e5)
+  assert.ok(download < 80e6, `${download}`)
+  const before = await ferry.memory()
+  await check(e5, {}, read(golden, 'languages'), 0.997)
+  const used = (await ferry.memory()) - before
+  assert.ok(used <= memory, `${used} bytes used, ${memory} announced`)
+  console.log(`multilingual-e5-small: ${(used / 1e6).toFixed(0)} MB used, ${(memory / 1e6).toFixed(0)} MB announced`)
+})

@@ -30,7 +30,7 @@ expect 0 "Usage: ferry SUBCOMMAND" "$ferry" --help
 expect 2 "Usage: ferry SUBCOMMAND" "$ferry"
 expect 0 "kernels:" "$ferry" --version
 expect 2 'no subcommand "fry"' "$ferry" fry
-for subcommand in encode prepare catalog quantize recommend search; do
+for subcommand in encode prepare catalog center quantize recommend search; do
     expect 0 "Usage: ferry $subcommand" "$ferry" $subcommand --help
     expect 2 "ferry $subcommand: " "$ferry" $subcommand --wrong
 done
@@ -250,6 +250,28 @@ expect 2 'expected a file' "$ferry" encode --model "$model" --text x --out -
 expect 0 "no text on stdin" "$ferry" encode --model "$model"
 yes '{"no":"id"}' | head -150 >"$work/bad.jsonl"
 expect 1 "and 50 more left out" $catalog --items "$work/bad.jsonl" --out "$work/none"
+
+# ---- languages: prompts and centers ----
+mkdir "$work/four"
+cp -R "$golden/tiny-bert/unigram-int4/." "$work/four"
+cat >"$work/languages.jsonl" <<'END'
+{"language":"en","text":"the blue lamp"}
+{"language":"zh","text":"中文"}
+{"language":"en","text":"a bottle"}
+{"text":"of no language"}
+{"language":"auto","text":"reserved"}
+END
+expect 1 'no prompt "riddle"; known: query, passage' "$ferry" encode --model "$work/four" --prompt riddle --text x
+expect 1 "centers.safetensors is missing" "$ferry" encode --model "$work/four" --center en --text x
+expect 2 "--model is missing" "$ferry" center
+expect 2 "not centred" "$ferry" center --model "$work/four" --center en
+expect 1 "no text on stdin" sh -c "'$ferry' center --model '$work/four' </dev/null"
+expect 1 'expected "language"' sh -c "'$ferry' center --strict --model '$work/four' <'$work/languages.jsonl'"
+expect 0 "2 languages, 3 texts" sh -c "'$ferry' center --model '$work/four' <'$work/languages.jsonl'"
+expect 1 'no center "de"; known: en, zh' "$ferry" encode --model "$work/four" --center de --text x
+# The mean of a language's only text is that text: nothing is left of it.
+expect 0 '"embedding":[0,0,0' "$ferry" encode --model "$work/four" --center zh --text 中文
+expect 0 '"embedding":' "$ferry" encode --model "$work/four" --center auto --prompt passage --text 'the lamp'
 
 # ---- quantize ----
 expect 2 "--out is missing" "$ferry" quantize --model "$model"

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/json_check.h"
 #include "input/tokenizer_parts.h"
 
 enum { MAX_SPECIAL = 64 }; /* tokens that a template puts on one side */
@@ -217,7 +218,7 @@ static ferry_status read_post_processor(ferry_tokenizer *tokenizer, const ferry_
 }
 
 static ferry_status read_root(ferry_tokenizer *tokenizer, const ferry_file *json, const cJSON *root,
-                              ferry_error *error)
+                              ferry_text vocab, ferry_error *error)
 {
     if (!cJSON_IsObject(root))
         return ferry_fail(error, FERRY_MALFORMED, "%s: not a JSON object", json->name);
@@ -225,7 +226,7 @@ static ferry_status read_root(ferry_tokenizer *tokenizer, const ferry_file *json
     const cJSON *model = ferry_json_get(root, "model");
     const cJSON *splitter = ferry_json_get(root, "pre_tokenizer");
     if (ferry_tokenizer_is_type(model, "Unigram")) {
-        FERRY_TRY(ferry_tokenizer_read_unigram(tokenizer, json, root, error));
+        FERRY_TRY(ferry_tokenizer_read_unigram(tokenizer, json, root, vocab, error));
     } else {
         if (!ferry_tokenizer_is_type(model, "WordPiece"))
             return ferry_tokenizer_refuse(json, "model", model, error);
@@ -238,12 +239,35 @@ static ferry_status read_root(ferry_tokenizer *tokenizer, const ferry_file *json
     return read_added_tokens(tokenizer, json, root, error);
 }
 
+/* The tree of the file, but for what stands in the list `without`. */
+static ferry_status parse_without(const ferry_file *json, ferry_text without,
+                                  const ferry_allocator *allocator, cJSON **out, ferry_error *error)
+{
+    const char *data = json->data, *rest = without.data + without.size;
+    ferry_buffer text;
+    ferry_buffer_init(&text, *allocator);
+    ferry_status status = FERRY_OK;
+    if (!ferry_buffer_append(&text, data, (size_t)(without.data - data)) ||
+        !ferry_buffer_append(&text, "[]", 2) ||
+        (rest < data + json->size &&
+         !ferry_buffer_append(&text, rest, (size_t)(data + json->size - rest))))
+        status = ferry_fail_memory(error, json->name);
+    if (status == FERRY_OK) status = ferry_json_parse(text.data, text.size, json->name, out, error);
+    ferry_buffer_free(&text);
+    return status;
+}
+
 ferry_status ferry_tokenizer_read_json(ferry_tokenizer *tokenizer, const ferry_file *json,
                                        ferry_error *error)
 {
     cJSON *root;
-    FERRY_TRY(ferry_json_parse(json->data, json->size, json->name, &root, error));
-    ferry_status status = read_root(tokenizer, json, root, error);
+    ferry_text vocab = {NULL, 0};
+    FERRY_TRY(ferry_json_check(json->data, json->size, json->name, error));
+    if (ferry_tokenizer_find_list(json, &vocab))
+        FERRY_TRY(parse_without(json, vocab, &tokenizer->allocator, &root, error));
+    else
+        FERRY_TRY(ferry_json_parse(json->data, json->size, json->name, &root, error));
+    ferry_status status = read_root(tokenizer, json, root, vocab, error);
     cJSON_Delete(root);
     return status;
 }

@@ -43,9 +43,12 @@ ferry_status ferry_tokenizer_read_json(ferry_tokenizer *tokenizer, const ferry_f
 ferry_status ferry_tokenizer_read_vocab(ferry_tokenizer *tokenizer, const ferry_file *vocab,
                                         const ferry_file *config, ferry_error *error);
 
-/* Of a tokenizer.json whose model is Unigram: model, normalizer and pre_tokenizer. */
+/* The text of model.vocab in a tokenizer.json that is valid JSON; false if it is no list. */
+bool ferry_tokenizer_find_list(const ferry_file *json, ferry_text *out);
+/* Of a tokenizer.json whose model is Unigram: model, normalizer and pre_tokenizer. root lacks the
+ * pieces, which vocab has. */
 ferry_status ferry_tokenizer_read_unigram(ferry_tokenizer *tokenizer, const ferry_file *json,
-                                          const cJSON *root, ferry_error *error);
+                                          const cJSON *root, ferry_text vocab, ferry_error *error);
 
 /* ---- steps they have in common ---- */
 

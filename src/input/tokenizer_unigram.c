@@ -10,51 +10,147 @@ static const double unknown_penalty = 10.0;
 
 /* ---- model: pieces and their scores ---- */
 
-/* [["<s>", 0.0], ["▁the", -3.9], …]; an id is a piece's place. */
-static ferry_status read_pieces(ferry_tokenizer *tokenizer, const ferry_file *json,
-                                const cJSON *vocab, ferry_trie_entry *entries, double *scores,
+/*
+ * model.vocab is read from the file's text, a piece at a time: as a tree the 250,000 pieces of a
+ * large vocabulary would take more memory than the model's activations. The text is valid JSON.
+ */
+static size_t skip_spaces(ferry_text json, size_t at)
+{
+    while (at < json.size && strchr(" \t\r\n", json.data[at]) != NULL) at++;
+    return at;
+}
+
+static size_t skip_string(ferry_text json, size_t at)
+{
+    for (at++; at < json.size && json.data[at] != '"'; at++) at += json.data[at] == '\\';
+    return at + 1;
+}
+
+/* Past the value that begins at `at`. */
+static size_t skip_value(ferry_text json, size_t at)
+{
+    size_t depth = 0;
+    do {
+        char c = json.data[at];
+        if (c == '"') {
+            at = skip_string(json, at);
+            continue;
+        }
+        if (c == '[' || c == '{') depth++;
+        if (c == ']' || c == '}') depth--;
+        at++;
+        if (depth > 0 || c == ']' || c == '}') continue;
+        while (at < json.size && strchr(",]} \t\r\n", json.data[at]) == NULL) at++;
+    } while (depth > 0 && at < json.size);
+    return at;
+}
+
+/* Where the value of a key begins in the object that begins at `at`; json.size if it has none. */
+static size_t find_value(ferry_text json, size_t at, const char *key)
+{
+    size_t length = strlen(key);
+    if (at >= json.size || json.data[at] != '{') return json.size;
+    at = skip_spaces(json, at + 1);
+    while (at < json.size && json.data[at] == '"') {
+        size_t start = at + 1, stop = skip_string(json, at);
+        at = skip_spaces(json, skip_spaces(json, stop) + 1); /* past the colon */
+        if (stop - 1 - start == length && memcmp(json.data + start, key, length) == 0) return at;
+        at = skip_spaces(json, skip_value(json, at));
+        if (at < json.size && json.data[at] == ',') at = skip_spaces(json, at + 1);
+    }
+    return json.size;
+}
+
+bool ferry_tokenizer_find_list(const ferry_file *file, ferry_text *out)
+{
+    ferry_text json = {file->data, file->size};
+    size_t model = find_value(json, skip_spaces(json, 0), "model");
+    size_t start = find_value(json, model, "vocab");
+    if (start >= json.size || json.data[start] != '[') return false;
+    *out = (ferry_text){json.data + start, skip_value(json, start) - start};
+    return true;
+}
+
+/* The next piece of the list, parsed; *at is 0 before the first. *item is NULL at the end. */
+static ferry_status next_piece(ferry_text list, size_t *at, cJSON **item, ferry_error *error)
+{
+    *item = NULL;
+    size_t start = skip_spaces(list, *at + (*at == 0));
+    if (list.data[start] == ',') start = skip_spaces(list, start + 1);
+    if (list.data[start] == ']') return FERRY_OK;
+    *at = skip_value(list, start);
+    *item = cJSON_ParseWithLength(list.data + start, *at - start);
+    return *item != NULL ? FERRY_OK : ferry_fail_memory(error, "the vocabulary");
+}
+
+static size_t count_pieces(ferry_text list)
+{
+    size_t count = 0, at = skip_spaces(list, 1);
+    for (; list.data[at] != ']'; count++) {
+        at = skip_spaces(list, skip_value(list, at));
+        if (list.data[at] == ',') at = skip_spaces(list, at + 1);
+    }
+    return count;
+}
+
+/* ["▁the", -3.9]; an id is a piece's place. */
+static ferry_status read_piece(ferry_tokenizer *tokenizer, const ferry_file *json,
+                               const cJSON *item, size_t place, ferry_arena *texts,
+                               ferry_trie_entry *entry, double *score_out, ferry_error *error)
+{
+    const cJSON *piece = cJSON_IsArray(item) ? item->child : NULL;
+    const cJSON *score = piece != NULL ? piece->next : NULL;
+    if (!cJSON_IsString(piece) || !cJSON_IsNumber(score) || score->next != NULL ||
+        !(score->valuedouble > -1e30 && score->valuedouble < 1e30) ||
+        !ferry_tokenizer_take_id(tokenizer, (double)place, &entry->value))
+        return ferry_fail(error, FERRY_MALFORMED, "%s: model.vocab has at %zu no [piece, score]",
+                          json->name, place);
+    *score_out = score->valuedouble;
+    entry->size = (uint32_t)strlen(piece->valuestring);
+    entry->key = ferry_arena_text(texts, piece->valuestring, entry->size);
+    return entry->key != NULL ? FERRY_OK : ferry_fail_memory(error, "the vocabulary");
+}
+
+static ferry_status read_pieces(ferry_tokenizer *tokenizer, const ferry_file *json, ferry_text list,
+                                ferry_arena *texts, ferry_trie_entry *entries, double *scores,
                                 ferry_error *error)
 {
-    size_t count = 0, place = 0;
+    size_t count = 0, place = 0, at = 0;
     double least = 0;
-    const cJSON *item;
-    cJSON_ArrayForEach(item, vocab)
-    {
-        const cJSON *piece = cJSON_IsArray(item) ? item->child : NULL;
-        const cJSON *score = piece != NULL ? piece->next : NULL;
-        int32_t id;
-        if (!cJSON_IsString(piece) || !cJSON_IsNumber(score) || score->next != NULL ||
-            !(score->valuedouble > -1e30 && score->valuedouble < 1e30) ||
-            !ferry_tokenizer_take_id(tokenizer, (double)place, &id))
-            return ferry_fail(error, FERRY_MALFORMED,
-                              "%s: model.vocab has at %zu no [piece, score]", json->name, place);
-        if (place == 0 || score->valuedouble < least) least = score->valuedouble;
-        scores[place++] = score->valuedouble;
-        uint32_t size = (uint32_t)strlen(piece->valuestring);
-        if (size > 0) entries[count++] = (ferry_trie_entry){piece->valuestring, size, id};
+    for (cJSON *item;; place++) {
+        FERRY_TRY(next_piece(list, &at, &item, error));
+        if (item == NULL) break;
+        ferry_status status =
+            read_piece(tokenizer, json, item, place, texts, &entries[count], &scores[place], error);
+        cJSON_Delete(item);
+        FERRY_TRY(status);
+        if (place == 0 || scores[place] < least) least = scores[place];
+        count += entries[count].size > 0;
     }
     tokenizer->unigram.unknown_score = least - unknown_penalty;
     return ferry_tokenizer_set_pieces(tokenizer, entries, count, true, json->name, error);
 }
 
 static ferry_status read_model(ferry_tokenizer *tokenizer, const ferry_file *json,
-                               const cJSON *part, ferry_error *error)
+                               const cJSON *part, ferry_text list, ferry_error *error)
 {
-    const cJSON *vocab = ferry_json_get(part, "vocab");
     bool byte_fallback = false;
     FERRY_TRY(ferry_json_bool(part, "byte_fallback", json->name, &byte_fallback, error));
     if (byte_fallback)
         return ferry_fail(error, FERRY_UNSUPPORTED, "%s: model.byte_fallback is not supported",
                           json->name);
-    if (!cJSON_IsArray(vocab) || vocab->child == NULL)
+    size_t count = list.size > 0 ? count_pieces(list) : 0, unknown;
+    if (count == 0)
         return ferry_fail(error, FERRY_MALFORMED, "%s: model.vocab is not a list of pieces",
                           json->name);
-    size_t count = (size_t)cJSON_GetArraySize(vocab), unknown;
     double *scores = ferry_arena_array(&tokenizer->arena, count, sizeof *scores);
     ferry_trie_entry *entries = ferry_allocate(&tokenizer->allocator, count, sizeof *entries);
+    ferry_arena texts; /* of the entries */
+    ferry_arena_init(&texts, tokenizer->allocator);
     ferry_status status = scores != NULL && entries != NULL
-                              ? read_pieces(tokenizer, json, vocab, entries, scores, error)
+                              ? read_pieces(tokenizer, json, list, &texts, entries, scores, error)
                               : ferry_fail_memory(error, "the vocabulary");
+    ferry_arena_free(&texts);
     ferry_release(&tokenizer->allocator, entries, count * sizeof *entries);
     FERRY_TRY(status);
     FERRY_TRY(ferry_json_size_required(part, "unk_id", json->name, SIZE_MAX, &unknown, error));
@@ -169,11 +265,11 @@ static ferry_status read_splitter(ferry_tokenizer *tokenizer, const ferry_file *
 }
 
 ferry_status ferry_tokenizer_read_unigram(ferry_tokenizer *tokenizer, const ferry_file *json,
-                                          const cJSON *root, ferry_error *error)
+                                          const cJSON *root, ferry_text vocab, ferry_error *error)
 {
     bool tidies;
     tokenizer->is_unigram = true;
     FERRY_TRY(read_normalizer(tokenizer, json, ferry_json_get(root, "normalizer"), &tidies, error));
     FERRY_TRY(read_splitter(tokenizer, json, ferry_json_get(root, "pre_tokenizer"), tidies, error));
-    return read_model(tokenizer, json, ferry_json_get(root, "model"), error);
+    return read_model(tokenizer, json, ferry_json_get(root, "model"), vocab, error);
 }

@@ -49,7 +49,7 @@ for (const [name, { path, skip, precision, silent }] of Object.entries(cases)) {
       assert.ok(memory - weights <= BAR, `${memory} for ${weights}`)
       assert.equal(told.memory, weights + BAR)
       if (!silent) {
-        const files = readdirSync(path).filter((file) => /^(config|tokenizer|tokenizer_config|sentence_bert_config|modules)\.json$|\.safetensors$/.test(file))
+        const files = readdirSync(path).filter((file) => /^(config|tokenizer|tokenizer_config|sentence_bert_config|config_sentence_transformers|modules)\.json$|\.safetensors$/.test(file))
         const pooling = sizeOf(join(path, '1_Pooling/config.json'))
         assert.equal(told.download, files.reduce((sum, file) => sum + sizeOf(join(path, file)), pooling))
       }

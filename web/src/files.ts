@@ -410,7 +410,7 @@ async function sized(file: OpenedFile): Promise<OpenedFile & { layout?: Layout }
 const BESIDE_WEIGHTS = 32_000_000
 const MORE_THREADS = 4_000_000
 /* Of reading a tokenizer, what is in BESIDE_WEIGHTS already. */
-const LARGE_TOKENIZER = 8_000_000
+const LARGE_TOKENIZER = 4_000_000
 
 /** What opening an encoder takes, from its files' sizes and the header of its weights. */
 export async function measureEncoder(
@@ -432,7 +432,7 @@ export async function measureEncoder(
       if (dtype === 'U8' && !name.includes('word_embeddings')) memory += 2.25 * size
     }
     // What a large vocabulary takes while it is read.
-    if (file.name === 'tokenizer.json') memory += Math.max(0, 9 * file.size - LARGE_TOKENIZER)
+    if (file.name === 'tokenizer.json') memory += Math.max(0, 3 * file.size - LARGE_TOKENIZER)
     // Ends a download before it is one: a generator that has not begun would not be told.
     const chunks = file.chunks[Symbol.asyncIterator]()
     await chunks.next()

@@ -457,7 +457,7 @@ static void other_nets_leave_events_out(void **state)
         double worst = 0.0, mean[64] = {0}, largest = 0.0;
         ferry_visitor *visitor = visitor_of(f, model, mixed, MIXED);
         expect_sums(visitor, NULL, DATA_ITEMS, &worst);
-        for (size_t i = 0; i < N0 * d; i++) mean[i % d] += (double)items[i] / N0;
+        for (size_t i = 0; i < N0 * d; i++) mean[i % d] += (double)items[i] / (double)N0;
         ferry_net_event events[MIXED], left[MIXED];
         size_t places[MIXED], read = 0;
         for (size_t i = 0; i < visitor->history_count; i++) {
@@ -466,7 +466,8 @@ static void other_nets_leave_events_out(void **state)
             places[read] = (size_t)visitor->events[e->event].added;
             events[read++] = (ferry_net_event){items + e->item * d, e->behavior, e->timestamp};
         }
-        assert_true(d <= 64 && ferry_net_user_scratch(model->net, MIXED, &room));
+        assert_true(d <= 64);
+        assert_true(ferry_net_user_scratch(model->net, MIXED, &room));
         float *scratch = aligned_alloc(64, (room + 16) / 16 * 16 * sizeof *scratch), user[2][64];
         assert_non_null(scratch);
         ferry_net_user_vector(model->net, model->kernels, 0, events, read, user[0], scratch);

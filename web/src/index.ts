@@ -51,7 +51,7 @@ export interface EncoderOptions extends ProgressOptions {
   precision?: 'auto' | 'f32' | 'int8' | undefined
   /**
    * What is put before each text, by its name in config_sentence_transformers.json ('query',
-   * 'passage'); '' for nothing. Without it: the one that the file makes the default, if any.
+   * 'passage'); '' for nothing. Without it: the one that the file makes the default, if there is one.
    */
   prompt?: string | undefined
   /**

@@ -15,6 +15,7 @@ declare global {
   /* Merges with lib.dom's; without it, as in Node, the published types need it to exist. */
   namespace WebAssembly {
     interface Module {}
+    interface Memory {}
   }
 }
 

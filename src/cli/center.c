@@ -136,11 +136,7 @@ static ferry_status write_means(centers *c, const char *path, ferry_error *error
     ferry_buffer_init(&file, c->arena.allocator);
     ferry_status status =
         ferry_safetensors_write(tensors, c->language_count, NULL, 0, &file, error);
-    FILE *out = status == FERRY_OK ? fopen(path, "wb") : NULL;
-    bool written = out != NULL && fwrite(file.data, 1, file.size, out) == file.size;
-    if (out != NULL && fclose(out) != 0) written = false;
-    if (status == FERRY_OK && !written)
-        status = ferry_fail(error, FERRY_IO, "%s: %s", path, strerror(errno));
+    if (status == FERRY_OK) status = cli_write_file(path, &file, error);
     ferry_buffer_free(&file);
     return status;
 }

@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -11,15 +12,21 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "input/table.h"
 
-cli_list cli_list_make(int argc)
+void *cli_array(int count, size_t size)
 {
-    cli_list list = {calloc((size_t)argc + 1, sizeof *list.values), 0};
-    if (list.values == NULL) {
+    void *array = calloc((size_t)count + 1, size);
+    if (array == NULL) {
         fputs("ferry: out of memory\n", stderr);
         exit(EXIT_ERROR);
     }
-    return list;
+    return array;
+}
+
+cli_list cli_list_make(int argc)
+{
+    return (cli_list){.values = cli_array(argc, sizeof(const char *))};
 }
 
 void cli_list_free(cli_list *list)
@@ -62,6 +69,17 @@ bool cli_parse_count(const char *subcommand, const char *option, const char *tex
     }
     *out = (size_t)value;
     return true;
+}
+
+bool cli_parse_number(const char *subcommand, const char *option, const char *text, double most,
+                      double *out)
+{
+    if (ferry_number_parse(text, strlen(text), out) && *out >= 0.0 && *out <= most) return true;
+    if (isfinite(most))
+        cli_usage(subcommand, "%s %s: expected a number from 0 to %g", option, text, most);
+    else
+        cli_usage(subcommand, "%s %s: expected a number from 0", option, text);
+    return false;
 }
 
 static bool parse_precision(const char *subcommand, const char *text, ferry_precision *out)
@@ -146,6 +164,23 @@ ferry_status cli_read_file(const char *path, ferry_buffer *buffer, ferry_error *
         status = ferry_fail(error, FERRY_IO, "%s: %s", path, strerror(errno));
     if (!is_stdin) fclose(file);
     return status;
+}
+
+ferry_status cli_write_file(const char *path, const ferry_buffer *bytes, ferry_error *error)
+{
+    FILE *file = fopen(path, "wb");
+    if (file == NULL) return ferry_fail(error, FERRY_IO, "%s: %s", path, strerror(errno));
+    errno = 0;
+    bool written = fwrite(bytes->data, 1, bytes->size, file) == bytes->size;
+    int reason = errno;
+    if (fclose(file) != 0) {
+        if (written) reason = errno;
+        written = false;
+    }
+    if (written) return FERRY_OK;
+    struct stat about;
+    if (stat(path, &about) == 0 && S_ISREG(about.st_mode)) remove(path);
+    return ferry_fail(error, FERRY_IO, "%s: %s", path, strerror(reason));
 }
 
 ferry_status cli_make_writable(const char *directory, ferry_error *error)

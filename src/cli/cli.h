@@ -24,6 +24,10 @@ int cli_transfer(int argc, char **argv);
 
 /* ---- options ---- */
 
+/* [count + 1] zeroed elements, room for every word of the command line; exits on lack of memory.
+ * The caller frees. */
+void *cli_array(int count, size_t size);
+
 /* Repeated options, e.g. --items a --items b; texts are argv's. */
 typedef struct cli_list {
     const char **values; /* [count]; argv's pointers */
@@ -88,6 +92,10 @@ const char *cli_plural(size_t count);
 /* A whole number from 1; false prints a usage message. */
 bool cli_parse_count(const char *subcommand, const char *option, const char *text, size_t *out);
 
+/* A number in [0, most], which may be INFINITY; false prints a usage message. */
+bool cli_parse_number(const char *subcommand, const char *option, const char *text, double most,
+                      double *out);
+
 /* A clock that only goes forwards, in seconds. */
 double cli_seconds(void);
 
@@ -100,6 +108,9 @@ int cli_fail(const char *subcommand, ferry_status status, const ferry_error *err
 
 /* Reads a whole file, "-" being stdin, into buffer. */
 ferry_status cli_read_file(const char *path, ferry_buffer *buffer, ferry_error *error);
+
+/* Writes a whole file; if it cannot, half a file is not left. */
+ferry_status cli_write_file(const char *path, const ferry_buffer *bytes, ferry_error *error);
 
 /* Makes the directory if it is not there; IO if nothing can be written into it. */
 ferry_status cli_make_writable(const char *directory, ferry_error *error);

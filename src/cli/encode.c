@@ -140,11 +140,7 @@ static ferry_status write_tensor(const char *path, const float *embeddings, size
                            .data = embeddings,
                            .size = count * N * sizeof *embeddings};
     ferry_status status = ferry_safetensors_write(&tensor, 1, NULL, 0, &head, error);
-    FILE *file = status == FERRY_OK ? fopen(path, "wb") : NULL;
-    bool written = file != NULL && fwrite(head.data, 1, head.size, file) == head.size;
-    if (file != NULL && fclose(file) != 0) written = false;
-    if (status == FERRY_OK && !written)
-        status = ferry_fail(error, FERRY_IO, "%s: %s", path, strerror(errno));
+    if (status == FERRY_OK) status = cli_write_file(path, &head, error);
     ferry_buffer_free(&head);
     return status;
 }

@@ -245,28 +245,12 @@ static ferry_status compare(eval_run *run, const ferry_eval_options *how, ferry_
     return status;
 }
 
-static ferry_status write_file(const char *path, const ferry_buffer *bytes, ferry_error *error)
-{
-    FILE *file = fopen(path, "wb");
-    if (file == NULL) return ferry_fail(error, FERRY_IO, "%s: %s", path, strerror(errno));
-    errno = 0;
-    bool written = fwrite(bytes->data, 1, bytes->size, file) == bytes->size;
-    int reason = errno;
-    if (fclose(file) != 0) {
-        if (written) reason = errno;
-        written = false;
-    }
-    if (written) return FERRY_OK;
-    remove(path); /* half a file is none */
-    return ferry_fail(error, FERRY_IO, "%s: %s", path, strerror(reason));
-}
-
 static ferry_status save(const eval_run *run, ferry_error *error)
 {
     ferry_buffer bytes;
     ferry_buffer_init(&bytes, ferry_allocator_or_default(NULL));
     ferry_status status = ferry_evaluation_save(run->evaluation, scorer_name(run), &bytes, error);
-    if (status == FERRY_OK) status = write_file(run->options->save, &bytes, error);
+    if (status == FERRY_OK) status = cli_write_file(run->options->save, &bytes, error);
     ferry_buffer_free(&bytes);
     return status;
 }

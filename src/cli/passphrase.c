@@ -9,6 +9,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "api/directory.h"
 #include "base/error.h"
 #include "cli/cli.h"
 #include "cli/seal.h"
@@ -120,34 +121,21 @@ ferry_status cli_profile_read(const char *path, const char *passphrase_file, fer
     return status;
 }
 
-static int write_all(int file, const char *data, size_t size)
+static ferry_status fill(void *bytes, FILE *file, ferry_error *error)
 {
-    while (size > 0) {
-        ssize_t written = write(file, data, size);
-        if (written < 0 && errno == EINTR) continue;
-        if (written < 0) return errno;
-        data += written;
-        size -= (size_t)written;
-    }
-    return 0;
+    const ferry_buffer *all = bytes;
+    return ferry_file_put(file, all->data, all->size)
+               ? FERRY_OK
+               : ferry_fail(error, FERRY_IO, "the file could not be written");
 }
 
-/* Beside its place, then renamed: whole or not at all. */
+/* Which only its owner may read. */
 static ferry_status write_file(const char *path, const ferry_buffer *bytes, ferry_error *error)
 {
-    char part[4096];
-    int length = snprintf(part, sizeof part, "%s.part", path);
-    if (length < 0 || (size_t)length >= sizeof part)
-        return ferry_fail(error, FERRY_LIMIT, "%s: path longer than %zu bytes", path, sizeof part);
-    int file = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (file < 0) return ferry_fail(error, FERRY_IO, "%s: %s", part, strerror(errno));
-    int reason = write_all(file, bytes->data, bytes->size);
-    if (reason == 0 && fsync(file) != 0) reason = errno;
-    if (close(file) != 0 && reason == 0) reason = errno;
-    if (reason == 0 && rename(part, path) != 0) reason = errno;
-    if (reason == 0) return FERRY_OK;
-    unlink(part);
-    return ferry_fail(error, FERRY_IO, "%s: %s", path, strerror(reason));
+    mode_t others = umask(077);
+    ferry_status status = ferry_file_write(path, fill, (void *)(uintptr_t)bytes, error);
+    umask(others);
+    return status;
 }
 
 ferry_status cli_profile_write(const char *path, const ferry_buffer *profile, bool plain,

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "cli/cli.h"
 #include "cli/passphrase.h"
+#include "cli/shop.h"
 #include "recsys/visitor.h"
 
 static const char help[] =
@@ -38,37 +38,6 @@ typedef struct profile_options {
     cli_report report;
 } profile_options;
 
-static ferry_status read_events(ferry_visitor *visitor, profile_options *options,
-                                ferry_error *error)
-{
-    ferry_buffer buffer;
-    cli_profile_init(&buffer);
-    ferry_status status = cli_read_file(options->history, &buffer, error);
-    if (status == FERRY_OK) {
-        ferry_table_format format;
-        ferry_file table = cli_table(options->history, &buffer, &format);
-        status = ferry_visitor_add_table(visitor, &table, format, options->user, cli_refused,
-                                         &options->report, NULL, error);
-    }
-    ferry_buffer_free(&buffer);
-    cli_report_end(&options->report);
-    return status;
-}
-
-static ferry_status load(ferry_visitor *visitor, profile_options *options, ferry_error *error)
-{
-    ferry_buffer profile;
-    cli_profile_init(&profile);
-    ferry_status status =
-        cli_profile_read(options->profile, options->passphrase_file, &profile, error);
-    if (status == FERRY_OK)
-        status = ferry_visitor_load(visitor, profile.data, profile.size, cli_refused,
-                                    &options->report, NULL, error);
-    ferry_buffer_free(&profile);
-    cli_report_end(&options->report);
-    return status;
-}
-
 static ferry_status write_visitor(const ferry_visitor *visitor, const profile_options *options,
                                   ferry_error *error)
 {
@@ -90,7 +59,13 @@ static ferry_status write_changed(profile_options *options, bool forget, ferry_e
     size_t removed = 0;
     ferry_status status = ferry_catalog_open_directory(options->catalog, NULL, &catalog, error);
     if (status == FERRY_OK) status = ferry_visitor_create(catalog, &visitor, error);
-    if (status == FERRY_OK) status = (forget ? load : read_events)(visitor, options, error);
+    if (status == FERRY_OK && !forget)
+        status = cli_read_events(visitor, options->history, options->user, &options->report, error);
+    if (status == FERRY_OK && forget) {
+        status = cli_load_profile(visitor, options->profile, options->passphrase_file,
+                                  &options->report, error);
+        cli_report_end(&options->report);
+    }
     if (status == FERRY_OK && forget)
         status = ferry_visitor_forget(visitor, options->domain, options->item, &removed, error);
     if (status == FERRY_OK) status = write_visitor(visitor, options, error);

@@ -6,6 +6,7 @@
 #include "cli/recommend_explain.h"
 #include "cli/recommend_feedback.h"
 #include "cli/recommend_filters.h"
+#include "cli/shop.h"
 
 static const char help[] =
     "Usage: ferry recommend --catalog DIR --history FILE [--domain NAME]… [-k N]\n\n"
@@ -49,17 +50,8 @@ static ferry_status read_events(ferry_visitor *visitor, recommend_options *optio
                                 ferry_error *error)
 {
     if (options->history == NULL) return FERRY_OK;
-    ferry_buffer buffer;
-    ferry_buffer_init(&buffer, ferry_allocator_or_default(NULL));
-    ferry_status status = cli_read_file(options->history, &buffer, error);
-    if (status == FERRY_OK) {
-        ferry_table_format format;
-        ferry_file table = cli_table(options->history, &buffer, &format);
-        status = ferry_visitor_add_table(visitor, &table, format, options->user, cli_refused,
-                                         &options->report, NULL, error);
-    }
-    ferry_buffer_free(&buffer);
-    cli_report_end(&options->report);
+    ferry_status status =
+        cli_read_events(visitor, options->history, options->user, &options->report, error);
     if (status == FERRY_INVALID_ARGUMENT && options->user == NULL)
         return ferry_fail(error, status, "%s: events of several users; name one with --user",
                           options->history);
@@ -70,28 +62,18 @@ static ferry_status read_events(ferry_visitor *visitor, recommend_options *optio
 static ferry_status read_history(const ferry_catalog *catalog, ferry_visitor *visitor,
                                  recommend_options *options, ferry_error *error)
 {
-    FERRY_TRY(cli_feedback_load(&options->feedback, visitor, &options->report, error));
+    const cli_feedback *feedback = &options->feedback;
+    if (feedback->profile != NULL)
+        FERRY_TRY(cli_load_profile(visitor, feedback->profile, feedback->passphrase_file,
+                                   &options->report, error));
     FERRY_TRY(read_events(visitor, options, error));
-    FERRY_TRY(cli_feedback_add(&options->feedback, catalog, visitor, error));
+    FERRY_TRY(cli_feedback_add(feedback, catalog, visitor, error));
     if (ferry_visitor_event_count(visitor) > 0 || options->model != NULL) return FERRY_OK;
     return ferry_fail(error, FERRY_EMPTY_HISTORY, "%s: no usable event%s%s%s (%zu left out)",
-                      options->history != NULL ? options->history : options->feedback.profile,
+                      options->history != NULL ? options->history : feedback->profile,
                       options->user != NULL ? " of user \"" : "",
                       options->user != NULL ? options->user : "", options->user != NULL ? "\"" : "",
                       options->report.refused);
-}
-
-static ferry_status print_json(const ferry_catalog *catalog, const ferry_recommendation *items,
-                               size_t count, const ferry_excluded *excluded, const ferry_why *why,
-                               ferry_error *error)
-{
-    ferry_buffer buffer;
-    ferry_buffer_init(&buffer, ferry_allocator_or_default(NULL));
-    ferry_status status =
-        ferry_recommendations_json(catalog, items, count, excluded, why, &buffer, error);
-    if (status == FERRY_OK) printf("%.*s\n", (int)buffer.size, buffer.data);
-    ferry_buffer_free(&buffer);
-    return status;
 }
 
 /* why: NULL without --explain */
@@ -99,10 +81,7 @@ static void print_table(const ferry_catalog *catalog, const ferry_recommendation
                         size_t count, const ferry_why *why)
 {
     for (size_t i = 0; i < count; i++) {
-        ferry_item item;
-        ferry_catalog_item(catalog, items[i].item, &item, NULL);
-        printf("%4zu  %6.4f  %-14s %s  (%s)\n", i + 1, (double)items[i].score, item.domain,
-               item.title, item.id);
+        cli_print_item(catalog, i + 1, items[i]);
         if (why != NULL) cli_explain_item(why, i);
     }
     if (why != NULL) cli_explain_list(why);
@@ -152,7 +131,7 @@ static ferry_status recommend(const ferry_catalog *catalog, ferry_visitor *visit
     if (status == FERRY_OK && why != NULL)
         status = ferry_why_open(visitor, &wanted, items, count, true, why, error);
     if (status == FERRY_OK && options->json)
-        status = print_json(catalog, items, count, &excluded, why, error);
+        status = cli_print_items_json(catalog, items, count, &excluded, why, error);
     else if (status == FERRY_OK)
         print_table(catalog, items, count, why);
     ferry_why_close(&explained);

@@ -6,18 +6,12 @@
 #include <time.h>
 
 #include "base/error.h"
-#include "cli/passphrase.h"
-#include "input/table.h"
+#include "cli/shop.h"
 
 cli_feedback cli_feedback_make(int argc)
 {
-    cli_feedback feedback = {.opinions = calloc((size_t)argc + 1, sizeof *feedback.opinions),
-                             .weights = calloc((size_t)argc + 1, sizeof *feedback.weights)};
-    if (feedback.opinions == NULL || feedback.weights == NULL) {
-        fputs("ferry: out of memory\n", stderr);
-        exit(EXIT_ERROR);
-    }
-    return feedback;
+    return (cli_feedback){.opinions = cli_array(argc, sizeof(cli_opinion)),
+                          .weights = cli_array(argc, sizeof(ferry_domain_weight))};
 }
 
 void cli_feedback_free(cli_feedback *feedback)
@@ -25,17 +19,6 @@ void cli_feedback_free(cli_feedback *feedback)
     free(feedback->opinions);
     free(feedback->weights);
     *feedback = (cli_feedback){0};
-}
-
-static bool parse_number(const char *subcommand, const char *option, const char *text, double most,
-                         double *out)
-{
-    if (ferry_number_parse(text, strlen(text), out) && *out >= 0.0 && *out <= most) return true;
-    if (isfinite(most))
-        cli_usage(subcommand, "%s %s: expected a number from 0 to %g", option, text, most);
-    else
-        cli_usage(subcommand, "%s %s: expected a number from 0", option, text);
-    return false;
 }
 
 static bool parse_weight(const char *subcommand, char *text, cli_feedback *out)
@@ -46,7 +29,7 @@ static bool parse_weight(const char *subcommand, char *text, cli_feedback *out)
         cli_usage(subcommand, "--domain-weight %s: expected DOMAIN=NUMBER", text);
         return false;
     }
-    if (!parse_number(subcommand, "--domain-weight", equals + 1, 1000.0, &weight)) return false;
+    if (!cli_parse_number(subcommand, "--domain-weight", equals + 1, 1000.0, &weight)) return false;
     *equals = '\0';
     out->weights[out->weight_count++] = (ferry_domain_weight){text, (float)weight};
     return true;
@@ -67,13 +50,13 @@ bool cli_feedback_parse(const char *subcommand, int option, char *text, cli_feed
     case CLI_PROFILE: out->profile = text; return true;
     case CLI_PASSPHRASE_FILE: out->passphrase_file = text; return true;
     case CLI_HALF_LIFE:
-        return parse_number(subcommand, "--half-life", text, INFINITY, &out->half_life);
+        return cli_parse_number(subcommand, "--half-life", text, INFINITY, &out->half_life);
     case CLI_NOW:
-        if (!parse_number(subcommand, "--now", text, 1e15, &number)) return false;
+        if (!cli_parse_number(subcommand, "--now", text, 1e15, &number)) return false;
         out->now = (int64_t)number;
         return true;
     case CLI_NOVELTY:
-        if (!parse_number(subcommand, "--novelty", text, 1.0, &number)) return false;
+        if (!cli_parse_number(subcommand, "--novelty", text, 1.0, &number)) return false;
         out->novelty = (float)number;
         return true;
     case CLI_DOMAIN_WEIGHT: return parse_weight(subcommand, text, out);
@@ -83,38 +66,6 @@ bool cli_feedback_parse(const char *subcommand, int option, char *text, cli_feed
     }
 }
 
-ferry_status cli_feedback_load(const cli_feedback *feedback, ferry_visitor *visitor,
-                               cli_report *report, ferry_error *error)
-{
-    if (feedback->profile == NULL) return FERRY_OK;
-    ferry_buffer profile;
-    cli_profile_init(&profile);
-    ferry_status status =
-        cli_profile_read(feedback->profile, feedback->passphrase_file, &profile, error);
-    if (status == FERRY_OK)
-        status = ferry_visitor_load(visitor, profile.data, profile.size, cli_refused, report, NULL,
-                                    error);
-    ferry_buffer_free(&profile);
-    return status;
-}
-
-/* The item named "DOMAIN/ID" or "ID": an id may hold a slash, and so may a domain. */
-static ferry_status find_item(const ferry_catalog *catalog, const char *name, size_t *out,
-                              ferry_error *error)
-{
-    char *copy = malloc(strlen(name) + 1);
-    if (copy == NULL) return ferry_fail_memory(error, "an item's name");
-    ferry_status status = ferry_catalog_find(catalog, NULL, name, out, error);
-    strcpy(copy, name);
-    for (char *slash = copy; status != FERRY_OK && (slash = strchr(slash, '/')) != NULL; slash++) {
-        *slash = '\0';
-        if (ferry_catalog_find(catalog, copy, slash + 1, out, NULL) == FERRY_OK) status = FERRY_OK;
-        *slash = '/';
-    }
-    free(copy);
-    return status;
-}
-
 ferry_status cli_feedback_add(const cli_feedback *feedback, const ferry_catalog *catalog,
                               ferry_visitor *visitor, ferry_error *error)
 {
@@ -122,7 +73,7 @@ ferry_status cli_feedback_add(const cli_feedback *feedback, const ferry_catalog 
         const cli_opinion *opinion = &feedback->opinions[i];
         size_t index;
         ferry_item item;
-        FERRY_TRY(find_item(catalog, opinion->item, &index, error));
+        FERRY_TRY(cli_find_item(catalog, opinion->item, &index, error));
         FERRY_TRY(ferry_catalog_item(catalog, index, &item, error));
         ferry_event event = {.item = item.id,
                              .domain = item.domain,

@@ -64,10 +64,6 @@ void cli_feedback_free(cli_feedback *feedback);
 /* Takes an option of CLI_FEEDBACK_OPTIONS; false prints a usage message. */
 bool cli_feedback_parse(const char *subcommand, int option, char *text, cli_feedback *out);
 
-/* Loads the profile, if there is one. Items that the catalogue lacks are reported. */
-ferry_status cli_feedback_load(const cli_feedback *feedback, ferry_visitor *visitor,
-                               cli_report *report, ferry_error *error);
-
 /* Adds the opinions, behind the rest of the history. */
 ferry_status cli_feedback_add(const cli_feedback *feedback, const ferry_catalog *catalog,
                               ferry_visitor *visitor, ferry_error *error);

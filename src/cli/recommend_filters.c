@@ -1,5 +1,6 @@
 #include "cli/recommend_filters.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,14 +10,9 @@
 
 cli_filters cli_filters_make(int argc)
 {
-    cli_filters filters = {.where = cli_list_make(argc),
-                           .quotas = calloc((size_t)argc + 1, sizeof *filters.quotas),
-                           .at_most = calloc((size_t)argc + 1, sizeof *filters.at_most)};
-    if (filters.quotas == NULL || filters.at_most == NULL) {
-        fputs("ferry: out of memory\n", stderr);
-        exit(EXIT_ERROR);
-    }
-    return filters;
+    return (cli_filters){.where = cli_list_make(argc),
+                         .quotas = cli_array(argc, sizeof(ferry_limit)),
+                         .at_most = cli_array(argc, sizeof(ferry_limit))};
 }
 
 void cli_filters_free(cli_filters *filters)
@@ -52,10 +48,7 @@ static bool parse_limit(const char *subcommand, const char *option, char *text, 
 static bool parse_number(const char *subcommand, const char *option, const char *text, float *out)
 {
     double value;
-    if (!ferry_number_parse(text, strlen(text), &value) || !(value >= 0.0)) {
-        cli_usage(subcommand, "%s %s: expected a number from 0", option, text);
-        return false;
-    }
+    if (!cli_parse_number(subcommand, option, text, INFINITY, &value)) return false;
     *out = (float)value;
     return true;
 }

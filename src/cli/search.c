@@ -1,11 +1,10 @@
 /* ferry search: an item or a text to the items of a catalogue nearest to it. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/handles.h"
 #include "base/error.h"
-#include "cli/cli.h"
+#include "cli/shop.h"
+#include "math/ops.h"
 
 static const char help[] =
     "Usage: ferry search --catalog DIR (--like [DOMAIN/]ID | --text TEXT --model DIR) [-k N]\n\n"
@@ -30,20 +29,6 @@ typedef struct search_options {
     bool json, quiet;
 } search_options;
 
-/* What is written before the first slash is a domain if it is one that has such an item. */
-static ferry_status find_item(const ferry_catalog *catalog, const char *name, size_t *item,
-                              ferry_error *error)
-{
-    const char *slash = strchr(name, '/');
-    for (size_t d = 0; slash != NULL && d < ferry_catalog_domain_count(catalog); d++) {
-        const char *domain = ferry_catalog_domain(catalog, d);
-        size_t size = strlen(domain);
-        if (size != (size_t)(slash - name) || memcmp(domain, name, size) != 0) continue;
-        if (ferry_catalog_find(catalog, domain, slash + 1, item, NULL) == FERRY_OK) return FERRY_OK;
-    }
-    return ferry_catalog_find(catalog, NULL, name, item, error);
-}
-
 /* The text as a unit vector [dimension], as the catalogue's are. */
 static ferry_status encode_text(const ferry_catalog *catalog, const search_options *options,
                                 float *vector, ferry_error *error)
@@ -61,34 +46,8 @@ static ferry_status encode_text(const ferry_catalog *catalog, const search_optio
     if (status == FERRY_OK)
         status = ferry_encoder_encode(encoder, &text, 1, vector, NULL, NULL, error);
     ferry_encoder_close(encoder);
-    if (status != FERRY_OK) return status;
-    float square;
-    catalog->kernels->dot_rows(vector, vector, &square, 1, N);
-    float length = sqrtf(square);
-    for (size_t i = 0; i < N && length > 0; i++) vector[i] = vector[i] / length;
-    return FERRY_OK;
-}
-
-static ferry_status print_json(const ferry_catalog *catalog, const ferry_recommendation *items,
-                               size_t count, ferry_error *error)
-{
-    ferry_buffer buffer;
-    ferry_excluded none = {0};
-    ferry_buffer_init(&buffer, ferry_allocator_or_default(NULL));
-    ferry_status status = ferry_recommendations_json(catalog, items, count, &none, NULL, &buffer, error);
-    if (status == FERRY_OK) printf("%.*s\n", (int)buffer.size, buffer.data);
-    ferry_buffer_free(&buffer);
+    if (status == FERRY_OK) ferry_l2_normalize(catalog->kernels, vector, N);
     return status;
-}
-
-static void print_table(const ferry_catalog *catalog, const ferry_recommendation *items,
-                        size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        const ferry_item *item = &catalog->items[items[i].item].item;
-        printf("%4zu  %6.4f  %-14s %s  (%s)\n", i + 1, (double)items[i].score, item->domain,
-               item->title, item->id);
-    }
 }
 
 /* own: the item that was asked for, which is left out, or FERRY_NO_ITEM. */
@@ -110,9 +69,9 @@ static ferry_status print_nearest(const ferry_catalog *catalog, const search_opt
         fprintf(stderr, "ferry search: %zu of the %zu asked for: there are no more\n", kept,
                 options->k);
     if (status == FERRY_OK && options->json)
-        status = print_json(catalog, items, kept, error);
-    else if (status == FERRY_OK)
-        print_table(catalog, items, kept);
+        status = cli_print_items_json(catalog, items, kept, &(ferry_excluded){0}, NULL, error);
+    for (size_t i = 0; status == FERRY_OK && !options->json && i < kept; i++)
+        cli_print_item(catalog, i + 1, items[i]);
     free(items);
     return status;
 }
@@ -127,7 +86,7 @@ static ferry_status search(const ferry_catalog *catalog, const search_options *o
     if (options->text != NULL) {
         status = encode_text(catalog, options, vector, error);
     } else {
-        status = find_item(catalog, options->like, &own, error);
+        status = cli_find_item(catalog, options->like, &own, error);
         if (status == FERRY_OK)
             memcpy(vector, ferry_catalog_vectors(catalog) + own * N, N * sizeof *vector);
     }

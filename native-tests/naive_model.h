@@ -108,8 +108,9 @@ static inline void naive_tfidf(unsigned fields, double table[N0][MOST_TERMS])
         double square = 0.0;
         for (size_t t = 0; t < known; t++) {
             if (table[i][t] > 0.0)
-                table[i][t] =
-                    have[t] < 2 ? 0.0 : (1.0 + log(table[i][t])) * log((double)N0 / (double)have[t]);
+                table[i][t] = have[t] < 2
+                                  ? 0.0
+                                  : (1.0 + log(table[i][t])) * log((double)N0 / (double)have[t]);
             square += table[i][t] * table[i][t];
         }
         for (size_t t = 0; t < known; t++) table[i][t] /= sqrt(square + 1e-9);

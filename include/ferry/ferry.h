@@ -38,7 +38,7 @@ extern "C" {
 #define FERRY_API __attribute__((visibility("default")))
 #endif
 
-/* ---- status -------------------------------------------------------------------------------- */
+/* ---- status ---------------------------------------------------------------------------------- */
 
 /* One list for the codes, their names and their texts: X(name, text). */
 #define FERRY_STATUS_LIST(X)                                           \
@@ -74,7 +74,7 @@ FERRY_API const char *ferry_status_name(ferry_status status);
 FERRY_API const char *ferry_status_text(ferry_status status);
 FERRY_API const char *ferry_version(void);
 
-/* ---- what the caller hands in -------------------------------------------------------------- */
+/* ---- what the caller hands in ---------------------------------------------------------------- */
 
 typedef struct ferry_text {
     const char *data; /* UTF-8, [size] bytes; may be NULL if size is 0 */
@@ -105,7 +105,7 @@ typedef struct ferry_allocator {
  */
 typedef bool (*ferry_progress)(void *user, size_t done, size_t total);
 
-/* ---- kernels ------------------------------------------------------------------------------- */
+/* ---- kernels --------------------------------------------------------------------------------- */
 
 /*
  * Kernel variants give the same bits; the choice is a matter of speed. NULL or "auto" picks the
@@ -114,7 +114,7 @@ typedef bool (*ferry_progress)(void *user, size_t done, size_t total);
  */
 FERRY_API ferry_status ferry_kernels_name(const char *wanted, const char **out, ferry_error *error);
 
-/* ---- encoder ------------------------------------------------------------------------------- */
+/* ---- encoder --------------------------------------------------------------------------------- */
 
 typedef struct ferry_encoder ferry_encoder;
 
@@ -164,7 +164,8 @@ typedef struct ferry_encoder_options {
      * read-only. */
     bool overwrite;
     /* What is put before each text: the prompt of that name ("query", "passage"…) in
-     * config_sentence_transformers.json; "": nothing; NULL: the one it makes the default, if any. */
+     * config_sentence_transformers.json; "": nothing; NULL: the one it makes the default, if any.
+     */
     const char *prompt;
     /* The mean of that name in centers.safetensors, which `ferry center` writes, is taken from each
      * embedding, which is then normalised again; "auto": the nearest of them. docs/languages.md
@@ -217,13 +218,14 @@ FERRY_API ferry_status ferry_encoder_encode(ferry_encoder *encoder, const ferry_
                                             void *progress_user, ferry_error *error);
 
 /*
- * Token ids of one text, prompt and special tokens included, cut at ferry_encoder_max_tokens. ids holds
- * capacity entries; *count is the number there are, of which min(count, capacity) were written.
+ * Token ids of one text, prompt and special tokens included, cut at ferry_encoder_max_tokens. ids
+ * holds capacity entries; *count is the number there are, of which min(count, capacity) were
+ * written.
  */
 FERRY_API ferry_status ferry_encoder_tokenize(ferry_encoder *encoder, ferry_text text, int32_t *ids,
                                               size_t capacity, size_t *count, ferry_error *error);
 
-/* ---- tables -------------------------------------------------------------------------------- */
+/* ---- tables ---------------------------------------------------------------------------------- */
 
 typedef enum ferry_table_format {
     FERRY_TABLE_AUTO, /* by the name: .csv, .tsv, .jsonl, .ndjson, .item or .inter (RecBole) */
@@ -238,7 +240,7 @@ typedef enum ferry_table_format {
  */
 typedef bool (*ferry_row_refused)(void *user, const char *file, size_t line, const char *reason);
 
-/* ---- catalogue ----------------------------------------------------------------------------- */
+/* ---- catalogue ------------------------------------------------------------------------------- */
 
 typedef struct ferry_catalog ferry_catalog;
 
@@ -310,8 +312,7 @@ FERRY_API size_t ferry_catalog_domain_count(const ferry_catalog *catalog);
 /* Sorted by name; NULL if index >= domain_count. */
 FERRY_API const char *ferry_catalog_domain(const ferry_catalog *catalog, size_t index);
 
-/* ---- model ------------------------------------------------------------------------------------
- */
+/* ---- model ----------------------------------------------------------------------------------- */
 
 typedef struct ferry_model ferry_model;
 
@@ -329,7 +330,7 @@ FERRY_API ferry_status ferry_model_open_directory(const ferry_catalog *catalog, 
                                                   ferry_model **out, ferry_error *error);
 FERRY_API void ferry_model_close(ferry_model *model);
 
-/* ---- visitor ------------------------------------------------------------------------------- */
+/* ---- visitor --------------------------------------------------------------------------------- */
 
 typedef struct ferry_visitor ferry_visitor;
 
@@ -641,8 +642,7 @@ FERRY_API ferry_status ferry_visitor_counterfactual(ferry_visitor *visitor,
                                                     const ferry_recommend_options *options,
                                                     ferry_counterfactual **out, ferry_error *error);
 FERRY_API void ferry_counterfactual_free(ferry_counterfactual *counterfactual); /* NULL is fine */
-/* ---- search -----------------------------------------------------------------------------------
- */
+/* ---- search ---------------------------------------------------------------------------------- */
 
 /*
  * The nearest of many vectors, exactly, over int8 copies of them: a byte a number and one scale a
@@ -730,10 +730,11 @@ typedef struct ferry_nearest_options {
 } ferry_nearest_options;
 
 /*
- * The k items of a catalogue whose vectors have the largest inner product with query [dimension], by
- * the f32 vectors themselves: for one query of what is open anyway. An item's own vector, and a text
- * encoded by the catalogue's model, are unit vectors: the score is then the cosine. Best first, equal
- * scores by domain and id in byte order. out holds k entries, *count gets the number written.
+ * The k items of a catalogue whose vectors have the largest inner product with query [dimension],
+ * by the f32 vectors themselves: for one query of what is open anyway. An item's own vector, and a
+ * text encoded by the catalogue's model, are unit vectors: the score is then the cosine. Best
+ * first, equal scores by domain and id in byte order. out holds k entries, *count gets the number
+ * written.
  */
 FERRY_API ferry_status ferry_catalog_nearest(const ferry_catalog *catalog, const float *query,
                                              const ferry_nearest_options *options,

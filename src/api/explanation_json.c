@@ -13,7 +13,7 @@ ferry_status ferry_why_open(ferry_visitor *visitor, const ferry_recommend_option
     *out = (ferry_why){.visitor = visitor};
     if (counterfactual)
         FERRY_TRY(ferry_visitor_counterfactual(visitor, options, &out->counterfactual, error));
-    out->items = ferry_allocate(&visitor->allocator, count > 0 ? count : 1, sizeof *out->items);
+    out->items = ferry_allocate(&visitor->allocator, ferry_at_least_one(count), sizeof *out->items);
     if (out->items == NULL) {
         ferry_why_close(out);
         return ferry_fail_memory(error, "the explanations");
@@ -32,31 +32,16 @@ void ferry_why_close(ferry_why *why)
     for (size_t i = 0; i < why->count; i++) ferry_explanation_free(why->items[i]);
     if (why->items != NULL)
         ferry_release(&why->visitor->allocator, why->items,
-                      (why->count > 0 ? why->count : 1) * sizeof *why->items);
+                      ferry_at_least_one(why->count) * sizeof *why->items);
     ferry_counterfactual_free(why->counterfactual);
     *why = (ferry_why){.visitor = why->visitor};
 }
 
 /* ---- trees ---- */
 
-/* Takes over the value in any case; false where it is NULL, or without memory. */
-static bool add(cJSON *object, const char *name, cJSON *value)
-{
-    if (object != NULL && value != NULL && cJSON_AddItemToObject(object, name, value)) return true;
-    cJSON_Delete(value);
-    return false;
-}
-
-static bool append(cJSON *list, cJSON *value)
-{
-    if (list != NULL && value != NULL && cJSON_AddItemToArray(list, value)) return true;
-    cJSON_Delete(value);
-    return false;
-}
-
 static bool add_float(cJSON *object, const char *name, double value)
 {
-    return add(object, name, ferry_json_from_float((float)value));
+    return ferry_json_add(object, name, ferry_json_from_float((float)value));
 }
 
 /* The tree, or NULL if it could not be made whole. */
@@ -70,9 +55,9 @@ static cJSON *whole(cJSON *tree, bool fits)
 static bool add_item(cJSON *object, const ferry_visitor *visitor, size_t item)
 {
     const ferry_item *of = &visitor->catalog->items[item].item;
-    return add(object, "id", cJSON_CreateString(of->id)) &&
-           add(object, "domain", cJSON_CreateString(of->domain)) &&
-           add(object, "title", cJSON_CreateString(of->title));
+    return ferry_json_add(object, "id", cJSON_CreateString(of->id)) &&
+           ferry_json_add(object, "domain", cJSON_CreateString(of->domain)) &&
+           ferry_json_add(object, "title", cJSON_CreateString(of->title));
 }
 
 /* {"event"?,"id","domain","title"} */
@@ -92,8 +77,9 @@ cJSON *ferry_history_tree(const ferry_visitor *visitor)
         const ferry_history_event *event = visitor->events;
         while (event->added != added) event++;
         cJSON *json = cJSON_CreateObject();
-        fits = append(list, json) && add_item(json, visitor, event->item) &&
-               add(json, "behavior", cJSON_CreateString(ferry_visitor_behavior(visitor, event)));
+        fits = ferry_json_add_to_array(list, json) && add_item(json, visitor, event->item) &&
+               ferry_json_add(json, "behavior",
+                              cJSON_CreateString(ferry_visitor_behavior(visitor, event)));
         if (event->behavior == FERRY_RATING)
             fits = fits && cJSON_AddNumberToObject(json, "value", event->value) != NULL;
         if (event->timestamp != 0)
@@ -121,7 +107,8 @@ static cJSON *approximate_tree(const ferry_explanation *x)
     bool fits = list != NULL;
     for (size_t r = 0; r < FERRY_REASON_COUNT; r++)
         if (x->approximate[r])
-            fits = fits && append(list, cJSON_CreateString(ferry_reason_name((ferry_reason)r)));
+            fits = fits && ferry_json_add_to_array(
+                               list, cJSON_CreateString(ferry_reason_name((ferry_reason)r)));
     return whole(list, fits);
 }
 
@@ -144,28 +131,28 @@ static bool add_contributions(cJSON *json, const ferry_explanation *x)
     while (at < x->contribution_count && x->contributions[at].event != FERRY_NO_EVENT) {
         cJSON *event = cJSON_CreateObject();
         size_t number = x->contributions[at].event;
-        if (!append(events, event) ||
+        if (!ferry_json_add_to_array(events, event) ||
             cJSON_AddNumberToObject(event, "event", (double)number) == NULL ||
             !add_float(event, "sum", x->events[number].sum) ||
-            !add(event, "reasons", reasons_tree(x, &at)))
+            !ferry_json_add(event, "reasons", reasons_tree(x, &at)))
             return false;
     }
-    return events != NULL && add(json, "others", reasons_tree(x, &at));
+    return events != NULL && ferry_json_add(json, "others", reasons_tree(x, &at));
 }
 
 cJSON *ferry_explanation_tree(const ferry_visitor *visitor, const ferry_explanation *explanation)
 {
     const ferry_explanation *x = explanation;
     cJSON *json = cJSON_CreateObject();
-    bool fits = add(json, "sentence", cJSON_CreateString(x->sentence)) &&
-                add(json, "percent", percent_tree(x));
+    bool fits = ferry_json_add(json, "sentence", cJSON_CreateString(x->sentence)) &&
+                ferry_json_add(json, "percent", percent_tree(x));
     if (x->because != FERRY_NO_EVENT)
-        fits = fits &&
-               add(json, "because", item_tree(visitor, x->because, x->events[x->because].item));
+        fits = fits && ferry_json_add(json, "because",
+                                      item_tree(visitor, x->because, x->events[x->because].item));
     fits = fits && add_contributions(json, x) && add_float(json, "constant", x->constant) &&
            add_float(json, "residual", x->residual) &&
-           add(json, "complete", cJSON_CreateBool(x->complete)) &&
-           add(json, "approximate", approximate_tree(x));
+           ferry_json_add(json, "complete", cJSON_CreateBool(x->complete)) &&
+           ferry_json_add(json, "approximate", approximate_tree(x));
     return whole(json, fits);
 }
 
@@ -175,11 +162,12 @@ cJSON *ferry_counterfactual_tree(const ferry_visitor *visitor,
     const ferry_counterfactual *c = counterfactual;
     if (c == NULL) return cJSON_CreateNull();
     cJSON *json = cJSON_CreateObject(), *without = cJSON_CreateArray();
-    bool fits = add(json, "without", without) &&
-                add(json, "item", item_tree(visitor, FERRY_NO_EVENT, c->item)) &&
-                add(json, "instead", item_tree(visitor, FERRY_NO_EVENT, c->instead)) &&
-                add(json, "smallest", cJSON_CreateBool(c->smallest));
+    bool fits = ferry_json_add(json, "without", without) &&
+                ferry_json_add(json, "item", item_tree(visitor, FERRY_NO_EVENT, c->item)) &&
+                ferry_json_add(json, "instead", item_tree(visitor, FERRY_NO_EVENT, c->instead)) &&
+                ferry_json_add(json, "smallest", cJSON_CreateBool(c->smallest));
     for (size_t i = 0; i < c->event_count && fits; i++)
-        fits = append(without, item_tree(visitor, c->events[i], c->event_items[i]));
+        fits =
+            ferry_json_add_to_array(without, item_tree(visitor, c->events[i], c->event_items[i]));
     return whole(json, fits);
 }

@@ -5,32 +5,23 @@
 static cJSON *recommendation_json(const ferry_item *item, size_t rank, float score)
 {
     cJSON *entry = cJSON_CreateObject();
-    cJSON *number = ferry_json_from_float(score);
     if (cJSON_AddNumberToObject(entry, "rank", (double)rank) != NULL &&
         cJSON_AddStringToObject(entry, "id", item->id) != NULL &&
         cJSON_AddStringToObject(entry, "domain", item->domain) != NULL &&
-        cJSON_AddStringToObject(entry, "title", item->title) != NULL && number != NULL &&
-        cJSON_AddItemToObject(entry, "score", number))
+        cJSON_AddStringToObject(entry, "title", item->title) != NULL &&
+        ferry_json_add(entry, "score", ferry_json_from_float(score)))
         return entry;
-    cJSON_Delete(number);
     cJSON_Delete(entry);
     return NULL;
 }
 
-/* Takes over the value, which may be NULL: then, as without memory, false. */
-static bool add(cJSON *object, const char *name, cJSON *value)
-{
-    if (value != NULL && cJSON_AddItemToObject(object, name, value)) return true;
-    cJSON_Delete(value);
-    return false;
-}
-
 static bool add_why(cJSON *json, const ferry_why *why)
 {
-    return why == NULL || (add(json, "history", ferry_history_tree(why->visitor)) &&
-                           (why->counterfactual == NULL ||
-                            add(json, "counterfactual",
-                                ferry_counterfactual_tree(why->visitor, why->counterfactual))));
+    return why == NULL ||
+           (ferry_json_add(json, "history", ferry_history_tree(why->visitor)) &&
+            (why->counterfactual == NULL ||
+             ferry_json_add(json, "counterfactual",
+                            ferry_counterfactual_tree(why->visitor, why->counterfactual))));
 }
 
 static bool fill_json(cJSON *json, const ferry_catalog *catalog, const ferry_recommendation *items,
@@ -40,12 +31,9 @@ static bool fill_json(cJSON *json, const ferry_catalog *catalog, const ferry_rec
     for (size_t i = 0; list != NULL && i < count; i++) {
         const ferry_item *item = &catalog->items[items[i].item].item;
         cJSON *entry = recommendation_json(item, i + 1, items[i].score);
-        if (!cJSON_AddItemToArray(list, entry)) {
-            cJSON_Delete(entry);
-            return false;
-        }
-        if (why != NULL &&
-            !add(entry, "explanation", ferry_explanation_tree(why->visitor, why->items[i])))
+        if (!ferry_json_add_to_array(list, entry)) return false;
+        if (why != NULL && !ferry_json_add(entry, "explanation",
+                                           ferry_explanation_tree(why->visitor, why->items[i])))
             return false;
     }
     cJSON *stages = cJSON_AddObjectToObject(json, "excluded");

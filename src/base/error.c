@@ -61,3 +61,9 @@ const char *ferry_version(void)
 {
     return FERRY_VERSION;
 }
+
+void ferry_list_name(char *list, size_t size, const char *name)
+{
+    size_t used = strlen(list);
+    snprintf(list + used, size - used, "%s%s", used > 0 ? ", " : "", name);
+}

@@ -12,6 +12,9 @@ __attribute__((format(printf, 3, 4))) ferry_status ferry_fail(ferry_error *error
 /* OUT_OF_MEMORY for what, e.g. "the vocabulary". */
 ferry_status ferry_fail_memory(ferry_error *error, const char *what);
 
+/* Appends a name to a list for a message: "a, b, c", cut where room [size] ends. */
+void ferry_list_name(char *list, size_t size, const char *name);
+
 #define FERRY_TRY(call)                                \
     do {                                               \
         ferry_status try_status = (call);              \

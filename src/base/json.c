@@ -102,6 +102,20 @@ cJSON *ferry_json_from_float(float value)
     return cJSON_CreateRaw(digits);
 }
 
+bool ferry_json_add(cJSON *object, const char *name, cJSON *value)
+{
+    if (object != NULL && value != NULL && cJSON_AddItemToObject(object, name, value)) return true;
+    cJSON_Delete(value);
+    return false;
+}
+
+bool ferry_json_add_to_array(cJSON *array, cJSON *value)
+{
+    if (array != NULL && value != NULL && cJSON_AddItemToArray(array, value)) return true;
+    cJSON_Delete(value);
+    return false;
+}
+
 bool ferry_json_append(ferry_buffer *buffer, const cJSON *tree)
 {
     char *text = cJSON_PrintUnformatted(tree);

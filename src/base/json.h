@@ -44,6 +44,11 @@ const cJSON *ferry_json_get(const cJSON *object, const char *key);
 /* Shortest decimal that reads back as the same float; NULL without memory or if not finite. */
 cJSON *ferry_json_from_float(float value);
 
+/* Take over the value in any case; false where it or what it goes into is NULL, or without memory.
+ */
+bool ferry_json_add(cJSON *object, const char *name, cJSON *value);
+bool ferry_json_add_to_array(cJSON *array, cJSON *value);
+
 /* Appends the tree on one line, without a line end. false without memory. */
 bool ferry_json_append(ferry_buffer *buffer, const cJSON *tree);
 

@@ -68,19 +68,26 @@ ferry_allocator ferry_allocator_wiping(const ferry_allocator *inner)
     return (ferry_allocator){wiping_reallocate, (void *)(uintptr_t)inner};
 }
 
-bool ferry_grow(const ferry_allocator *allocator, void *array, size_t size, size_t count,
-                size_t *capacity)
+bool ferry_reserve(const ferry_allocator *allocator, void *array, size_t size, size_t count,
+                   size_t *capacity)
 {
-    if (count < *capacity) return true;
-    size_t more = *capacity < 16 ? 16 : 2 * *capacity, bytes;
-    if (!ferry_size_multiply(more, size, &bytes)) return false;
+    size_t bytes;
+    if (count <= *capacity) return true;
+    if (!ferry_size_multiply(count, size, &bytes)) return false;
     void *old;
     memcpy(&old, array, sizeof old); /* a pointer to some type, of which nothing is known */
     void *moved = allocator->reallocate(allocator->user, old, *capacity * size, bytes);
     if (moved == NULL) return false;
     memcpy(array, &moved, sizeof moved);
-    *capacity = more;
+    *capacity = count;
     return true;
+}
+
+bool ferry_grow(const ferry_allocator *allocator, void *array, size_t size, size_t count,
+                size_t *capacity)
+{
+    size_t more = *capacity < 16 ? 16 : 2 * *capacity;
+    return count < *capacity || ferry_reserve(allocator, array, size, more, capacity);
 }
 
 void ferry_prefer_large_pages(void *block, size_t size)

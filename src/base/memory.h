@@ -23,6 +23,11 @@ ferry_allocator ferry_allocator_or_default(const ferry_allocator *allocator);
 
 /* count * size bytes, zeroed; NULL on overflow or without memory. count and size are not 0. */
 void *ferry_allocate(const ferry_allocator *allocator, size_t count, size_t size);
+/* For sizes that may be 0: an array of none is allocated as one of one. */
+static inline size_t ferry_at_least_one(size_t count)
+{
+    return count > 0 ? count : 1;
+}
 /* size is what was allocated in all; pointer may be NULL. */
 void ferry_release(const ferry_allocator *allocator, void *pointer, size_t size);
 
@@ -33,8 +38,11 @@ void ferry_wipe(void *pointer, size_t size);
  * person may ask to have forgotten. inner must outlive it; NULL is malloc's.
  */
 ferry_allocator ferry_allocator_wiping(const ferry_allocator *inner);
-/* Doubles an array, if need be, to hold one more than count of size bytes each. array is the
- * address of the pointer to it. false without memory, the array then stands. */
+/* Grows an array, if need be, to hold count of size bytes each. array is the address of the pointer
+ * to it. false without memory, the array then stands. */
+bool ferry_reserve(const ferry_allocator *allocator, void *array, size_t size, size_t count,
+                   size_t *capacity);
+/* The same for one more than count, doubling it: for what grows one by one. */
 bool ferry_grow(const ferry_allocator *allocator, void *array, size_t size, size_t count,
                 size_t *capacity);
 /* Tells a system that has large pages that a large block, not yet touched, will be read from end to

@@ -115,8 +115,8 @@ static ferry_status print_json(const text_list *list, const float *embeddings, s
         printed = cJSON_AddStringToObject(json, "id", list->ids[i]) != NULL;
         cJSON *numbers = cJSON_AddArrayToObject(json, "embedding");
         for (size_t n = 0; n < N && printed; n++) {
-            cJSON *number = ferry_json_from_float(embeddings[i * N + n]);
-            printed = number != NULL && cJSON_AddItemToArray(numbers, number);
+            printed =
+                ferry_json_add_to_array(numbers, ferry_json_from_float(embeddings[i * N + n]));
         }
         buffer.size = 0;
         printed = printed && ferry_json_append(&buffer, json);

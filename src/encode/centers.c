@@ -1,6 +1,5 @@
 #include "encode/centers.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -11,11 +10,8 @@ static ferry_status no_center(const ferry_safetensors *all, const char *file, co
                               ferry_error *error)
 {
     char known[256] = "";
-    for (size_t i = 0; i < all->count; i++) {
-        size_t used = strlen(known);
-        snprintf(known + used, sizeof known - used, "%s%s", used > 0 ? ", " : "",
-                 all->tensors[i].name);
-    }
+    for (size_t i = 0; i < all->count; i++)
+        ferry_list_name(known, sizeof known, all->tensors[i].name);
     return ferry_fail(error, FERRY_NOT_FOUND, "%s: no center \"%.100s\"; known: %s", file, name,
                       known[0] != '\0' ? known : "none");
 }

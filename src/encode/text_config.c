@@ -276,10 +276,8 @@ static ferry_status choose_prompt(const cJSON *json, const char *where, const ch
     if (found == NULL) {
         char known[256] = "";
         for (const cJSON *one = cJSON_IsObject(prompts) ? prompts->child : NULL; one != NULL;
-             one = one->next) {
-            size_t used = strlen(known);
-            snprintf(known + used, sizeof known - used, "%s%s", used > 0 ? ", " : "", one->string);
-        }
+             one = one->next)
+            ferry_list_name(known, sizeof known, one->string);
         return ferry_fail(error, FERRY_NOT_FOUND, "%s: no prompt \"%.100s\"; known: %s", where,
                           name, known[0] != '\0' ? known : "none");
     }

@@ -133,15 +133,9 @@ size_t ferry_index_chunk_size(const ferry_index *index)
 /* slots: how many of them will be used at once */
 static bool add_chunk(ferry_index *index, size_t slots)
 {
-    if (index->chunk_count == index->chunk_capacity) {
-        size_t capacity = index->chunk_capacity > 0 ? 2 * index->chunk_capacity : 4;
-        ferry_index_chunk *chunks = index->allocator.reallocate(
-            index->allocator.user, index->chunks, index->chunk_capacity * sizeof *chunks,
-            capacity * sizeof *chunks);
-        if (chunks == NULL) return false;
-        index->chunks = chunks;
-        index->chunk_capacity = capacity;
-    }
+    if (!ferry_grow(&index->allocator, &index->chunks, sizeof *index->chunks, index->chunk_count,
+                    &index->chunk_capacity))
+        return false;
     /* Not zeroed: panels are, when they get their first vector. */
     size_t size = ferry_index_chunk_size(index), all = ferry_index_chunk_slots(index);
     char *block = index->allocator.reallocate(index->allocator.user, NULL, 0, size);
@@ -271,7 +265,6 @@ ferry_status ferry_index_add(ferry_index *index, const uint64_t *ids, const floa
     FERRY_TRY(ferry_index_reserve(index, count, error));
     for (size_t i = 0; i < count; i++) {
         float scale = ferry_int8_quantize(vectors + i * K, K, 127, index->row);
-        for (size_t k = K; k < index->K4; k++) index->row[k] = 0;
         if (ferry_index_append(index, ids[i], index->row, scale)) continue;
         while (index->count > before)
             take_out(index, find(index, ferry_index_id(index, index->count - 1)));
@@ -291,7 +284,6 @@ ferry_status ferry_index_replace(ferry_index *index, const uint64_t *ids, const 
     FERRY_TRY(check_present(index, ids, count, error));
     for (size_t i = 0; i < count; i++) {
         float scale = ferry_int8_quantize(vectors + i * K, K, 127, index->row);
-        for (size_t k = K; k < index->K4; k++) index->row[k] = 0;
         put(index, *find(index, ids[i]), index->row, scale);
     }
     return FERRY_OK;

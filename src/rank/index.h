@@ -65,7 +65,7 @@ struct ferry_index {
     uint32_t *table; /* [table_size], a power of two: slots by their id's hash, or FERRY_NO_ITEM */
     size_t table_size;
 
-    int8_t *row;                 /* [K4] one vector on its way in */
+    int8_t *row;                 /* [K4] one vector on its way in; zeros past K */
     ferry_arena scratch;         /* of the search; made anew when a search wants more */
     size_t heap_size;            /* entries of a worker's heaps together, and of best */
     ferry_index_worker *workers; /* [threads] */

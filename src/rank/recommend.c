@@ -4,22 +4,6 @@
 #include "rank/filter.h"
 #include "recsys/visitor.h"
 
-/* Marks the domains asked for in visitor->wanted; none named is all. */
-static ferry_status mark_domains(ferry_visitor *visitor, const ferry_recommend_options *options,
-                                 ferry_error *error)
-{
-    const ferry_catalog *catalog = visitor->catalog;
-    memset(visitor->wanted, options->domain_count == 0, catalog->domain_count);
-    for (size_t i = 0; i < options->domain_count; i++) {
-        uint32_t domain = ferry_catalog_find_domain(catalog, options->domains[i]);
-        if (domain == FERRY_NO_ITEM)
-            return ferry_fail(error, FERRY_NOT_FOUND, "no domain \"%s\" in the catalogue",
-                              options->domains[i]);
-        visitor->wanted[domain] = 1;
-    }
-    return FERRY_OK;
-}
-
 /* Near enough to be the same thing, or to be disliked like it: chosen by looking at pairs of
  * titles, docs/ranking.md shows some. */
 static const float DUPLICATE_COSINE = 0.98f, DISLIKED_COSINE = 0.9f;
@@ -64,7 +48,8 @@ ferry_status ferry_visitor_recommend(ferry_visitor *visitor, const ferry_recomme
     FERRY_TRY(
         ferry_options_read(options, "ferry_recommend_options", &chosen, sizeof chosen, error));
     FERRY_TRY(check_options(&chosen, error));
-    FERRY_TRY(mark_domains(visitor, &chosen, error));
+    FERRY_TRY(ferry_catalog_mark_domains(visitor->catalog, chosen.domains, chosen.domain_count,
+                                         visitor->wanted, error));
     FERRY_TRY(ferry_filter(visitor, &chosen, &removed, &left, error));
     FERRY_TRY(ferry_visitor_score(visitor, &chosen, error));
     FERRY_TRY(ferry_diversify(visitor, &chosen, left, out, count, &removed, error));

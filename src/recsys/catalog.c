@@ -28,6 +28,20 @@ uint32_t ferry_catalog_find_domain(const ferry_catalog *catalog, const char *nam
     return FERRY_NO_ITEM;
 }
 
+ferry_status ferry_catalog_mark_domains(const ferry_catalog *catalog, const char *const *names,
+                                        size_t count, unsigned char *wanted, ferry_error *error)
+{
+    memset(wanted, count == 0, catalog->domain_count);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t domain = ferry_catalog_find_domain(catalog, names[i]);
+        if (domain == FERRY_NO_ITEM)
+            return ferry_fail(error, FERRY_NOT_FOUND, "no domain \"%s\" in the catalogue",
+                              names[i]);
+        wanted[domain] = 1;
+    }
+    return FERRY_OK;
+}
+
 /* The item of that id in that domain; FERRY_NO_ITEM as the domain takes the first in the chain
  * before `from`. */
 static uint32_t find_item(const ferry_catalog *catalog, uint32_t domain, const char *id,

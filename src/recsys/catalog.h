@@ -84,4 +84,9 @@ ferry_status ferry_catalog_write_vectors_header(const ferry_catalog *catalog, fe
 /* Index of the domain, or FERRY_NO_ITEM. */
 uint32_t ferry_catalog_find_domain(const ferry_catalog *catalog, const char *name);
 
+/* Sets wanted [domain_count] to 1 for the domains named, or for all if none is, and the others to
+ * 0. NOT_FOUND names the first the catalogue lacks. */
+ferry_status ferry_catalog_mark_domains(const ferry_catalog *catalog, const char *const *names,
+                                        size_t count, unsigned char *wanted, ferry_error *error);
+
 #endif

@@ -27,7 +27,7 @@ void ferry_fields_init(ferry_fields *fields, const ferry_catalog *catalog)
 
 static size_t items_of(const ferry_fields *fields)
 {
-    return fields->catalog->count > 0 ? fields->catalog->count : 1;
+    return ferry_at_least_one(fields->catalog->count);
 }
 
 static void free_column(ferry_fields *fields, ferry_field_column *column)

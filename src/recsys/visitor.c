@@ -6,11 +6,6 @@
 #include "base/error.h"
 #include "base/utf8.h"
 
-static size_t at_least_one(size_t count)
-{
-    return count > 0 ? count : 1;
-}
-
 ferry_status ferry_visitor_create(const ferry_catalog *catalog, ferry_visitor **out,
                                   ferry_error *error)
 {
@@ -25,7 +20,8 @@ ferry_status ferry_visitor_create(const ferry_catalog *catalog, ferry_visitor **
     visitor->allocator = allocator;
     ferry_buffer_init(&visitor->others, allocator);
     ferry_fields_init(&visitor->fields, catalog);
-    size_t items = at_least_one(catalog->count), domains = at_least_one(catalog->domain_count);
+    size_t items = ferry_at_least_one(catalog->count),
+           domains = ferry_at_least_one(catalog->domain_count);
     visitor->seen = ferry_allocate(&allocator, items, 1);
     visitor->disliked = ferry_allocate(&allocator, items, 1);
     visitor->candidate = ferry_allocate(&allocator, items, 1);
@@ -49,7 +45,8 @@ void ferry_visitor_close(ferry_visitor *visitor)
     if (visitor == NULL) return;
     const ferry_allocator allocator = visitor->allocator;
     const ferry_catalog *catalog = visitor->catalog;
-    size_t items = at_least_one(catalog->count), domains = at_least_one(catalog->domain_count);
+    size_t items = ferry_at_least_one(catalog->count),
+           domains = ferry_at_least_one(catalog->domain_count);
     ferry_visitor_use(visitor, NULL, NULL);
     ferry_buffer_free(&visitor->others);
     ferry_fields_free(&visitor->fields);
@@ -147,19 +144,15 @@ static bool name_place(ferry_visitor *visitor, const char *name, uint32_t *out)
 
 /* ---- events ---- */
 
+/* Room for one more; behind the events there are zeros. */
 static ferry_status make_room(ferry_visitor *visitor, ferry_error *error)
 {
-    if (visitor->count < visitor->capacity) return FERRY_OK;
-    size_t more = visitor->capacity == 0 ? 16 : 2 * visitor->capacity;
-    size_t size = sizeof *visitor->events, bytes;
-    const ferry_allocator *allocator = &visitor->allocator;
-    if (!ferry_size_multiply(more, size, &bytes)) return ferry_fail_memory(error, "the history");
-    ferry_history_event *events =
-        allocator->reallocate(allocator->user, visitor->events, visitor->capacity * size, bytes);
-    if (events == NULL) return ferry_fail_memory(error, "the history");
-    memset(events + visitor->capacity, 0, bytes - visitor->capacity * size);
-    visitor->events = events;
-    visitor->capacity = more;
+    size_t before = visitor->capacity, size = sizeof *visitor->events;
+    if (!ferry_grow(&visitor->allocator, &visitor->events, size, visitor->count,
+                    &visitor->capacity))
+        return ferry_fail_memory(error, "the history");
+    if (visitor->capacity > before)
+        memset(visitor->events + before, 0, (visitor->capacity - before) * size);
     return FERRY_OK;
 }
 

@@ -47,19 +47,13 @@ ferry_status ferry_visitor_weigh(ferry_visitor *visitor, const ferry_recommend_o
                                  ferry_error *error)
 {
     const ferry_catalog *catalog = visitor->catalog;
-    const ferry_allocator *allocator = &visitor->allocator;
     if (!(options->half_life >= 0.0 && isfinite(options->half_life)))
         return ferry_fail(error, FERRY_INVALID_ARGUMENT,
                           "half_life is %g days, expected a number from 0", options->half_life);
     FERRY_TRY(read_domain_weights(visitor, options, error));
-    if (visitor->scale_capacity < visitor->capacity) {
-        float *more = allocator->reallocate(allocator->user, visitor->scale,
-                                            visitor->scale_capacity * sizeof *visitor->scale,
-                                            visitor->capacity * sizeof *visitor->scale);
-        if (more == NULL) return ferry_fail_memory(error, "the history's weights");
-        visitor->scale = more;
-        visitor->scale_capacity = visitor->capacity;
-    }
+    if (!ferry_reserve(&visitor->allocator, &visitor->scale, sizeof *visitor->scale,
+                       visitor->capacity, &visitor->scale_capacity))
+        return ferry_fail_memory(error, "the history's weights");
     int64_t now = options->now;
     if (now == 0 && visitor->count > 0) now = visitor->events[visitor->count - 1].timestamp;
     for (size_t i = 0; i < visitor->count; i++) {

@@ -8,11 +8,6 @@
 
 static const float SMALLEST_SCALE = 1.0f / 1024.0f; /* ten half-lives: forgotten */
 
-static size_t at_least_one(size_t count)
-{
-    return count > 0 ? count : 1;
-}
-
 static size_t largest_domain(const ferry_catalog *catalog)
 {
     size_t most = 1;
@@ -43,7 +38,7 @@ static void forget_model(ferry_visitor *visitor)
     ferry_model_scratch_close(visitor->model_scratch);
     if (visitor->model_domain != NULL)
         ferry_release(allocator, visitor->model_domain,
-                      at_least_one(catalog->domain_count) * sizeof *visitor->model_domain);
+                      ferry_at_least_one(catalog->domain_count) * sizeof *visitor->model_domain);
     if (visitor->domain_scores != NULL)
         ferry_release(allocator, visitor->domain_scores, largest_domain(catalog) * sizeof(float));
     if (visitor->domain_pushes != NULL)
@@ -70,7 +65,7 @@ ferry_status ferry_visitor_use(ferry_visitor *visitor, const ferry_model *model,
     forget_model(visitor);
     if (model == NULL) return FERRY_OK;
     const ferry_allocator *allocator = &visitor->allocator;
-    visitor->model_domain = ferry_allocate(allocator, at_least_one(catalog->domain_count),
+    visitor->model_domain = ferry_allocate(allocator, ferry_at_least_one(catalog->domain_count),
                                            sizeof *visitor->model_domain);
     visitor->domain_scores = ferry_allocate(allocator, largest_domain(catalog), sizeof(float));
     visitor->domain_pushes = ferry_allocate(allocator, largest_domain(catalog), sizeof(float));
@@ -112,16 +107,9 @@ static bool behavior_of(const ferry_visitor *visitor, const ferry_history_event 
 static ferry_status make_history(ferry_visitor *visitor, ferry_error *error)
 {
     const ferry_catalog *catalog = visitor->catalog;
-    const ferry_allocator *allocator = &visitor->allocator;
-    if (visitor->history_capacity < visitor->capacity) {
-        size_t size = sizeof *visitor->history;
-        void *more =
-            allocator->reallocate(allocator->user, visitor->history,
-                                  visitor->history_capacity * size, visitor->capacity * size);
-        if (more == NULL) return ferry_fail_memory(error, "the history");
-        visitor->history = more;
-        visitor->history_capacity = visitor->capacity;
-    }
+    if (!ferry_reserve(&visitor->allocator, &visitor->history, sizeof *visitor->history,
+                       visitor->capacity, &visitor->history_capacity))
+        return ferry_fail_memory(error, "the history");
     visitor->history_count = 0;
     for (size_t i = 0; i < visitor->count; i++) {
         const ferry_history_event *event = &visitor->events[i];

@@ -30,6 +30,28 @@ static inline const char *model_path(const char *name)
     return path;
 }
 
+/* An encoder from a directory; options.size is filled in. */
+static inline ferry_encoder *encoder_open(const char *path, ferry_encoder_options options)
+{
+    ferry_error error;
+    ferry_encoder *encoder;
+    options.size = sizeof options;
+    if (ferry_encoder_open_directory(path, &options, &encoder, &error) != FERRY_OK)
+        fail_msg("%s", error.message);
+    return encoder;
+}
+
+/* [count, dimension]; free with free. */
+static inline float *encoder_encode(ferry_encoder *encoder, const ferry_text *texts, size_t count)
+{
+    ferry_error error;
+    float *out = malloc(count * ferry_encoder_dimension(encoder) * sizeof *out);
+    assert_non_null(out);
+    if (ferry_encoder_encode(encoder, texts, count, out, NULL, NULL, &error) != FERRY_OK)
+        fail_msg("%s", error.message);
+    return out;
+}
+
 static inline bool file_exists(const char *path)
 {
     FILE *file = fopen(path, "rb");

@@ -130,7 +130,7 @@ while True:
     if not got:
         break
     shown += got
-    if answers and shown.rstrip().endswith(b':'):
+    if answers and shown.endswith(b': '): # not behind the line end of the answer before
         os.write(terminal, answers.pop(0).encode() + b'\n')
 sys.stdout.buffer.write(shown)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))

@@ -14,13 +14,8 @@ static const double TINY_DIFFERENCE = 1e-5;
 static ferry_encoder *open_threads(const char *path, const char *kernels, ferry_precision precision,
                                    size_t threads)
 {
-    ferry_error error;
-    ferry_encoder *encoder;
-    ferry_encoder_options options = {
-        .size = sizeof options, .kernels = kernels, .precision = precision, .threads = threads};
-    if (ferry_encoder_open_directory(path, &options, &encoder, &error) != FERRY_OK)
-        fail_msg("%s", error.message);
-    return encoder;
+    return encoder_open(path, (ferry_encoder_options){
+                                  .kernels = kernels, .precision = precision, .threads = threads});
 }
 
 static ferry_encoder *open_precision(const char *path, const char *kernels,
@@ -32,16 +27,6 @@ static ferry_encoder *open_precision(const char *path, const char *kernels,
 static ferry_encoder *open_encoder(const char *path, const char *kernels)
 {
     return open_precision(path, kernels, FERRY_PRECISION_AUTO);
-}
-
-static float *encode(ferry_encoder *encoder, const ferry_text *texts, size_t count)
-{
-    ferry_error error;
-    float *out = malloc(count * ferry_encoder_dimension(encoder) * sizeof *out);
-    assert_non_null(out);
-    if (ferry_encoder_encode(encoder, texts, count, out, NULL, NULL, &error) != FERRY_OK)
-        fail_msg("%s", error.message);
-    return out;
 }
 
 static void check_ids(ferry_encoder *encoder, const golden_texts *golden)
@@ -90,7 +75,7 @@ static void check_golden(const char *path, const char *folder, size_t stride, do
     ferry_encoder *encoder = open_encoder(path, NULL);
     assert_int_equal(ferry_encoder_dimension(encoder), golden.dimension);
     check_ids(encoder, &golden);
-    float *embeddings = encode(encoder, golden.text, golden.count);
+    float *embeddings = encoder_encode(encoder, golden.text, golden.count);
     check_parity(path + strlen(FERRY_SOURCE_DIR), &golden, embeddings, allowed);
     free(embeddings);
     ferry_encoder_close(encoder);
@@ -132,7 +117,7 @@ static uint64_t hash_in_batches(ferry_encoder *encoder, const golden_texts *gold
     assert_non_null(all);
     for (size_t i = 0; i < golden->count; i += batch) {
         size_t rest = golden->count - i, count = rest < batch ? rest : batch;
-        float *some = encode(encoder, golden->text + i, count);
+        float *some = encoder_encode(encoder, golden->text + i, count);
         memcpy(all + i * N, some, count * N * sizeof *some);
         free(some);
     }
@@ -218,8 +203,8 @@ static void check_fast(const char *path, const char *folder, double allowed)
         print_message("skipped: %s\n", error.message);
         skip();
     }
-    float *found = encode(encoder, golden.text, golden.count);
-    float *expected = encode(exact, golden.text, golden.count);
+    float *found = encoder_encode(encoder, golden.text, golden.count);
+    float *expected = encoder_encode(exact, golden.text, golden.count);
     check_parity("fast numerics", &golden, found, allowed);
     if (GOLDEN_STRIDE == 1) /* a build for sanitizers, at -O1, fuses nothing */
         assert_memory_not_equal(found, expected, golden.count * N * sizeof *found);
@@ -289,8 +274,8 @@ static void check_int8(const char *path, const char *folder, double least_mean, 
     ferry_encoder *from_file = open_encoder(copy, NULL);
     ferry_encoder *while_loading = open_precision(path, NULL, FERRY_PRECISION_INT8);
     assert_int_equal(ferry_encoder_precision(from_file), FERRY_PRECISION_INT8);
-    float *a = encode(from_file, golden.text, golden.count);
-    float *b = encode(while_loading, golden.text, golden.count);
+    float *a = encoder_encode(from_file, golden.text, golden.count);
+    float *b = encoder_encode(while_loading, golden.text, golden.count);
     assert_memory_equal(a, b, golden.count * N * sizeof *a);
 
     double mean = 0, worst = 1;
@@ -368,7 +353,7 @@ static size_t overwritten(const char *path, ferry_precision precision, bool over
     ferry_encoder_options options = {
         .size = sizeof options, .precision = precision, .overwrite = overwrite};
     assert_int_equal(ferry_encoder_open(files, FILES, &options, &encoder, &error), FERRY_OK);
-    float *found = encode(encoder, &text, 1);
+    float *found = encoder_encode(encoder, &text, 1);
     memcpy(out, found, ferry_encoder_dimension(encoder) * sizeof *out);
     size_t changed = 0;
     for (size_t i = 0; i < files[0].size; i++)
@@ -418,7 +403,7 @@ static void cancelling_leaves_the_encoder_usable(void **state)
     ferry_encoder *encoder = open_encoder(golden_path("tiny-bert/gelu-mean"), NULL);
     ferry_error error;
     size_t calls = 0;
-    float *out = encode(encoder, golden.text, golden.count);
+    float *out = encoder_encode(encoder, golden.text, golden.count);
     float *again = malloc(golden.count * golden.dimension * sizeof *again);
     assert_int_equal(ferry_encoder_encode(encoder, golden.text, golden.count, again, cancel_at_once,
                                           &calls, &error),

@@ -105,18 +105,16 @@ static ferry_visitor *films_and_books(const shop *s, bool learned)
     return visitor;
 }
 
-/* The longer the half-life, the more an old event in one domain counts beside a new one. */
-static void half_life_is_monotone(void **state)
+/* The films' lead grows, or stays, as a control does: options_of(values[i]). */
+static void expect_films_gain(const shop *s, const double *values, size_t count,
+                              ferry_recommend_options (*options_of)(double value))
 {
-    const shop *s = *state;
-    static const double days[] = {0.5, 1, 2, 3, 5, 10, 20, 50, 1000, 0}; /* the last: none fades */
     for (int learned = 0; learned < 2; learned++) {
         ferry_visitor *visitor = films_and_books(s, learned);
         double last = -INFINITY, first = 0;
-        for (size_t i = 0; i < sizeof days / sizeof *days; i++) {
+        for (size_t i = 0; i < count; i++) {
             float scores[MOST];
-            ferry_recommend_options options = {.half_life = days[i]};
-            assert_int_equal(scores_of(visitor, options, scores), FERRY_OK);
+            assert_int_equal(scores_of(visitor, options_of(values[i]), scores), FERRY_OK);
             double lead = lead_of_films(s, scores, learned);
             assert_true(lead >= last - 1e-6);
             if (i == 0) first = lead;
@@ -125,6 +123,18 @@ static void half_life_is_monotone(void **state)
         assert_true(last > first + 0.1);
         ferry_visitor_close(visitor);
     }
+}
+
+static ferry_recommend_options with_half_life(double days)
+{
+    return (ferry_recommend_options){.half_life = days};
+}
+
+/* The longer the half-life, the more an old event in one domain counts beside a new one. */
+static void half_life_is_monotone(void **state)
+{
+    static const double days[] = {0.5, 1, 2, 3, 5, 10, 20, 50, 1000, 0}; /* the last: none fades */
+    expect_films_gain(*state, days, sizeof days / sizeof *days, with_half_life);
 }
 
 /* Exactly half: the vector is that of weights 1 and .5. `now` moves all by as much. */
@@ -146,26 +156,17 @@ static void a_half_life_halves(void **state)
     ferry_visitor_close(visitor);
 }
 
+static ferry_recommend_options with_weight(double much)
+{
+    static ferry_domain_weight weight;
+    weight = (ferry_domain_weight){"films", (float)much};
+    return (ferry_recommend_options){.domain_weights = &weight, .domain_weight_count = 1};
+}
+
 static void domain_weight_is_monotone(void **state)
 {
-    const shop *s = *state;
-    static const float weights[] = {0, 0.01f, 0.1f, 0.5f, 1, 2, 5, 50, 1000};
-    for (int learned = 0; learned < 2; learned++) {
-        ferry_visitor *visitor = films_and_books(s, learned);
-        double last = -INFINITY, first = 0;
-        for (size_t i = 0; i < sizeof weights / sizeof *weights; i++) {
-            float scores[MOST];
-            ferry_domain_weight weight = {"films", weights[i]};
-            ferry_recommend_options options = {.domain_weights = &weight, .domain_weight_count = 1};
-            assert_int_equal(scores_of(visitor, options, scores), FERRY_OK);
-            double lead = lead_of_films(s, scores, learned);
-            assert_true(lead >= last - 1e-6);
-            if (i == 0) first = lead;
-            last = lead;
-        }
-        assert_true(last > first + 0.1);
-        ferry_visitor_close(visitor);
-    }
+    static const double weights[] = {0, 0.01, 0.1, 0.5, 1, 2, 5, 50, 1000};
+    expect_films_gain(*state, weights, sizeof weights / sizeof *weights, with_weight);
 }
 
 /* A weight of 0: as if its events were not there. */

@@ -21,26 +21,6 @@ static bool have_e5(void)
     return false;
 }
 
-static ferry_encoder *open_with(const char *path, ferry_encoder_options options)
-{
-    ferry_error error;
-    ferry_encoder *encoder;
-    options.size = sizeof options;
-    if (ferry_encoder_open_directory(path, &options, &encoder, &error) != FERRY_OK)
-        fail_msg("%s", error.message);
-    return encoder;
-}
-
-static float *encode(ferry_encoder *encoder, const ferry_text *texts, size_t count)
-{
-    ferry_error error;
-    float *out = malloc(count * ferry_encoder_dimension(encoder) * sizeof *out);
-    assert_non_null(out);
-    if (ferry_encoder_encode(encoder, texts, count, out, NULL, NULL, &error) != FERRY_OK)
-        fail_msg("%s", error.message);
-    return out;
-}
-
 /* ---- tokenizers ---- */
 
 enum { MAX_ITEMS = 2048 };
@@ -93,7 +73,7 @@ static void names_in_all_languages_have_the_originals_ids(void **state)
         print_message("skipped: no %s; 'sh tools/setup models' makes it\n", path);
         skip();
     }
-    ferry_encoder *encoder = open_with(model_path(E5), (ferry_encoder_options){.prompt = ""});
+    ferry_encoder *encoder = encoder_open(model_path(E5), (ferry_encoder_options){.prompt = ""});
     size_t size, languages = 0, texts = 0, count = read_items(path, items);
     char *golden = read_file(golden_path("unigram.txt"), &size);
     for (char *row = golden, *end; (end = strchr(row, '\n')) != NULL; row = end + 1, languages++) {
@@ -163,7 +143,7 @@ static void check(const char *path, const char *name, ferry_encoder_options opti
     static golden_texts golden;
     golden_texts_open_named(name, &golden);
     if (golden.dimension > 100) golden_texts_thin(&golden, GOLDEN_STRIDE); /* the large model */
-    ferry_encoder *encoder = open_with(path, options);
+    ferry_encoder *encoder = encoder_open(path, options);
     for (size_t i = 0; i < golden.count; i++) {
         int32_t ids[512];
         size_t count, at = 0;
@@ -175,7 +155,7 @@ static void check(const char *path, const char *name, ferry_encoder_options opti
                 fail_msg("%s: text %zu: id %zu is not %d", name, i, at, id->valueint);
         assert_int_equal(at, count);
     }
-    float *found = encode(encoder, golden.text, golden.count);
+    float *found = encoder_encode(encoder, golden.text, golden.count);
     double largest, cosine = least_cosine(&golden, found, &largest);
     print_message("%s, %s: least cosine %.8f, largest difference %.2e\n", name,
                   options.precision == FERRY_PRECISION_F32 ? "f32" : "int8", cosine, largest);
@@ -218,11 +198,11 @@ static void tiny_4bit_model_gives_the_same_bits(void **state)
     for (int precision = FERRY_PRECISION_F32; precision <= FERRY_PRECISION_INT8; precision++) {
         uint64_t expected = 0;
         for (size_t v = 0; v < count; v++) {
-            ferry_encoder *encoder = open_with(
+            ferry_encoder *encoder = encoder_open(
                 golden_path(TINY), (ferry_encoder_options){.kernels = variants[v]->name,
                                                            .precision = (ferry_precision)precision,
                                                            .threads = 1 + v % 2});
-            float *found = encode(encoder, golden.text, golden.count);
+            float *found = encoder_encode(encoder, golden.text, golden.count);
             uint64_t hash = fnv1a(found, golden.count * golden.dimension * sizeof *found);
             if (v == 0) expected = hash;
             assert_int_equal(hash, expected);
@@ -325,7 +305,7 @@ static float *encode_center(const ferry_file *files, size_t count, const char *c
     ferry_error error;
     if (ferry_encoder_open(files, count, &options, &encoder, &error) != FERRY_OK)
         fail_msg("%s", error.message);
-    float *found = encode(encoder, text, 1);
+    float *found = encoder_encode(encoder, text, 1);
     ferry_encoder_close(encoder);
     return found;
 }

@@ -1,6 +1,7 @@
 /*
  * What the tests share: where things are, a small catalogue made on the spot, safetensors, hashes.
  */
+import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,6 +12,14 @@ export const root = fileURLToPath(new URL('..', import.meta.url))
 export const dist = join(root, 'web/dist')
 export const golden = join(root, 'native-tests/golden')
 export const model = join(process.env.FERRY_MODELS ?? join(root, '.deps/models'), 'all-MiniLM-L6-v2')
+
+/** What assert.rejects asks of a FerryError: its code, the call, and that the message matches. */
+export const failureOf = (FerryError) => (code, op, message) => (error) => {
+  assert.ok(error instanceof FerryError, `${error?.stack ?? error}`)
+  assert.deepEqual({ name: error.name, code: error.code, op: error.op }, { name: 'FerryError', code, op })
+  assert.match(error.message, message)
+  return true
+}
 
 /** The reason to skip a test that needs these files, or false. */
 export function skipWithout(...paths) {

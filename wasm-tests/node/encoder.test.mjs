@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import test, { after, before } from 'node:test'
 import { serve } from '../../web/demo/serve.mjs'
 import { Ferry, FerryError } from '../../web/dist/index.js'
-import { catalogFiles, directory, distance, golden, readSafetensors, toBytes } from '../support.mjs'
+import { catalogFiles, directory, distance, failureOf, golden, readSafetensors, toBytes } from '../support.mjs'
 
 const tiny = join(golden, 'tiny-bert')
 const plain = join(tiny, 'gelu-mean')
@@ -13,12 +13,7 @@ let ferry
 before(async () => void (ferry = await Ferry.load()))
 after(() => ferry.close())
 
-const failure = (code, op, message) => (error) => {
-  assert.ok(error instanceof FerryError, `${error?.stack ?? error}`)
-  assert.deepEqual({ code: error.code, op: error.op }, { code, op })
-  assert.match(error.message, message)
-  return true
-}
+const failure = failureOf(FerryError)
 
 for (const name of readdirSync(tiny)) {
   test(`${name}: ids and embeddings as the originals give them, from path and URL`, async (t) => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { Ferry, FerryError } from '../../web/dist/index.js'
-import { buildsHere } from '../support.mjs'
+import { buildsHere, failureOf } from '../support.mjs'
 
 const K = 21
 const ROWS = 5000 // two chunks
@@ -38,12 +38,7 @@ function brute(query, present, k, candidates) {
   return all.sort((a, b) => b.score - a.score || a.id - b.id).slice(0, k).map(({ id, score }) => ({ id, score }))
 }
 
-const failure = (code, op, message) => (error) => {
-  assert.ok(error instanceof FerryError, `${error?.stack ?? error}`)
-  assert.deepEqual({ code: error.code, op: error.op }, { code, op })
-  assert.match(error.message, message)
-  return true
-}
+const failure = failureOf(FerryError)
 
 for (const { kernels, skip } of await buildsHere(Ferry)) {
   for (const threads of [1, 3]) {

@@ -7,15 +7,10 @@ import test from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { Ferry, FerryError } from '../../web/dist/index.js'
 import { serve } from '../../web/demo/serve.mjs'
-import { buildsHere, catalogFiles, dist, root } from '../support.mjs'
+import { buildsHere, catalogFiles, dist, failureOf, root } from '../support.mjs'
 
 const simd = join(dist, 'ferry-simd.wasm')
-const failure = (code, op, message) => (error) => {
-  assert.ok(error instanceof FerryError, `${error?.stack ?? error}`)
-  assert.deepEqual({ name: error.name, code: error.code, op: error.op }, { name: 'FerryError', code, op })
-  assert.match(error.message, message)
-  return true
-}
+const failure = failureOf(FerryError)
 
 test('picks the fastest build that runs here, any on request', async () => {
   const runs = (await buildsHere(Ferry)).filter(({ skip }) => !skip).map(({ kernels }) => kernels)

@@ -4,7 +4,8 @@ import { createServer } from 'node:http'
 import { basename, join } from 'node:path'
 import test, { after, before } from 'node:test'
 import { Ferry, FerryError } from '../../web/dist/index.js'
-import { buildsHere, catalogFiles, directory, modelShop, modelShopFiles, optionsOf, readExplanations, readLists, toBytes } from '../support.mjs'
+import { buildsHere, catalogFiles, directory, failureOf, modelShop } from '../support.mjs'
+import { modelShopFiles, optionsOf, readExplanations, readLists, toBytes } from '../support.mjs'
 
 const lists = readLists()
 const builds = await buildsHere(Ferry)
@@ -12,12 +13,7 @@ let ferry
 before(async () => void (ferry = await Ferry.load()))
 after(() => ferry.close())
 
-const failure = (code, op, message) => (error) => {
-  assert.ok(error instanceof FerryError, `${error?.stack ?? error}`)
-  assert.deepEqual({ code: error.code, op: error.op }, { code, op })
-  assert.match(error.message, message)
-  return true
-}
+const failure = failureOf(FerryError)
 
 const inFolder = (folder, files) => Object.fromEntries(Object.entries(files).map(([name, data]) => [folder + name, data]))
 const modelOf = (files) =>

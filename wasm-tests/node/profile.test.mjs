@@ -8,7 +8,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { after, before } from 'node:test'
 import { Ferry, FerryError } from '../../web/dist/index.js'
-import { directory, dist, golden, modelShop, modelShopFiles, root } from '../support.mjs'
+import { directory, dist, failureOf, golden, modelShop, modelShopFiles, root } from '../support.mjs'
 
 const read = (name) => new Uint8Array(readFileSync(join(golden, 'profile', name)))
 const passphrase = new TextDecoder().decode(read('passphrase')).trimEnd()
@@ -23,12 +23,7 @@ before(async () => {
 })
 after(() => ferry.close())
 
-const failure = (code, op, message) => (error) => {
-  assert.ok(error instanceof FerryError, `${error?.stack ?? error}`)
-  assert.deepEqual({ code: error.code, op: error.op }, { code, op })
-  assert.match(error.message, message)
-  return true
-}
+const failure = failureOf(FerryError)
 
 /** The scores of all that is recommended, bit for bit. */
 async function scores(me, options) {

@@ -5,18 +5,13 @@ import test, { after, before } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { Ferry, FerryError } from '../../web/dist/index.js'
-import { catalogFiles, directory, ITEMS, largeCatalogFiles, toBytes } from '../support.mjs'
+import { ITEMS, catalogFiles, directory, failureOf, largeCatalogFiles, toBytes } from '../support.mjs'
 
 let ferry
 before(async () => void (ferry = await Ferry.load()))
 after(() => ferry.close())
 
-const failure = (code, op, message) => (error) => {
-  assert.ok(error instanceof FerryError, `${error?.stack ?? error}`)
-  assert.deepEqual({ code: error.code, op: error.op }, { code, op })
-  assert.match(error.message, message)
-  return true
-}
+const failure = failureOf(FerryError)
 
 /** A server of these files, until the test is over; answer(request, response) may step in. */
 async function hosted(t, files, answer = () => false) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test, { after, before } from 'node:test'
 import { Ferry, FerryError } from '../../web/dist/index.js'
-import { catalogFiles, ITEMS, toBytes } from '../support.mjs'
+import { ITEMS, catalogFiles, failureOf, toBytes } from '../support.mjs'
 
 let ferry
 let shop
@@ -11,12 +11,7 @@ before(async () => {
 })
 after(() => ferry.close())
 
-const failure = (code, op, message) => (error) => {
-  assert.ok(error instanceof FerryError, `${error?.stack ?? error}`)
-  assert.deepEqual({ code: error.code, op: error.op }, { code, op })
-  assert.match(error.message, message)
-  return true
-}
+const failure = failureOf(FerryError)
 const add = (code, message) => failure(code, 'visitor.add', message)
 const recommend = (code, message) => failure(code, 'visitor.recommend', message)
 const ids = ({ items }) => items.map(({ domain, id }) => `${domain}/${id}`)

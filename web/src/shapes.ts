@@ -41,10 +41,10 @@ export interface Imported {
 /** An event as the core reads it; timestamp in seconds since 1970. */
 export interface WireEvent {
   item: string
-  domain?: string
-  behavior?: string
-  value?: number
-  timestamp?: number
+  domain?: string | undefined
+  behavior?: string | undefined
+  value?: number | undefined
+  timestamp?: number | undefined
 }
 
 export interface Recommendation {
@@ -118,20 +118,20 @@ export interface Recommendations {
 /** What ferry_recommend_options_from_json reads. */
 export interface WireRecommend {
   k: number
-  domains?: string[]
-  keepSeen?: boolean
-  keepDisliked?: boolean
-  keepDuplicates?: boolean
-  dislikedCosine?: number
-  duplicateCosine?: number
-  where?: string[]
-  candidates?: { domain?: string; id: string }[]
-  quotas?: { [domain: string]: number }
-  atMost?: { [field: string]: number }
-  diversity?: number
-  halfLife?: number
-  now?: number
-  novelty?: number
-  domainWeights?: { [domain: string]: number }
-  explain?: boolean
+  domains?: string[] | undefined
+  keepSeen?: boolean | undefined
+  keepDisliked?: boolean | undefined
+  keepDuplicates?: boolean | undefined
+  dislikedCosine?: number | undefined
+  duplicateCosine?: number | undefined
+  where?: string[] | undefined
+  candidates?: { domain?: string | undefined; id: string }[] | undefined
+  quotas?: { [domain: string]: number } | undefined
+  atMost?: { [field: string]: number } | undefined
+  diversity?: number | undefined
+  halfLife?: number | undefined
+  now?: number | undefined
+  novelty?: number | undefined
+  domainWeights?: { [domain: string]: number } | undefined
+  explain?: boolean | undefined
 }

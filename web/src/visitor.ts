@@ -297,14 +297,13 @@ function wireRecommend(options: RecommendOptions, op: string): WireRecommend {
   for (const name of MAPS) {
     for (const [of, number] of Object.entries(options[name] ?? {})) checkNumber(number, op, `${name}: "${of}"`)
   }
-  const given = [...SWITCHES, ...NUMBERS, ...MAPS].filter((name) => options[name] !== undefined)
   return {
+    ...Object.fromEntries([...SWITCHES, ...NUMBERS, ...MAPS].map((name) => [name, options[name]])),
     k,
-    ...(domains && { domains: [...domains] }),
-    ...(where !== undefined && { where: typeof where === 'string' ? [where] : [...where] }),
-    ...(candidates && { candidates: candidates.map(({ id, domain: of }) => ({ id, ...(of !== undefined && { domain: of }) })) }),
-    ...(now !== undefined && { now }),
-    ...Object.fromEntries(given.map((name) => [name, options[name]])),
+    domains: domains && [...domains],
+    where: typeof where === 'string' ? [where] : where && [...where],
+    candidates: candidates?.map(({ id, domain: of }) => ({ id, domain: of })),
+    now,
   }
 }
 
@@ -319,11 +318,5 @@ function wireEvent(event: VisitorEvent): WireEvent {
   if (behavior !== undefined && typeof behavior !== 'string') throw invalid(op, 'event: behavior is not a text')
   checkNumber(value, op, 'event: value')
   checkNumber(seconds, op, 'event: timestamp')
-  return {
-    item,
-    ...(domain !== undefined && { domain }),
-    ...(behavior !== undefined && { behavior }),
-    ...(value !== undefined && { value }),
-    ...(seconds !== undefined && { timestamp: seconds }),
-  }
+  return { item, domain, behavior, value, timestamp: seconds }
 }

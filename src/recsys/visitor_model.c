@@ -156,21 +156,24 @@ static float log_softmax(float *x, size_t n)
     return shift;
 }
 
-/* Products of a vector [N] and a domain's items into visitor->scores, run by run of those that
- * stand together. */
-static void score_texts(ferry_visitor *visitor, uint32_t domain, const float *vector)
+/* Whose texts are scored: a domain's, or for FERRY_NO_ITEM those of all wanted ones. */
+static bool is_of(const ferry_visitor *visitor, size_t item, uint32_t domain)
+{
+    uint32_t found = visitor->catalog->items[item].domain;
+    return domain == FERRY_NO_ITEM ? visitor->wanted[found] : found == domain;
+}
+
+/* Products of the visitor's vector and items into visitor->scores, run by run of those that stand
+ * together. */
+static void score_texts(ferry_visitor *visitor, uint32_t domain)
 {
     const ferry_catalog *catalog = visitor->catalog;
     size_t N = catalog->dimension;
-    for (size_t i = catalog->domain_first[domain], end; i < catalog->domain_first[domain + 1];
-         i = end) {
-        uint32_t first = catalog->domain_items[i];
-        end = i + 1;
-        while (end < catalog->domain_first[domain + 1] &&
-               catalog->domain_items[end] == first + (end - i))
-            end++;
-        catalog->kernels->dot_rows(catalog->vectors + first * N, vector, visitor->scores + first,
-                                   end - i, N);
+    for (size_t first = 0, end; first < catalog->count; first = end + 1) {
+        for (end = first; end < catalog->count && is_of(visitor, end, domain);) end++;
+        if (end > first)
+            catalog->kernels->dot_rows(catalog->vectors + first * N, visitor->vector,
+                                       visitor->scores + first, end - first, N);
     }
 }
 
@@ -180,7 +183,7 @@ static bool score_unknown(ferry_visitor *visitor, const ferry_model_domain *doma
                           const uint32_t *items)
 {
     if (domain->learned || ferry_visitor_encode(visitor, NULL) != FERRY_OK) return false;
-    score_texts(visitor, domain->catalog_domain, visitor->vector);
+    score_texts(visitor, domain->catalog_domain);
     for (size_t i = 0; i < domain->items; i++)
         visitor->domain_scores[i] = visitor->scores[items[i]];
     return true;
@@ -264,10 +267,8 @@ ferry_status ferry_visitor_score(ferry_visitor *visitor, const ferry_recommend_o
                           "novelty is %g, but only a model knows what is popular",
                           (double)options->novelty);
     FERRY_TRY(ferry_visitor_encode(visitor, error));
-    for (uint32_t d = 0; d < catalog->domain_count; d++) {
-        if (!visitor->wanted[d]) continue;
-        score_texts(visitor, d, visitor->vector);
-        visitor->scored[d] = (ferry_domain_scored){.texts = true};
-    }
+    score_texts(visitor, FERRY_NO_ITEM);
+    for (size_t d = 0; d < catalog->domain_count; d++)
+        if (visitor->wanted[d]) visitor->scored[d] = (ferry_domain_scored){.texts = true};
     return FERRY_OK;
 }

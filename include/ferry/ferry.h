@@ -88,6 +88,14 @@ typedef struct ferry_file {
     size_t size;
 } ferry_file;
 
+/* A picture's pixels, a byte a channel, from the top left, rows without gaps between them. What
+ * is transparent is shown on white. At most 65,536 pixels a side. */
+typedef struct ferry_image {
+    const void *data; /* [height, width, channels] */
+    size_t width, height;
+    size_t channels; /* 1 grey, 3 RGB, 4 RGBA, its colours not multiplied by alpha */
+} ferry_image;
+
 /*
  * The allocator hook, one function as in Lua: new_size 0 frees, pointer NULL allocates, anything
  * else resizes; NULL on failure, the old block then stands. Results are aligned for any C type.
@@ -144,6 +152,18 @@ typedef enum ferry_numerics {
         FERRY_NUMERICS_COUNT
 } ferry_numerics;
 
+/* What becomes of a picture's shape, which is seldom that of a model's input: X(name, text). */
+#define FERRY_IMAGE_FIT_LIST(X)                                                      \
+    X(PAD, "pad")     /* all of it is seen, in the middle of a white square */ \
+    X(MODEL, "model") /* as the model's own files say: most cut out the middle */
+
+typedef enum ferry_image_fit {
+#define FERRY_IMAGE_FIT_ENUM(name, text) FERRY_IMAGE_FIT_##name,
+    FERRY_IMAGE_FIT_LIST(FERRY_IMAGE_FIT_ENUM)
+#undef FERRY_IMAGE_FIT_ENUM
+        FERRY_IMAGE_FIT_COUNT
+} ferry_image_fit;
+
 /*
  * threads is how many encode, the caller's included: 0 and 1 are one, LIMIT above 256 or where the
  * system starts no more. The bits are the same with any number. They sleep between calls; for each,
@@ -171,10 +191,15 @@ typedef struct ferry_encoder_options {
      * embedding, which is then normalised again; "auto": the nearest of them. docs/languages.md
      * says what for. */
     const char *center;
+    ferry_image_fit image_fit;
 } ferry_encoder_options;
 
 /*
- * Opens a text encoder from the files of a Hugging Face directory: config.json,
+ * Opens an encoder from the files of a model's directory. Of pictures: EfficientNet-Lite as timm
+ * names it (config.json, model.safetensors), and ViT, CLIP's, SigLIP's and DINOv2's image towers
+ * (the same, and preprocessor_config.json).
+ *
+ * Of texts, from a Hugging Face directory: config.json,
  * model.safetensors, tokenizer.json or vocab.txt, and where present sentence-transformers'
  * modules.json, 1_Pooling/config.json, sentence_bert_config.json,
  * config_sentence_transformers.json; and Ferry's own centers.safetensors. Other files are ignored.
@@ -204,9 +229,13 @@ FERRY_API ferry_status ferry_encoder_quantize_directory(const char *from, const 
 /* FERRY_PRECISION_F32 or FERRY_PRECISION_INT8. */
 FERRY_API ferry_precision ferry_encoder_precision(const ferry_encoder *encoder);
 
+/* What the model encodes. */
+FERRY_API bool ferry_encoder_takes_texts(const ferry_encoder *encoder);
+FERRY_API bool ferry_encoder_takes_images(const ferry_encoder *encoder);
+
 /* Length of one embedding. */
 FERRY_API size_t ferry_encoder_dimension(const ferry_encoder *encoder);
-/* Tokens after which a text is cut, special tokens included. */
+/* Tokens after which a text is cut, special tokens included; 0 where no texts are encoded. */
 FERRY_API size_t ferry_encoder_max_tokens(const ferry_encoder *encoder);
 
 /*
@@ -218,12 +247,42 @@ FERRY_API ferry_status ferry_encoder_encode(ferry_encoder *encoder, const ferry_
                                             void *progress_user, ferry_error *error);
 
 /*
+ * The same for pictures; progress counts pictures. An embedding is what the model's last layer but
+ * its classifier gives, not normalised. UNSUPPORTED for a model that takes none.
+ */
+FERRY_API ferry_status ferry_encoder_encode_images(ferry_encoder *encoder,
+                                                   const ferry_image *images, size_t count,
+                                                   float *out, ferry_progress progress,
+                                                   void *progress_user, ferry_error *error);
+
+/* The classes a picture model was trained to tell apart, 1,000 for ImageNet; 0: it has none. */
+FERRY_API size_t ferry_encoder_classes(const ferry_encoder *encoder);
+
+/* The classifier's logits of pictures, [count, ferry_encoder_classes]. */
+FERRY_API ferry_status ferry_encoder_classify(ferry_encoder *encoder, const ferry_image *images,
+                                              size_t count, float *out, ferry_progress progress,
+                                              void *progress_user, ferry_error *error);
+
+/*
  * Token ids of one text, prompt and special tokens included, cut at ferry_encoder_max_tokens. ids
  * holds capacity entries; *count is the number there are, of which min(count, capacity) were
  * written.
  */
 FERRY_API ferry_status ferry_encoder_tokenize(ferry_encoder *encoder, ferry_text text, int32_t *ids,
                                               size_t capacity, size_t *count, ferry_error *error);
+
+/* ---- pictures -------------------------------------------------------------------------------- */
+
+/*
+ * Decodes a PNG, JPEG or WebP, which is told by its bytes, whatever its name says; the name is for
+ * messages. Gives out->data: to be freed by ferry_image_free. Photographs come upright, as their
+ * Exif says. max_pixels bounds width times height; 0 is 67,108,864. Other formats and animations
+ * are UNSUPPORTED, what is damaged or cut short MALFORMED. Native builds only, of which those made
+ * with FERRY_PICTURES=OFF do not have it; in a browser, the page decodes.
+ */
+FERRY_API ferry_status ferry_image_decode(const ferry_file *file, size_t max_pixels,
+                                          ferry_image *out, ferry_error *error);
+FERRY_API void ferry_image_free(ferry_image *image);
 
 /* ---- tables ---------------------------------------------------------------------------------- */
 

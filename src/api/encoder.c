@@ -1,4 +1,4 @@
-/* ferry_encoder: a text encoder and the memory it lives in. */
+/* ferry_encoder: an encoder of texts or pictures, and the memory it lives in. */
 #include "api/handles.h"
 #include "base/error.h"
 #include "base/options.h"
@@ -26,12 +26,20 @@ ferry_status ferry_encoder_open(const ferry_file *files, size_t file_count,
     if (chosen.precision < FERRY_PRECISION_AUTO || chosen.precision >= FERRY_PRECISION_COUNT)
         return ferry_fail(error, FERRY_INVALID_ARGUMENT, "precision %d is none of ferry_precision",
                           (int)chosen.precision);
+    if (chosen.image_fit < FERRY_IMAGE_FIT_PAD || chosen.image_fit >= FERRY_IMAGE_FIT_COUNT)
+        return ferry_fail(error, FERRY_INVALID_ARGUMENT, "image_fit %d is none of ferry_image_fit",
+                          (int)chosen.image_fit);
     ferry_allocator allocator = ferry_allocator_or_default(chosen.allocator);
     ferry_encoder *encoder = ferry_allocate(&allocator, 1, sizeof *encoder);
     if (encoder == NULL) return ferry_fail_memory(error, "the encoder");
     ferry_arena_init(&encoder->arena, allocator);
-    ferry_status status = ferry_text_encoder_open((ferry_files){files, file_count}, kernels,
-                                                  &chosen, &encoder->arena, &encoder->text, error);
+    ferry_files all = {files, file_count};
+    encoder->pictures = ferry_image_encoder_recognises(all);
+    ferry_status status = encoder->pictures
+                              ? ferry_image_encoder_open(all, kernels, &chosen, &encoder->arena,
+                                                         &encoder->image, error)
+                              : ferry_text_encoder_open(all, kernels, &chosen, &encoder->arena,
+                                                        &encoder->text, error);
     if (status == FERRY_OK && chosen.numerics == FERRY_NUMERICS_FAST &&
         ferry_encoder_precision(encoder) == FERRY_PRECISION_INT8)
         status = ferry_fail(error, FERRY_UNSUPPORTED,
@@ -48,25 +56,49 @@ void ferry_encoder_close(ferry_encoder *encoder)
 {
     if (encoder == NULL) return;
     ferry_text_encoder_close(&encoder->text);
+    ferry_image_encoder_close(&encoder->image);
     ferry_arena_free(&encoder->arena);
     if (encoder->release != NULL) encoder->release(encoder->owner);
     ferry_allocator allocator = encoder->arena.allocator;
     ferry_release(&allocator, encoder, sizeof *encoder);
 }
 
+bool ferry_encoder_takes_texts(const ferry_encoder *encoder)
+{
+    return !encoder->pictures;
+}
+
+bool ferry_encoder_takes_images(const ferry_encoder *encoder)
+{
+    return encoder->pictures;
+}
+
 size_t ferry_encoder_dimension(const ferry_encoder *encoder)
 {
-    return encoder->text.transformer.config.hidden;
+    return encoder->pictures ? encoder->image.dimension : encoder->text.transformer.config.hidden;
+}
+
+size_t ferry_encoder_classes(const ferry_encoder *encoder)
+{
+    return encoder->image.classes;
 }
 
 ferry_precision ferry_encoder_precision(const ferry_encoder *encoder)
 {
-    return encoder->text.transformer.precision;
+    return encoder->pictures ? FERRY_PRECISION_F32 : encoder->text.transformer.precision;
 }
 
 size_t ferry_encoder_max_tokens(const ferry_encoder *encoder)
 {
-    return encoder->text.transformer.config.max_tokens;
+    return encoder->text.transformer.config.max_tokens; /* 0 where there is no text encoder */
+}
+
+/* ---- texts ---- */
+
+static ferry_status need_texts(const ferry_encoder *encoder, ferry_error *error)
+{
+    if (ferry_encoder_takes_texts(encoder)) return FERRY_OK;
+    return ferry_fail(error, FERRY_UNSUPPORTED, "this model encodes pictures, not texts");
 }
 
 static ferry_status check_text(ferry_text text, size_t index, ferry_error *error)
@@ -80,6 +112,7 @@ ferry_status ferry_encoder_encode(ferry_encoder *encoder, const ferry_text *text
                                   float *out, ferry_progress progress, void *progress_user,
                                   ferry_error *error)
 {
+    FERRY_TRY(need_texts(encoder, error));
     for (size_t i = 0; i < count; i++) FERRY_TRY(check_text(texts[i], i, error));
     return ferry_text_encoder_encode(&encoder->text, texts, count, out, progress, progress_user,
                                      error);
@@ -89,10 +122,39 @@ ferry_status ferry_encoder_tokenize(ferry_encoder *encoder, ferry_text text, int
                                     size_t capacity, size_t *count, ferry_error *error)
 {
     *count = 0;
+    FERRY_TRY(need_texts(encoder, error));
     FERRY_TRY(check_text(text, 0, error));
     int32_t *all = encoder->text.ids; /* has room for max_tokens */
     FERRY_TRY(ferry_text_encoder_tokenize(&encoder->text, text, all, count, error));
     size_t written = *count < capacity ? *count : capacity;
     if (written > 0) memcpy(ids, all, written * sizeof *ids);
     return FERRY_OK;
+}
+
+/* ---- pictures ---- */
+
+static ferry_status need_images(const ferry_encoder *encoder, ferry_error *error)
+{
+    if (ferry_encoder_takes_images(encoder)) return FERRY_OK;
+    return ferry_fail(error, FERRY_UNSUPPORTED, "this model encodes texts, not pictures");
+}
+
+ferry_status ferry_encoder_encode_images(ferry_encoder *encoder, const ferry_image *images,
+                                         size_t count, float *out, ferry_progress progress,
+                                         void *progress_user, ferry_error *error)
+{
+    FERRY_TRY(need_images(encoder, error));
+    return ferry_image_encoder_encode(&encoder->image, images, count, out, NULL, progress,
+                                      progress_user, error);
+}
+
+ferry_status ferry_encoder_classify(ferry_encoder *encoder, const ferry_image *images, size_t count,
+                                    float *out, ferry_progress progress, void *progress_user,
+                                    ferry_error *error)
+{
+    FERRY_TRY(need_images(encoder, error));
+    if (ferry_encoder_classes(encoder) == 0)
+        return ferry_fail(error, FERRY_UNSUPPORTED, "this model has no classifier");
+    return ferry_image_encoder_encode(&encoder->image, images, count, NULL, out, progress,
+                                      progress_user, error);
 }

@@ -3,12 +3,15 @@
 #define FERRY_API_HANDLES_H
 
 #include "base/json.h"
+#include "encode/image_encoder.h"
 #include "encode/text_encoder.h"
 #include "recsys/visitor.h"
 
 struct ferry_encoder {
     ferry_arena arena;
+    bool pictures; /* which of the two it has */
     ferry_text_encoder text;
+    ferry_image_encoder image;
     void (*release)(void *owner); /* what keeps borrowed bytes alive, if the handle owns it */
     void *owner;
 };

@@ -1,4 +1,4 @@
-/* ferry encode: texts to embeddings. */
+/* ferry encode: texts or pictures to embeddings. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <stdlib.h>
@@ -10,37 +10,47 @@
 #include "input/safetensors.h"
 
 static const char help[] =
-    "Usage: ferry encode --model DIR [--text TEXT]… [--out FILE.safetensors | --json]\n\n"
-    "Encodes texts; without --text, JSONL on stdin: {\"id\",\"text\"} a line. An id that is "
-    "missing is\n"
-    "the text's number, from 0. Invalid UTF-8 in --text reads as U+FFFD.\n\n"
-    "  --model DIR       a Hugging Face directory of a text encoder\n"
+    "Usage: ferry encode --model DIR [--text TEXT]… [--image FILE]…\n"
+    "                    [--out FILE.safetensors | --json]\n\n"
+    "Encodes texts or pictures, whichever the model is for; without --text and --image, JSONL on "
+    "stdin:\n"
+    "{\"id\",\"text\"} or {\"id\",\"image\"} a line. An id that is missing is the line's number "
+    "among those\n"
+    "encoded, from 0. Invalid UTF-8 in --text reads as U+FFFD.\n\n"
+    "  --model DIR       a Hugging Face directory of a text encoder, or that of an image encoder\n"
     "  --text TEXT       may be given several times\n"
-    "  --out FILE        one tensor \"embeddings\", F32 [texts, dimension], in the order of the "
-    "texts\n"
+    "  --image FILE      PNG, JPEG or WebP; may be given several times\n"
+    "  --image-fit F         pad: all of a picture, in the middle of a white square; the default.\n"
+    "                    model: as the model's own files say, which mostly cut out the middle\n"
+    "  --out FILE        one tensor \"embeddings\", F32 [texts, dimension], in the order given\n"
     "  --json            {\"id\",\"embedding\":[…]} a line on stdout; the "
     "default\n" CLI_COMPUTE_HELP
-    "  --strict          a line that cannot be read is an error; else it is reported and left out\n"
+    "  --strict          a line that cannot be read, or its picture, is an error; else it is "
+    "reported\n"
+    "                    and left out\n"
     "  -q, --quiet       no progress, no report of lines left out\n"
     "  -h, --help\n";
 
 typedef struct encode_options {
     const char *model, *out;
-    cli_list texts;
+    cli_list texts, images;
+    ferry_image_fit image_fit;
     cli_compute compute;
     bool json;
     cli_report report;
 } encode_options;
 
-/* Texts to encode: either argv's, or read from lines. */
+/* Texts to encode, or paths of pictures: either argv's, or read from lines. */
 typedef struct text_list {
-    ferry_text *texts; /* [count] */
+    bool pictures;
+    ferry_text *texts; /* [count]; data is NUL-terminated */
     const char **ids;  /* [count] */
+    size_t *lines;     /* [count] they come from, counted from 1; 0: the command line */
     size_t count, capacity;
     ferry_arena arena;
 } text_list;
 
-static bool add_text(text_list *list, const char *id, const char *text)
+static bool add_text(text_list *list, const char *id, const char *text, size_t line)
 {
     if (list->count == list->capacity) {
         size_t more = list->capacity == 0 ? 64 : 2 * list->capacity;
@@ -48,7 +58,9 @@ static bool add_text(text_list *list, const char *id, const char *text)
         if (texts != NULL) list->texts = texts;
         const char **ids = realloc(list->ids, more * sizeof *ids);
         if (ids != NULL) list->ids = ids;
-        if (texts == NULL || ids == NULL) return false;
+        size_t *lines = realloc(list->lines, more * sizeof *lines);
+        if (lines != NULL) list->lines = lines;
+        if (texts == NULL || ids == NULL || lines == NULL) return false;
         list->capacity = more;
     }
     char number[32];
@@ -59,21 +71,23 @@ static bool add_text(text_list *list, const char *id, const char *text)
     const char *id_copy = ferry_arena_text(&list->arena, id, strlen(id));
     if (text_copy == NULL || id_copy == NULL) return false;
     list->texts[list->count] = (ferry_text){text_copy, size};
+    list->lines[list->count] = line;
     list->ids[list->count++] = id_copy;
     return true;
 }
 
 /* MALFORMED is the line's fault, and can be left out. */
-static ferry_status add_line(text_list *list, const char *line, size_t size, ferry_error *error)
+static ferry_status add_line(text_list *list, const char *line, size_t size, size_t number,
+                             ferry_error *error)
 {
     cJSON *json;
-    const char *id = NULL, *text = NULL;
+    const char *id = NULL, *text = NULL, *key = list->pictures ? "image" : "text";
     FERRY_TRY(ferry_json_parse(line, size, "line", &json, error));
     ferry_status status = ferry_json_string(json, "id", "line", &id, error);
-    if (status == FERRY_OK) status = ferry_json_string(json, "text", "line", &text, error);
+    if (status == FERRY_OK) status = ferry_json_string(json, key, "line", &text, error);
     if (status == FERRY_OK && text == NULL)
-        status = ferry_fail(error, FERRY_MALFORMED, "no \"text\"");
-    if (status == FERRY_OK && !add_text(list, id, text))
+        status = ferry_fail(error, FERRY_MALFORMED, "no \"%s\"", key);
+    if (status == FERRY_OK && !add_text(list, id, text, number))
         status = ferry_fail_memory(error, "the texts");
     cJSON_Delete(json);
     return status;
@@ -91,14 +105,14 @@ static ferry_status read_lines(text_list *list, encode_options *options, ferry_e
         end = stop != NULL ? (size_t)(stop - buffer.data) : buffer.size;
         number++;
         if (strspn(line, " \t\r") >= end - start) continue;
-        status = add_line(list, line, end - start, error);
+        status = add_line(list, line, end - start, number, error);
         if (status != FERRY_MALFORMED && status != FERRY_LIMIT) continue;
         if (cli_refused(&options->report, "stdin", number, error->message)) status = FERRY_OK;
     }
     ferry_buffer_free(&buffer);
     cli_report_end(&options->report);
     if (status == FERRY_OK && list->count == 0 && !options->report.quiet)
-        fputs("ferry encode: no text on stdin\n", stderr);
+        fprintf(stderr, "ferry encode: no %s on stdin\n", list->pictures ? "image" : "text");
     return status;
 }
 
@@ -145,15 +159,66 @@ static ferry_status write_tensor(const char *path, const float *embeddings, size
     return status;
 }
 
-static ferry_status encode(ferry_encoder *encoder, const text_list *list, encode_options *options,
+/* ---- pictures ---- */
+
+static ferry_status encode_picture(ferry_encoder *encoder, const char *path, float *out,
+                                   ferry_error *error)
+{
+#if FERRY_PICTURES
+    ferry_buffer bytes;
+    ferry_image image = {0};
+    ferry_buffer_init(&bytes, ferry_allocator_or_default(NULL));
+    ferry_status status = cli_read_file(path, &bytes, error);
+    ferry_file file = {path, bytes.data, bytes.size};
+    if (status == FERRY_OK) status = ferry_image_decode(&file, 0, &image, error);
+    ferry_buffer_free(&bytes);
+    if (status == FERRY_OK)
+        status = ferry_encoder_encode_images(encoder, &image, 1, out, NULL, NULL, error);
+    ferry_image_free(&image);
+    return status;
+#else
+    (void)encoder, (void)out;
+    return ferry_fail(error, FERRY_UNSUPPORTED, "%s: this build decodes no pictures", path);
+#endif
+}
+
+/* One after the other, so that one picture's pixels are in memory at a time. Leaves out of the
+ * list, and of embeddings, what lines name and cannot be read. */
+static ferry_status encode_pictures(ferry_encoder *encoder, text_list *list, float *embeddings,
+                                    encode_options *options, ferry_error *error)
+{
+    size_t N = ferry_encoder_dimension(encoder), kept = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        ferry_status status =
+            encode_picture(encoder, list->texts[i].data, embeddings + kept * N, error);
+        bool forgivable = list->lines[i] > 0 && status != FERRY_OUT_OF_MEMORY;
+        if (status != FERRY_OK &&
+            !(forgivable && cli_refused(&options->report, "stdin", list->lines[i], error->message)))
+            return status;
+        if (status == FERRY_OK) {
+            list->texts[kept] = list->texts[i];
+            list->ids[kept++] = list->ids[i];
+        }
+        if (!cli_progress(&options->report, i + 1, list->count))
+            return ferry_fail(error, FERRY_CANCELLED, "cancelled after %zu of %zu pictures", i + 1,
+                              list->count);
+    }
+    list->count = kept;
+    cli_report_end(&options->report);
+    return FERRY_OK;
+}
+
+static ferry_status encode(ferry_encoder *encoder, text_list *list, encode_options *options,
                            ferry_error *error)
 {
     size_t N = ferry_encoder_dimension(encoder);
     float *embeddings = calloc(list->count > 0 ? list->count : 1, N * sizeof *embeddings);
     if (embeddings == NULL) return ferry_fail_memory(error, "the embeddings");
     cli_catch_interrupt();
-    ferry_status status = ferry_encoder_encode(encoder, list->texts, list->count, embeddings,
-                                               cli_progress, &options->report, error);
+    ferry_status status = list->pictures
+                              ? encode_pictures(encoder, list, embeddings, options, error)
+                              : ferry_encoder_encode(encoder, list->texts, list->count, embeddings,
+                                                     cli_progress, &options->report, error);
     if (status == FERRY_OK && options->out != NULL)
         status = write_tensor(options->out, embeddings, list->count, N, error);
     if (status == FERRY_OK && options->json) status = print_json(list, embeddings, N, error);
@@ -166,21 +231,42 @@ static int run(encode_options *options)
     ferry_error error = {0};
     ferry_encoder *encoder = NULL;
     ferry_encoder_options open = cli_encoder_options(&options->compute);
+    open.image_fit = options->image_fit;
     text_list list = {0};
     ferry_arena_init(&list.arena, ferry_allocator_or_default(NULL));
     ferry_status status = ferry_encoder_open_directory(options->model, &open, &encoder, &error);
-    for (size_t i = 0; i < options->texts.count && status == FERRY_OK; i++) {
-        if (!add_text(&list, NULL, options->texts.values[i]))
+    const cli_list *given = options->images.count > 0 ? &options->images : &options->texts;
+    if (status == FERRY_OK)
+        list.pictures = options->images.count > 0 ||
+                        (options->texts.count == 0 && ferry_encoder_takes_images(encoder));
+    if (list.pictures) options->report.unit = "pictures";
+    for (size_t i = 0; i < given->count && status == FERRY_OK; i++) {
+        if (!add_text(&list, NULL, given->values[i], 0))
             status = ferry_fail_memory(&error, "the texts");
     }
-    if (status == FERRY_OK && options->texts.count == 0)
-        status = read_lines(&list, options, &error);
+    if (status == FERRY_OK && given->count == 0) status = read_lines(&list, options, &error);
     if (status == FERRY_OK) status = encode(encoder, &list, options, &error);
     ferry_encoder_close(encoder);
     ferry_arena_free(&list.arena);
     free(list.texts);
     free(list.ids);
+    free(list.lines);
     return status == FERRY_OK ? EXIT_OK : cli_fail("encode", status, &error);
+}
+
+static bool parse_fit(const char *text, ferry_image_fit *out)
+{
+    static const char *const names[] = {
+#define FIT_NAME(name, text) text,
+        FERRY_IMAGE_FIT_LIST(FIT_NAME)
+#undef FIT_NAME
+    };
+    for (int i = 0; i < FERRY_IMAGE_FIT_COUNT; i++) {
+        if (strcmp(text, names[i]) != 0) continue;
+        *out = (ferry_image_fit)i;
+        return true;
+    }
+    return false;
 }
 
 /* Reads the command line; -1 if there is work to do, else the exit code. */
@@ -189,6 +275,8 @@ static int parse(int argc, char **argv, encode_options *options)
     static const struct option known[] = {CLI_COMMON_OPTIONS,
                                           {"model", required_argument, NULL, 'm'},
                                           {"text", required_argument, NULL, 't'},
+                                          {"image", required_argument, NULL, 'i'},
+                                          {"image-fit", required_argument, NULL, 'f'},
                                           {"out", required_argument, NULL, 'o'},
                                           {"json", no_argument, NULL, 'j'},
                                           CLI_COMPUTE_OPTIONS,
@@ -198,6 +286,13 @@ static int parse(int argc, char **argv, encode_options *options)
         switch (c) {
         case 'm': options->model = optarg; break;
         case 't': options->texts.values[options->texts.count++] = optarg; break;
+        case 'i': options->images.values[options->images.count++] = optarg; break;
+        case 'f':
+            if (!parse_fit(optarg, &options->image_fit)) {
+                cli_usage("encode", "--image-fit \"%s\": expected pad or model", optarg);
+                return EXIT_USAGE;
+            }
+            break;
         case 'o': options->out = optarg; break;
         case 'j': options->json = true; break;
         case 's': options->report.strict = true; break;
@@ -210,6 +305,8 @@ static int parse(int argc, char **argv, encode_options *options)
     }
     if (optind < argc) return cli_usage("encode", "unexpected word \"%s\"", argv[optind]);
     if (options->model == NULL) return cli_usage("encode", "--model is missing");
+    if (options->texts.count > 0 && options->images.count > 0)
+        return cli_usage("encode", "--text and --image: one of them");
     if (options->out != NULL && (options->out[0] == '\0' || strcmp(options->out, "-") == 0))
         return cli_usage("encode", "--out \"%s\": expected a file", options->out);
     if (options->out == NULL) options->json = true;
@@ -219,9 +316,11 @@ static int parse(int argc, char **argv, encode_options *options)
 int cli_encode(int argc, char **argv)
 {
     encode_options options = {.texts = cli_list_make(argc),
+                              .images = cli_list_make(argc),
                               .report = {.subcommand = "encode", .unit = "texts"}};
     int code = parse(argc, argv, &options);
     if (code < 0) code = run(&options);
     cli_list_free(&options.texts);
+    cli_list_free(&options.images);
     return code;
 }

@@ -107,6 +107,23 @@ static void hyperbolic_tangent(float *x, size_t n)
     for (size_t i = 0; i < n; i++) x[i] = ferry_tanh(x[i]);
 }
 
+static void depthwise(const float *x, size_t row, size_t step, const float *w, const float *bias,
+                      float top, float *y, size_t side, size_t T, size_t N)
+{
+    for (size_t t = 0; t < T; t++, x += step * N, y += N) {
+        for (size_t n = 0; n < N; n++) {
+            float sum = 0.0f;
+            for (size_t i = 0; i < side; i++) {
+                for (size_t j = 0; j < side; j++)
+                    sum = sum + x[i * row + j * N + n] * w[(i * side + j) * N + n];
+            }
+            sum = sum + bias[n];
+            sum = sum > 0.0f ? sum : 0.0f;
+            y[n] = sum < top ? sum : top;
+        }
+    }
+}
+
 static void softmax_backward(const float *p, float *dp, size_t ldp, size_t first, size_t T)
 {
     for (size_t t = 0; t < T; t++, p += ldp, dp += ldp) {

@@ -1,0 +1,296 @@
+/* EfficientNet-Lite against timm; the same bits by all kernels and threads; files that do not fit.
+ */
+#include "image_golden.h"
+
+#include "ferry/ferry.h"
+#include "math/kernels.h"
+
+static const char tiny[] = "tiny-efficientnet";
+
+static ferry_encoder *open_model(const char *path, const ferry_encoder_options *options)
+{
+    ferry_encoder *encoder;
+    ferry_error error;
+    if (ferry_encoder_open_directory(path, options, &encoder, &error) != FERRY_OK)
+        fail_msg("%s", error.message);
+    return encoder;
+}
+
+static float *encode(ferry_encoder *encoder, const image_golden *golden)
+{
+    ferry_error error;
+    float *out = calloc(golden->count, ferry_encoder_dimension(encoder) * sizeof *out);
+    assert_non_null(out);
+    if (ferry_encoder_encode_images(encoder, golden->image, golden->count, out, NULL, NULL,
+                                    &error) != FERRY_OK)
+        fail_msg("%s", error.message);
+    return out;
+}
+
+/* ---- parity ---- */
+
+static void check_parity(const char *path, const char *expected)
+{
+    image_golden golden;
+    size_t shape[2];
+    image_golden_open(&golden, expected);
+    ferry_encoder *encoder = open_model(path, NULL);
+    assert_true(ferry_encoder_takes_images(encoder) && !ferry_encoder_takes_texts(encoder));
+    assert_int_equal(ferry_encoder_dimension(encoder), golden.dimension);
+    float *found = encode(encoder, &golden);
+    assert_rows_alike(found, golden.features, golden.count, golden.dimension, 0.99999, "features");
+    const float *logits = golden_tensor(&golden.tensors, "logits", shape);
+    assert_int_equal(ferry_encoder_classes(encoder), shape[1]);
+    float *classes = calloc(shape[0], shape[1] * sizeof *classes);
+    assert_non_null(classes);
+    assert_int_equal(
+        ferry_encoder_classify(encoder, golden.image, golden.count, classes, NULL, NULL, NULL),
+        FERRY_OK);
+    assert_rows_alike(classes, logits, shape[0], shape[1], 0.99999, "logits");
+    free(classes);
+    free(found);
+    ferry_encoder_close(encoder);
+    image_golden_close(&golden);
+}
+
+static void a_tiny_net_gives_what_timm_gives(void **state)
+{
+    (void)state;
+    check_parity(golden_path(tiny), "tiny-efficientnet/expected.safetensors");
+}
+
+static void the_pretrained_net_gives_what_timm_gives(void **state)
+{
+    (void)state;
+    char path[1100];
+    snprintf(path, sizeof path, "%s", model_path("efficientnet-lite0"));
+    char file[1200];
+    snprintf(file, sizeof file, "%s/model.safetensors", path);
+    if (!file_exists(file)) {
+        print_message("skipped: no %s (sh tools/setup models)\n", file);
+        return;
+    }
+    check_parity(path, "efficientnet.safetensors");
+}
+
+/* ---- the same bits ---- */
+
+static void all_kernels_and_threads_give_the_same_bits(void **state)
+{
+    (void)state;
+    const ferry_kernels *variants[8];
+    size_t count = ferry_kernels_available(variants, 8);
+    image_golden golden;
+    image_golden_open(&golden, "tiny-efficientnet/expected.safetensors");
+    float *first = NULL;
+    size_t bytes = golden.count * golden.dimension * sizeof *first;
+    for (size_t v = 0; v < count; v++) {
+        for (size_t threads = 1; threads <= 3; threads += 2) {
+            ferry_encoder_options options = {
+                .size = sizeof options, .kernels = variants[v]->name, .threads = threads};
+            ferry_encoder *encoder = open_model(golden_path(tiny), &options);
+            float *found = encode(encoder, &golden);
+            if (first == NULL)
+                first = found;
+            else if (memcmp(first, found, bytes) != 0)
+                fail_msg("%s with %zu threads gives other bits", variants[v]->name, threads);
+            if (found != first) free(found);
+            ferry_encoder_close(encoder);
+        }
+    }
+    size_t size;
+    char *hash = read_file(golden_path("image.hash"), &size), text[32];
+    snprintf(text, sizeof text, "%016llx\n", (unsigned long long)fnv1a(first, bytes));
+    assert_string_equal(text, hash);
+    free(hash);
+    free(first);
+    image_golden_close(&golden);
+}
+
+static void depthwise_same_bits(void **state)
+{
+    (void)state;
+    const ferry_kernels *variants[8];
+    size_t count = ferry_kernels_available(variants, 8);
+    enum { MOST = 40, T = 11, GUARD = 16 };
+    for (size_t N = 1; N <= MOST; N += N < 18 ? 1 : 7) {
+        for (size_t side = 3; side <= 5; side += 2) {
+            for (size_t step = 1; step <= 2; step++) {
+                size_t row = ((T - 1) * step + side) * N;
+                float *x = calloc(row, side * sizeof *x), *w = calloc(side * side, N * sizeof *w);
+                float *bias = calloc(N, sizeof *bias);
+                float *expected = calloc(T * N + GUARD, sizeof *expected);
+                float *found = calloc(T * N + GUARD, sizeof *found);
+                for (size_t i = 0; i < row * side; i++)
+                    x[i] = (float)((int)(i * 7919 % 201) - 100) / 30;
+                for (size_t i = 0; i < side * side * N; i++)
+                    w[i] = (float)((int)(i * 104729 % 301) - 150) / 70;
+                for (size_t n = 0; n < N; n++) bias[n] = (float)n / 9 - 1;
+                ferry_kernels_scalar.depthwise(x, row, step, w, bias, 6.0f, expected, side, T, N);
+                for (size_t v = 1; v < count; v++) {
+                    memset(found, 0, (T * N + GUARD) * sizeof *found);
+                    variants[v]->depthwise(x, row, step, w, bias, 6.0f, found, side, T, N);
+                    if (memcmp(expected, found, (T * N + GUARD) * sizeof *found) != 0)
+                        fail_msg("depthwise of %s differs (side %zu, step %zu, N %zu)",
+                                 variants[v]->name, side, step, N);
+                }
+                free(x), free(w), free(bias), free(expected), free(found);
+            }
+        }
+    }
+}
+
+/* ---- what is refused ---- */
+
+static ferry_file files[2];
+
+static void read_tiny(void)
+{
+    static const char *const names[] = {"config.json", "model.safetensors"};
+    for (size_t i = 0; i < 2; i++) {
+        char path[128];
+        snprintf(path, sizeof path, "%s/%s", tiny, names[i]);
+        files[i].name = names[i];
+        files[i].data = read_file(golden_path(path), &files[i].size);
+    }
+}
+
+static void free_tiny(void)
+{
+    for (size_t i = 0; i < 2; i++) free((void *)(uintptr_t)files[i].data);
+}
+
+static void refuse(size_t count, const ferry_encoder_options *options, ferry_status status,
+                   const char *message)
+{
+    ferry_encoder *encoder;
+    ferry_error error = {0};
+    assert_int_equal(ferry_encoder_open(files, count, options, &encoder, &error), status);
+    assert_null(encoder);
+    if (strstr(error.message, message) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", error.message, message);
+}
+
+/* Another text of the same length in place of the first `old` in a file. */
+static void replace(size_t file, const char *old, const char *other)
+{
+    char *data = (char *)(uintptr_t)files[file].data;
+    size_t size = strlen(old);
+    assert_int_equal(size, strlen(other));
+    for (size_t i = 0; i + size <= files[file].size; i++) {
+        if (memcmp(data + i, old, size) != 0) continue;
+        memcpy(data + i, other, size);
+        return;
+    }
+    fail_msg("no %s in %s", old, files[file].name);
+}
+
+static void files_that_do_not_fit_are_named(void **state)
+{
+    (void)state;
+    ferry_encoder_options int8 = {.size = sizeof int8, .precision = FERRY_PRECISION_INT8};
+    ferry_encoder_options fit = {.size = sizeof fit, .image_fit = FERRY_IMAGE_FIT_COUNT};
+    read_tiny();
+    refuse(2, &int8, FERRY_UNSUPPORTED, "f32");
+    refuse(2, &fit, FERRY_INVALID_ARGUMENT, "image_fit");
+    refuse(1, NULL, FERRY_NOT_FOUND, "model.safetensors is missing");
+    replace(1, "blocks.2.1.conv_pwl.weight", "blocks.2.1.conv_pwx.weight");
+    refuse(2, NULL, FERRY_MALFORMED, "blocks.2.1"); /* it is read as a block without expansion */
+    replace(1, "blocks.2.1.conv_pwx.weight", "blocks.2.1.conv_pwl.weight");
+    replace(1, "\"conv_head.weight\":{\"dtype\":\"F32\",\"shape\":[36,24,1,1]",
+            "\"conv_head.weight\":{\"dtype\":\"F32\",\"shape\":[24,36,1,1]");
+    refuse(2, NULL, FERRY_MALFORMED, "conv_head.weight");
+    free_tiny();
+    read_tiny();
+    replace(0, "efficientnet_lite0", "convnext_tiny_ofx2");
+    refuse(2, NULL, FERRY_UNSUPPORTED, "convnext_tiny");
+    free_tiny();
+    read_tiny();
+    replace(0, "bicubic", "nearest");
+    refuse(2, NULL, FERRY_UNSUPPORTED, "nearest");
+    free_tiny();
+}
+
+static void texts_and_pictures_are_told_apart(void **state)
+{
+    (void)state;
+    float out[64];
+    ferry_error error;
+    ferry_text text = {"a", 1};
+    uint8_t pixel[3] = {1, 2, 3};
+    ferry_image image = {pixel, 1, 1, 3};
+    ferry_encoder *pictures = open_model(golden_path(tiny), NULL);
+    assert_int_equal(ferry_encoder_encode(pictures, &text, 1, out, NULL, NULL, &error),
+                     FERRY_UNSUPPORTED);
+    assert_non_null(strstr(error.message, "pictures"));
+    assert_int_equal(ferry_encoder_max_tokens(pictures), 0);
+    image.width = 0;
+    assert_int_equal(ferry_encoder_encode_images(pictures, &image, 1, out, NULL, NULL, &error),
+                     FERRY_INVALID_ARGUMENT);
+    image.width = 1;
+    assert_int_equal(ferry_encoder_encode_images(pictures, &image, 1, out, NULL, NULL, &error),
+                     FERRY_OK);
+    ferry_encoder_close(pictures);
+    ferry_encoder *texts = open_model(golden_path("tiny-bert/gelu-mean"), NULL);
+    assert_true(ferry_encoder_takes_texts(texts) && !ferry_encoder_takes_images(texts));
+    assert_int_equal(ferry_encoder_encode_images(texts, &image, 1, out, NULL, NULL, &error),
+                     FERRY_UNSUPPORTED);
+    assert_int_equal(ferry_encoder_classify(texts, &image, 1, out, NULL, NULL, &error),
+                     FERRY_UNSUPPORTED);
+    assert_int_equal(ferry_encoder_classes(texts), 0);
+    ferry_encoder_close(texts);
+}
+
+/* ---- memory ---- */
+
+static size_t allowed; /* allocations before one fails */
+
+static void *limited(void *user, void *pointer, size_t old_size, size_t new_size)
+{
+    (void)user, (void)old_size;
+    if (new_size == 0) {
+        free(pointer);
+        return NULL;
+    }
+    if (allowed == 0) return NULL;
+    allowed--;
+    return realloc(pointer, new_size);
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    ferry_allocator allocator = {limited, NULL};
+    ferry_encoder_options options = {.size = sizeof options, .allocator = &allocator};
+    uint8_t pixel[3] = {1, 2, 3};
+    ferry_image image = {pixel, 1, 1, 3};
+    float out[64];
+    read_tiny();
+    bool done = false;
+    for (size_t n = 0; !done; n++) {
+        ferry_encoder *encoder;
+        allowed = n;
+        ferry_status status = ferry_encoder_open(files, 2, &options, &encoder, NULL);
+        if (status == FERRY_OK) {
+            status = ferry_encoder_encode_images(encoder, &image, 1, out, NULL, NULL, NULL);
+            done = status == FERRY_OK;
+            ferry_encoder_close(encoder);
+        }
+        assert_true(done || status == FERRY_OUT_OF_MEMORY);
+    }
+    free_tiny();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_tiny_net_gives_what_timm_gives),
+        cmocka_unit_test(the_pretrained_net_gives_what_timm_gives),
+        cmocka_unit_test(all_kernels_and_threads_give_the_same_bits),
+        cmocka_unit_test(depthwise_same_bits),
+        cmocka_unit_test(files_that_do_not_fit_are_named),
+        cmocka_unit_test(texts_and_pictures_are_told_apart),
+        cmocka_unit_test(every_allocation_may_fail),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -28,7 +28,7 @@ bool ferry_image_encoder_recognises(ferry_files files)
 {
     cJSON *config;
     if (read_config(files, &config, NULL) != FERRY_OK) return false;
-    bool pictures = timm_architecture(config) != NULL;
+    bool pictures = timm_architecture(config) != NULL || ferry_vit_recognises(config);
     cJSON_Delete(config);
     return pictures;
 }
@@ -44,13 +44,39 @@ static ferry_status open_timm(ferry_files files, const cJSON *config, const ferr
         return ferry_fail(error, FERRY_UNSUPPORTED,
                           "config.json: architecture \"%s\"; known: tf_efficientnet_lite0…4",
                           name != NULL ? name : "none");
-    FERRY_TRY(ferry_image_config_timm(config, "config.json", options->image_fit, &out->recipe, error));
+    FERRY_TRY(
+        ferry_image_config_timm(config, "config.json", options->image_fit, &out->recipe, error));
     const ferry_file *weights = ferry_files_find(files, "model.safetensors");
     if (weights == NULL) return ferry_fail(error, FERRY_NOT_FOUND, "model.safetensors is missing");
     FERRY_TRY(ferry_efficientnet_load(weights, out->recipe.height, out->recipe.width, kernels,
                                       out->pool, arena, &out->net, error));
     out->dimension = out->net.features;
     out->classes = out->net.classes;
+    return FERRY_OK;
+}
+
+static ferry_status open_transformer(ferry_files files, const cJSON *config,
+                                     const ferry_kernels *kernels,
+                                     const ferry_encoder_options *options, ferry_arena *arena,
+                                     ferry_image_encoder *out, ferry_error *error)
+{
+    ferry_vit_config c;
+    FERRY_TRY(ferry_vit_config_read(config, "config.json", &c, error));
+    const ferry_file *preparation = ferry_files_find(files, "preprocessor_config.json");
+    const ferry_file *weights = ferry_files_find(files, "model.safetensors");
+    if (preparation == NULL || weights == NULL)
+        return ferry_fail(error, FERRY_NOT_FOUND, "%s is missing",
+                          weights == NULL ? "model.safetensors" : "preprocessor_config.json");
+    FERRY_TRY(
+        ferry_image_config_preprocessor(preparation, options->image_fit, &out->recipe, error));
+    if (out->recipe.height != out->recipe.width)
+        return ferry_fail(error, FERRY_UNSUPPORTED,
+                          "%s: an input of %zu x %zu pixels, expected a square", preparation->name,
+                          out->recipe.width, out->recipe.height);
+    FERRY_TRY(ferry_vit_load(weights, &c, out->recipe.width, kernels, out->pool, arena, &out->vit,
+                             error));
+    out->transformer = true;
+    out->dimension = out->vit.dimension;
     return FERRY_OK;
 }
 
@@ -64,7 +90,10 @@ ferry_status ferry_image_encoder_open(ferry_files files, const ferry_kernels *ke
         return ferry_fail(error, FERRY_UNSUPPORTED, "pictures are encoded in f32, not int8");
     FERRY_TRY(ferry_pool_create(&arena->allocator, options->threads, &out->pool, error));
     FERRY_TRY(read_config(files, &config, error));
-    ferry_status status = open_timm(files, config, kernels, options, arena, out, error);
+    bool timm = timm_architecture(config) != NULL;
+    ferry_status status =
+        timm ? open_timm(files, config, kernels, options, arena, out, error)
+             : open_transformer(files, config, kernels, options, arena, out, error);
     cJSON_Delete(config);
     FERRY_TRY(status);
     size_t pixels = out->recipe.height * out->recipe.width;
@@ -95,9 +124,12 @@ ferry_status ferry_image_encoder_encode(ferry_image_encoder *encoder, const ferr
         FERRY_TRY(ferry_image_frame(&images[i], recipe, &encoder->allocator, encoder->rgb, error));
         ferry_image_normalize(recipe, encoder->rgb, recipe->height * recipe->width,
                               encoder->pixels);
-        ferry_efficientnet_forward(&encoder->net, encoder->pixels,
-                                   out != NULL ? out + i * encoder->dimension : encoder->embedding,
-                                   logits != NULL ? logits + i * encoder->classes : NULL);
+        float *to = out != NULL ? out + i * encoder->dimension : encoder->embedding;
+        if (encoder->transformer)
+            ferry_vit_forward(&encoder->vit, encoder->pixels, to);
+        else
+            ferry_efficientnet_forward(&encoder->net, encoder->pixels, to,
+                                       logits != NULL ? logits + i * encoder->classes : NULL);
         if (progress != NULL && !progress(progress_user, i + 1, count))
             return ferry_fail(error, FERRY_CANCELLED, "cancelled after %zu of %zu pictures", i + 1,
                               count);

@@ -1,9 +1,10 @@
-/* Pixels in, embedding out: framing, normalisation, a convolutional net. */
+/* Pixels in, embedding out: framing, normalisation, a convolutional net or a vision transformer. */
 #ifndef FERRY_ENCODE_IMAGE_ENCODER_H
 #define FERRY_ENCODE_IMAGE_ENCODER_H
 
 #include "base/files.h"
 #include "encode/efficientnet.h"
+#include "encode/vit.h"
 #include "input/image.h"
 
 typedef struct ferry_image_encoder {
@@ -11,7 +12,9 @@ typedef struct ferry_image_encoder {
     ferry_pool *pool; /* NULL: one thread */
     ferry_image_recipe recipe;
     size_t dimension, classes; /* classes 0: the model names none */
+    bool transformer;          /* which of the two it is */
     ferry_efficientnet net;
+    ferry_vit vit;
     uint8_t *rgb;     /* [height, width, 3] */
     float *pixels;    /* [height, width, 3] */
     float *embedding; /* [dimension], where only the classes are asked for */

@@ -1,8 +1,8 @@
 #include "encode/transformer.h"
 
-#include <math.h>
 #include <string.h>
 
+#include "encode/attention.h"
 #include "math/int4.h"
 #include "math/ops.h"
 
@@ -169,25 +169,6 @@ static void run_blocks(pass *p)
 
 /* ---- attention ---- */
 
-/* context[t] = softmax(q k' / sqrt(D)) v for one head of one text of T tokens */
-static void attend(const ferry_transformer *m, const ferry_scratch *s, const float *query,
-                   float *context, size_t T)
-{
-    size_t hidden = m->config.hidden, stride = 3 * hidden;
-    size_t D = hidden / m->config.heads;
-    float scale = 1.0f / sqrtf((float)D);
-    const float *key = query + hidden; /* [T, D] rows `stride` apart, as query */
-    ferry_pack_panels(key, 1, stride, D, T, s->keys);
-    const float *value = key + hidden;
-    for (size_t t = 0; t < T; t += FERRY_QUERY_ROWS) {
-        size_t rows = T - t < FERRY_QUERY_ROWS ? T - t : FERRY_QUERY_ROWS;
-        m->kernels->matmul(query + t * stride, stride, s->keys, NULL, s->scores, T, rows, D, T);
-        m->kernels->softmax(s->scores, T, scale, rows, T);
-        m->kernels->matmul_strided(s->scores, T, 1, value, stride, context + t * hidden, hidden,
-                                   rows, T, D, false);
-    }
-}
-
 static void attend_part(void *context, size_t index, size_t worker)
 {
     const pass *p = context;
@@ -197,8 +178,9 @@ static void attend_part(void *context, size_t index, size_t worker)
     size_t start = p->starts[index / parts], T = p->starts[index / parts + 1] - start;
     size_t first = index % parts * p->heads;
     for (size_t head = first; head < first + p->heads; head++)
-        attend(p->m, &w->scratch[worker], w->query_key_value + start * 3 * hidden + head * D,
-               w->context + start * hidden + head * D, T);
+        ferry_attend(p->m->kernels, w->query_key_value + start * 3 * hidden + head * D,
+                     w->context + start * hidden + head * D, T, hidden, D,
+                     w->scratch[worker].scores, w->scratch[worker].keys);
 }
 
 /* A text is a part; where there are few of them, each of its heads is one. */

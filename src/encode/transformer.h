@@ -39,14 +39,14 @@ typedef struct ferry_block {
 /* Rows that a thread takes through a layer at a time. Few, so that what lies between the products
  * stays in the second-level cache; f32 weights are four times as large as int8 ones, and want to be
  * read for more rows at once. Measured: SPEED.md. */
-enum { FERRY_BLOCK_ROWS_INT8 = 48, FERRY_BLOCK_ROWS_F32 = 128, FERRY_QUERY_ROWS = 48 };
+enum { FERRY_BLOCK_ROWS_INT8 = 48, FERRY_BLOCK_ROWS_F32 = 128 };
 
 /* What one thread needs while it works on a block of rows, or on the attention of one text. */
 typedef struct ferry_scratch {
     float *update;        /* [block, hidden] what a sublayer adds to x */
     float *intermediate;  /* [block, intermediate] */
     ferry_int8_rows int8; /* [block, the widest K] a linear layer's input; NULLs in f32 */
-    float *scores;        /* [FERRY_QUERY_ROWS, max_tokens] of one head */
+    float *scores;        /* [FERRY_ATTENTION_ROWS, max_tokens] of one head */
     float *keys;          /* [ceil(max_tokens / 16), D, 16] panels of one head's keys */
 } ferry_scratch;
 

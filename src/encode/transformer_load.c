@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "encode/attention.h"
 #include "encode/transformer.h"
 #include "math/int4.h"
 #include "math/ops.h"
@@ -401,7 +402,7 @@ static bool make_scratch(const ferry_transformer *m, ferry_arena *arena, ferry_s
     out->update = ferry_arena_array(arena, m->workspace.block, c->hidden * sizeof(float));
     out->intermediate =
         ferry_arena_array(arena, m->workspace.block, c->intermediate * sizeof(float));
-    out->scores = ferry_arena_array(arena, FERRY_QUERY_ROWS, c->max_tokens * sizeof(float));
+    out->scores = ferry_arena_array(arena, FERRY_ATTENTION_ROWS, c->max_tokens * sizeof(float));
     if (ferry_panels_size(D, c->max_tokens, &keys))
         out->keys = ferry_arena_array(arena, keys, sizeof(float));
     return out->update != NULL && out->intermediate != NULL && out->scores != NULL &&

@@ -1,0 +1,21 @@
+#include "encode/attention.h"
+
+#include <math.h>
+
+#include "math/ops.h"
+
+void ferry_attend(const ferry_kernels *kernels, const float *query, float *context, size_t T,
+                  size_t hidden, size_t D, float *scores, float *keys)
+{
+    size_t stride = 3 * hidden;
+    float scale = 1.0f / sqrtf((float)D);
+    const float *key = query + hidden, *value = key + hidden;
+    ferry_pack_panels(key, 1, stride, D, T, keys);
+    for (size_t t = 0; t < T; t += FERRY_ATTENTION_ROWS) {
+        size_t rows = T - t < FERRY_ATTENTION_ROWS ? T - t : FERRY_ATTENTION_ROWS;
+        kernels->matmul(query + t * stride, stride, keys, NULL, scores, T, rows, D, T);
+        kernels->softmax(scores, T, scale, rows, T);
+        kernels->matmul_strided(scores, T, 1, value, stride, context + t * hidden, hidden, rows, T,
+                                D, false);
+    }
+}

@@ -1,0 +1,380 @@
+/* Reading a vision transformer's weights, under the names each kind's class in transformers gives
+ * them. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "encode/attention.h"
+#include "encode/vit.h"
+#include "math/ops.h"
+
+enum { MAX_NAME = 160 };
+
+/* NULL: that kind has none. Names of a layer follow `layer` and its number. */
+typedef struct names {
+    const char *prefix; /* which may be left out in the file */
+    const char *class_token, *patch, *positions, *pre_norm, *final_norm;
+    const char *layer;
+    const char *query, *key, *value, *attention_output, *first_norm, *second_norm, *first, *second;
+    const char *first_scale, *second_scale;
+    bool patch_bias;
+} names;
+
+#define CLIP_LAYER                                                                     \
+    .layer = "encoder.layers", .query = "self_attn.q_proj", .key = "self_attn.k_proj", \
+    .value = "self_attn.v_proj", .attention_output = "self_attn.out_proj",             \
+    .first_norm = "layer_norm1", .second_norm = "layer_norm2", .first = "mlp.fc1",     \
+    .second = "mlp.fc2"
+#define VIT_ATTENTION                                                       \
+    .layer = "encoder.layer", .query = "attention.attention.query",         \
+    .key = "attention.attention.key", .value = "attention.attention.value", \
+    .attention_output = "attention.output.dense"
+
+static const names names_of[FERRY_VIT_KINDS] = {
+    [FERRY_VIT_PLAIN] = {.prefix = "vit.",
+                         .class_token = "embeddings.cls_token",
+                         .patch = "embeddings.patch_embeddings.projection",
+                         .patch_bias = true,
+                         .positions = "embeddings.position_embeddings",
+                         .final_norm = "layernorm",
+                         VIT_ATTENTION,
+                         .first_norm = "layernorm_before",
+                         .second_norm = "layernorm_after",
+                         .first = "intermediate.dense",
+                         .second = "output.dense"},
+    [FERRY_VIT_CLIP] = {.prefix = "vision_model.",
+                        .class_token = "embeddings.class_embedding",
+                        .patch = "embeddings.patch_embedding",
+                        .positions = "embeddings.position_embedding.weight",
+                        .pre_norm = "pre_layrnorm", /* so it is spelt */
+                        .final_norm = "post_layernorm",
+                        CLIP_LAYER},
+    [FERRY_VIT_SIGLIP] = {.prefix = "vision_model.",
+                          .patch = "embeddings.patch_embedding",
+                          .patch_bias = true,
+                          .positions = "embeddings.position_embedding.weight",
+                          .final_norm = "post_layernorm",
+                          CLIP_LAYER},
+    [FERRY_VIT_DINOV2] = {.prefix = "dinov2.",
+                          .class_token = "embeddings.cls_token",
+                          .patch = "embeddings.patch_embeddings.projection",
+                          .patch_bias = true,
+                          .positions = "embeddings.position_embeddings",
+                          .final_norm = "layernorm",
+                          VIT_ATTENTION,
+                          .first_norm = "norm1",
+                          .second_norm = "norm2",
+                          .first = "mlp.fc1",
+                          .second = "mlp.fc2",
+                          .first_scale = "layer_scale1.lambda1",
+                          .second_scale = "layer_scale2.lambda1"}};
+
+typedef struct loader {
+    const ferry_file *file;
+    ferry_safetensors tensors;
+    const names *names;
+    const char *prefix;
+    ferry_arena *arena;  /* what stays */
+    ferry_arena scratch; /* the tensor list, until loading is done */
+    ferry_arena passing; /* one layer's numbers as the file has them */
+    ferry_error *error;
+} loader;
+
+/* The numbers of a tensor that has `count` of them, as [rows, …] where rows is not 0. */
+static ferry_status read(loader *load, const char *prefix, const char *name, size_t rows,
+                         size_t count, const float **out)
+{
+    char full[2 * MAX_NAME];
+    snprintf(full, sizeof full, "%s%s", prefix, name);
+    const ferry_tensor *tensor = ferry_safetensors_find(&load->tensors, full);
+    if (tensor == NULL)
+        return ferry_fail(load->error, FERRY_NOT_FOUND, "%s: tensor \"%s\" is missing",
+                          load->file->name, full);
+    if (tensor->count != count || tensor->rank == 0 || (rows > 0 && tensor->shape[0] != rows))
+        return ferry_fail(load->error, FERRY_MALFORMED,
+                          "%s: tensor \"%s\" has %zu numbers, %zu of them its first dimension, "
+                          "config.json says %zu and %zu",
+                          load->file->name, full, tensor->count,
+                          tensor->rank > 0 ? tensor->shape[0] : 1, count, rows);
+    return ferry_tensor_as_f32(tensor, &load->passing, out, load->error);
+}
+
+static ferry_status copy(loader *load, const char *prefix, const char *name, size_t count,
+                         const float **out)
+{
+    const float *from;
+    FERRY_TRY(read(load, prefix, name, 0, count, &from));
+    float *to = ferry_arena_array(load->arena, count, sizeof *to);
+    if (to == NULL) return ferry_fail_memory(load->error, name);
+    memcpy(to, from, count * sizeof *to);
+    *out = to;
+    return FERRY_OK;
+}
+
+static ferry_status load_norm(loader *load, const char *prefix, const char *name, size_t hidden,
+                              ferry_vit_norm *out)
+{
+    char full[MAX_NAME];
+    snprintf(full, sizeof full, "%s.weight", name);
+    FERRY_TRY(copy(load, prefix, full, hidden, &out->weight));
+    snprintf(full, sizeof full, "%s.bias", name);
+    return copy(load, prefix, full, hidden, &out->bias);
+}
+
+/* matrix [N, K] and bias [N] (or NULL), each output times its scale [N] (or NULL). */
+static ferry_status pack(loader *load, const float *matrix, const float *bias, const float *scale,
+                         size_t K, size_t N, ferry_vit_linear *out)
+{
+    size_t size;
+    float *panels = NULL,
+          *copied = bias != NULL ? ferry_arena_array(load->arena, N, sizeof *copied) : NULL;
+    if (ferry_panels_size(K, N, &size))
+        panels = ferry_arena_array(load->arena, size, sizeof *panels);
+    if (panels == NULL || (bias != NULL && copied == NULL))
+        return ferry_fail_memory(load->error, "a layer's weights");
+    ferry_pack_panels(matrix, 1, K, K, N, panels);
+    for (size_t n = 0; n < N && scale != NULL; n++) {
+        float *column = panels + n / FERRY_PANEL * FERRY_PANEL * K + n % FERRY_PANEL;
+        for (size_t k = 0; k < K; k++) column[k * FERRY_PANEL] = column[k * FERRY_PANEL] * scale[n];
+    }
+    for (size_t n = 0; n < N && bias != NULL; n++)
+        copied[n] = scale != NULL ? bias[n] * scale[n] : bias[n];
+    *out = (ferry_vit_linear){K, N, panels, copied};
+    return FERRY_OK;
+}
+
+/* `count` layers of N outputs each side by side; scale names a tensor [N] or is NULL. */
+static ferry_status load_linear(loader *load, const char *prefix, const char *const *layers,
+                                size_t count, size_t K, size_t N, bool biased, const char *scale,
+                                ferry_vit_linear *out)
+{
+    float *matrix = ferry_arena_array(&load->passing, count * N, K * sizeof *matrix);
+    float *bias = ferry_arena_array(&load->passing, count * N, sizeof *bias);
+    const float *from, *factor = NULL;
+    if (matrix == NULL || bias == NULL) return ferry_fail_memory(load->error, layers[0]);
+    for (size_t i = 0; i < count; i++) {
+        char full[MAX_NAME];
+        snprintf(full, sizeof full, "%s.weight", layers[i]);
+        FERRY_TRY(read(load, prefix, full, N, N * K, &from));
+        memcpy(matrix + i * N * K, from, N * K * sizeof *matrix);
+        if (!biased) continue;
+        snprintf(full, sizeof full, "%s.bias", layers[i]);
+        FERRY_TRY(read(load, prefix, full, N, N, &from));
+        memcpy(bias + i * N, from, N * sizeof *bias);
+    }
+    if (scale != NULL) FERRY_TRY(read(load, prefix, scale, N, N, &factor));
+    return pack(load, matrix, biased ? bias : NULL, factor, K, count * N, out);
+}
+
+static ferry_status load_block(loader *load, const ferry_vit_config *c, size_t number,
+                               ferry_vit_block *out)
+{
+    const names *n = load->names;
+    char prefix[MAX_NAME];
+    snprintf(prefix, sizeof prefix, "%s%s.%zu.", load->prefix, n->layer, number);
+    const char *const attention[] = {n->query, n->key, n->value};
+    FERRY_TRY(load_norm(load, prefix, n->first_norm, c->hidden, &out->first_norm));
+    FERRY_TRY(load_norm(load, prefix, n->second_norm, c->hidden, &out->second_norm));
+    FERRY_TRY(load_linear(load, prefix, attention, 3, c->hidden, c->hidden, true, NULL,
+                          &out->query_key_value));
+    FERRY_TRY(load_linear(load, prefix, &n->attention_output, 1, c->hidden, c->hidden, true,
+                          n->first_scale, &out->attention_output));
+    FERRY_TRY(load_linear(load, prefix, &n->first, 1, c->hidden, c->intermediate, true, NULL,
+                          &out->first));
+    return load_linear(load, prefix, &n->second, 1, c->intermediate, c->hidden, true,
+                       n->second_scale, &out->second);
+}
+
+/* ---- patches and their positions ---- */
+
+/* The convolution [hidden, 3, p, p] as a matrix over a patch's pixels, row by row, RGB each. */
+static ferry_status load_patches(loader *load, const ferry_vit_config *c, ferry_vit *out)
+{
+    const float *from, *bias = NULL;
+    char full[MAX_NAME];
+    size_t pixels = c->patch * c->patch, K = pixels * 3;
+    snprintf(full, sizeof full, "%s.weight", load->names->patch);
+    FERRY_TRY(read(load, load->prefix, full, c->hidden, c->hidden * K, &from));
+    if (load->names->patch_bias) {
+        snprintf(full, sizeof full, "%s.bias", load->names->patch);
+        FERRY_TRY(read(load, load->prefix, full, c->hidden, c->hidden, &bias));
+    }
+    float *matrix = ferry_arena_array(&load->passing, c->hidden, K * sizeof *matrix);
+    if (matrix == NULL) return ferry_fail_memory(load->error, load->names->patch);
+    for (size_t n = 0; n < c->hidden; n++)
+        for (size_t channel = 0; channel < 3; channel++)
+            for (size_t i = 0; i < pixels; i++) matrix[n * K + i * 3 + channel] = *from++;
+    return pack(load, matrix, bias, NULL, K, c->hidden, &out->patches);
+}
+
+/* The four weights, and the first index, with which torch's bicubic interpolation (a = -0.75,
+ * corners not aligned) reads position `at` of `out` from `in` numbers; indices outside are those at
+ * the edge. */
+static long cubic_weights(size_t at, size_t in, size_t out, double weight[4])
+{
+    const double a = -0.75;
+    double where = ((double)at + 0.5) * ((double)in / (double)out) - 0.5;
+    long first = (long)where - (where < 0.0 ? 1 : 0); /* where > -1 */
+    double t = where - (double)first;
+    for (int i = 0; i < 4; i++) {
+        double x = t + 1.0 - (double)i;
+        x = x < 0.0 ? -x : x;
+        weight[i] = x <= 1.0 ? ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
+                             : ((a * x - 5.0 * a) * x + 8.0 * a) * x - 4.0 * a;
+    }
+    return first - 1;
+}
+
+static size_t within(long index, size_t size)
+{
+    return index < 0 ? 0 : (size_t)index >= size ? size - 1 : (size_t)index;
+}
+
+/* from [in * in, hidden] to [out * out, hidden] */
+static void resize_positions(const float *from, size_t in, float *to, size_t out, size_t hidden)
+{
+    for (size_t y = 0; y < out; y++) {
+        double down[4], across[4];
+        long top = cubic_weights(y, in, out, down);
+        for (size_t x = 0; x < out; x++, to += hidden) {
+            long left = cubic_weights(x, in, out, across);
+            for (size_t n = 0; n < hidden; n++) {
+                double sum = 0.0;
+                for (int i = 0; i < 4; i++) {
+                    double row = 0.0;
+                    for (int j = 0; j < 4; j++)
+                        row = row +
+                              across[j] *
+                                  (double)from[(within(top + i, in) * in + within(left + j, in)) *
+                                                   hidden +
+                                               n];
+                    sum = sum + down[i] * row;
+                }
+                to[n] = (float)sum;
+            }
+        }
+    }
+}
+
+static ferry_status load_positions(loader *load, const ferry_vit_config *c, ferry_vit *out)
+{
+    const float *from;
+    size_t class_tokens = load->names->class_token != NULL ? 1 : 0, hidden = c->hidden;
+    size_t learned = c->image / c->patch, side = out->side / c->patch;
+    out->tokens = class_tokens + side * side;
+    const char *name = load->names->positions;
+    FERRY_TRY(
+        read(load, load->prefix, name, 0, (class_tokens + learned * learned) * hidden, &from));
+    float *to = ferry_arena_array(load->arena, out->tokens, hidden * sizeof *to);
+    if (to == NULL) return ferry_fail_memory(load->error, name);
+    memcpy(to, from, class_tokens * hidden * sizeof *to);
+    if (side == learned)
+        memcpy(to + class_tokens * hidden, from + class_tokens * hidden,
+               side * side * hidden * sizeof *to);
+    else
+        resize_positions(from + class_tokens * hidden, learned, to + class_tokens * hidden, side,
+                         hidden);
+    out->positions = to;
+    if (class_tokens == 0) return FERRY_OK;
+    return copy(load, load->prefix, load->names->class_token, hidden, &out->class_token);
+}
+
+/* ---- what follows the blocks ---- */
+
+static ferry_status load_head(loader *load, const ferry_vit_config *c, ferry_vit *out)
+{
+    static const char *const output = "attention.out_proj", *const first = "mlp.fc1",
+                             *const second = "mlp.fc2";
+    char prefix[MAX_NAME];
+    size_t hidden = c->hidden;
+    const float *matrix, *bias, *probe;
+    ferry_vit_linear query;
+    ferry_vit_head *head = &out->head;
+    snprintf(prefix, sizeof prefix, "%shead.", load->prefix);
+    FERRY_TRY(read(load, prefix, "probe", 0, hidden, &probe));
+    FERRY_TRY(
+        read(load, prefix, "attention.in_proj_weight", 3 * hidden, 3 * hidden * hidden, &matrix));
+    FERRY_TRY(read(load, prefix, "attention.in_proj_bias", 3 * hidden, 3 * hidden, &bias));
+    FERRY_TRY(pack(load, matrix, bias, NULL, hidden, hidden, &query));
+    FERRY_TRY(pack(load, matrix + hidden * hidden, bias + hidden, NULL, hidden, 2 * hidden,
+                   &head->key_value));
+    float *asked = ferry_arena_array(load->arena, hidden, sizeof *asked);
+    if (asked == NULL) return ferry_fail_memory(load->error, "the head's query");
+    out->kernels->matmul(probe, hidden, query.panels, query.bias, asked, hidden, 1, hidden, hidden);
+    head->query = asked;
+    FERRY_TRY(load_linear(load, prefix, &output, 1, hidden, hidden, true, NULL, &head->output));
+    FERRY_TRY(load_norm(load, prefix, "layernorm", hidden, &head->norm));
+    FERRY_TRY(
+        load_linear(load, prefix, &first, 1, hidden, c->intermediate, true, NULL, &head->first));
+    return load_linear(load, prefix, &second, 1, c->intermediate, hidden, true, NULL,
+                       &head->second);
+}
+
+static ferry_status make_workspace(ferry_vit *vit, ferry_arena *arena, ferry_error *error)
+{
+    const ferry_vit_config *c = &vit->config;
+    size_t T = vit->tokens, hidden = c->hidden, threads = ferry_pool_threads(vit->pool), keys;
+    size_t pixels = c->patch * c->patch * 3;
+    size_t wide = 3 * hidden > c->intermediate ? 3 * hidden : c->intermediate;
+    if (!ferry_panels_size(hidden / c->heads, T, &keys))
+        return ferry_fail_memory(error, "the image encoder's activations");
+    vit->scratch_size = keys + FERRY_ATTENTION_ROWS * T;
+    vit->x = ferry_arena_array(arena, T, hidden * sizeof(float));
+    vit->y = ferry_arena_array(arena, T, (hidden > pixels ? hidden : pixels) * sizeof(float));
+    vit->wide = ferry_arena_array(arena, T, wide * sizeof(float));
+    if (c->activation == FERRY_VIT_QUICK_GELU)
+        vit->gate = ferry_arena_array(arena, T, c->intermediate * sizeof(float));
+    vit->scratch = ferry_arena_array(arena, threads, vit->scratch_size * sizeof(float));
+    bool made = vit->x != NULL && vit->y != NULL && vit->wide != NULL && vit->scratch != NULL &&
+                (c->activation != FERRY_VIT_QUICK_GELU || vit->gate != NULL);
+    return made ? FERRY_OK : ferry_fail_memory(error, "the image encoder's activations");
+}
+
+static ferry_status load_all(loader *load, const ferry_vit_config *c, ferry_vit *out)
+{
+    static const char *const projection = "visual_projection";
+    char full[MAX_NAME];
+    load->names = &names_of[c->kind];
+    FERRY_TRY(ferry_safetensors_open(load->file, &load->scratch, &load->tensors, load->error));
+    snprintf(full, sizeof full, "%s%s", load->names->prefix, load->names->positions);
+    load->prefix = ferry_safetensors_find(&load->tensors, full) != NULL ? load->names->prefix : "";
+    FERRY_TRY(load_patches(load, c, out));
+    FERRY_TRY(load_positions(load, c, out));
+    if (load->names->pre_norm != NULL)
+        FERRY_TRY(load_norm(load, load->prefix, load->names->pre_norm, c->hidden, &out->pre_norm));
+    out->block = ferry_arena_array(load->arena, c->layers, sizeof *out->block);
+    if (out->block == NULL) return ferry_fail_memory(load->error, "the layers");
+    for (size_t l = 0; l < c->layers; l++) {
+        FERRY_TRY(load_block(load, c, l, &out->block[l]));
+        ferry_arena_free(&load->passing);
+    }
+    FERRY_TRY(load_norm(load, load->prefix, load->names->final_norm, c->hidden, &out->final_norm));
+    out->dimension = c->hidden;
+    if (c->kind == FERRY_VIT_SIGLIP) return load_head(load, c, out);
+    if (c->kind != FERRY_VIT_CLIP) return FERRY_OK;
+    out->dimension = c->projection;
+    return load_linear(load, "", &projection, 1, c->hidden, c->projection, false, NULL,
+                       &out->projection);
+}
+
+ferry_status ferry_vit_load(const ferry_file *weights, const ferry_vit_config *config, size_t side,
+                            const ferry_kernels *kernels, ferry_pool *pool, ferry_arena *arena,
+                            ferry_vit *out, ferry_error *error)
+{
+    *out = (ferry_vit){.config = *config, .kernels = kernels, .pool = pool, .side = side};
+    if (side / config->patch > FERRY_VIT_MAX_GRID)
+        return ferry_fail(error, FERRY_LIMIT, "an input of %zu pixels is more than %d patches",
+                          side, FERRY_VIT_MAX_GRID);
+    if (side == 0 || side % config->patch != 0)
+        return ferry_fail(error, FERRY_UNSUPPORTED,
+                          "an input of %zu pixels is no whole number of patches of %zu", side,
+                          config->patch);
+    loader load = {.file = weights, .arena = arena, .error = error};
+    ferry_arena_init(&load.scratch, arena->allocator);
+    ferry_arena_init(&load.passing, arena->allocator);
+    ferry_status status = load_all(&load, config, out);
+    ferry_arena_free(&load.passing);
+    ferry_arena_free(&load.scratch);
+    FERRY_TRY(status);
+    return make_workspace(out, arena, error);
+}

@@ -65,6 +65,28 @@ if [ -w /dev/full ]; then
     expect 1 "No space left" "$ferry" encode --model "$model" --text x --out /dev/full
 fi
 
+# ---- pictures ----
+pictures="$ferry encode --model $golden/tiny-efficientnet"
+expect 0 '{"id":"1","embedding":[' $pictures --image "$golden/images/rgb.png" --image "$golden/images/cmyk.jpg"
+expect 0 '{"id":"0","embedding":[' $pictures --image "$golden/images/mislabelled.png" --image-fit model
+expect 1 "picture.gif: a GIF" $pictures --image "$golden/images/picture.gif"
+expect 1 "/no/such" $pictures --image /no/such.png
+expect 1 "items.jsonl: begins with" $pictures --image "$work/items.jsonl"
+expect 1 "this model encodes texts" "$ferry" encode --model "$model" --image "$golden/images/rgb.png"
+expect 1 "this model encodes pictures" $pictures --text x
+expect 1 "this model encodes pictures" "$ferry" catalog --text-model "$golden/tiny-efficientnet" \
+    --items "$work/items.jsonl" --out "$work/three"
+expect 1 "without a classifier" "$ferry" encode --model "$golden/tiny-vit/clip" --logits --image "$golden/images/rgb.png"
+expect 2 'expected pad or model' $pictures --image x --image-fit stretch
+expect 2 "one of them" $pictures --image x --text y
+printf '{"id":"a","image":"%s"}\n{"id":"b","image":"%s"}\n{"text":"c"}\n' "$golden/images/rgb.png" \
+    "$golden/images/picture.bmp" >"$work/pictures.jsonl"
+encode_lines() { $pictures "$@" <"$work/pictures.jsonl"; }
+expect 0 '{"id":"a","embedding":[' encode_lines
+expect 0 "stdin:2: left out" encode_lines
+expect 0 "stdin:3: left out" encode_lines
+expect 1 'no "image"' encode_lines --strict
+
 # ---- recommend ----
 recommend="$ferry recommend --catalog $work/shop --history $work/history.jsonl"
 expect 0 "history.jsonl:2: left out" $recommend

@@ -20,8 +20,9 @@ static const char help[] =
     "  --model DIR       a Hugging Face directory of a text encoder, or that of an image encoder\n"
     "  --text TEXT       may be given several times\n"
     "  --image FILE      PNG, JPEG or WebP; may be given several times\n"
-    "  --image-fit F         pad: all of a picture, in the middle of a white square; the default.\n"
+    "  --image-fit F     pad: all of a picture, in the middle of a white square; the default.\n"
     "                    model: as the model's own files say, which mostly cut out the middle\n"
+    "  --logits          of pictures, what the model's classifier gives in place of the embedding\n"
     "  --out FILE        one tensor \"embeddings\", F32 [texts, dimension], in the order given\n"
     "  --json            {\"id\",\"embedding\":[…]} a line on stdout; the "
     "default\n" CLI_COMPUTE_HELP
@@ -36,7 +37,7 @@ typedef struct encode_options {
     cli_list texts, images;
     ferry_image_fit image_fit;
     cli_compute compute;
-    bool json;
+    bool json, logits;
     cli_report report;
 } encode_options;
 
@@ -161,8 +162,8 @@ static ferry_status write_tensor(const char *path, const float *embeddings, size
 
 /* ---- pictures ---- */
 
-static ferry_status encode_picture(ferry_encoder *encoder, const char *path, float *out,
-                                   ferry_error *error)
+static ferry_status encode_picture(ferry_encoder *encoder, const char *path, bool logits,
+                                   float *out, ferry_error *error)
 {
 #if FERRY_PICTURES
     ferry_buffer bytes;
@@ -173,24 +174,25 @@ static ferry_status encode_picture(ferry_encoder *encoder, const char *path, flo
     if (status == FERRY_OK) status = ferry_image_decode(&file, 0, &image, error);
     ferry_buffer_free(&bytes);
     if (status == FERRY_OK)
-        status = ferry_encoder_encode_images(encoder, &image, 1, out, NULL, NULL, error);
+        status = (logits ? ferry_encoder_classify
+                         : ferry_encoder_encode_images)(encoder, &image, 1, out, NULL, NULL, error);
     ferry_image_free(&image);
     return status;
 #else
-    (void)encoder, (void)out;
+    (void)encoder, (void)logits, (void)out;
     return ferry_fail(error, FERRY_UNSUPPORTED, "%s: this build decodes no pictures", path);
 #endif
 }
 
 /* One after the other, so that one picture's pixels are in memory at a time. Leaves out of the
  * list, and of embeddings, what lines name and cannot be read. */
-static ferry_status encode_pictures(ferry_encoder *encoder, text_list *list, float *embeddings,
-                                    encode_options *options, ferry_error *error)
+static ferry_status encode_pictures(ferry_encoder *encoder, text_list *list, size_t N,
+                                    float *embeddings, encode_options *options, ferry_error *error)
 {
-    size_t N = ferry_encoder_dimension(encoder), kept = 0;
+    size_t kept = 0;
     for (size_t i = 0; i < list->count; i++) {
-        ferry_status status =
-            encode_picture(encoder, list->texts[i].data, embeddings + kept * N, error);
+        ferry_status status = encode_picture(encoder, list->texts[i].data, options->logits,
+                                             embeddings + kept * N, error);
         bool forgivable = list->lines[i] > 0 && status != FERRY_OUT_OF_MEMORY;
         if (status != FERRY_OK &&
             !(forgivable && cli_refused(&options->report, "stdin", list->lines[i], error->message)))
@@ -211,12 +213,15 @@ static ferry_status encode_pictures(ferry_encoder *encoder, text_list *list, flo
 static ferry_status encode(ferry_encoder *encoder, text_list *list, encode_options *options,
                            ferry_error *error)
 {
-    size_t N = ferry_encoder_dimension(encoder);
+    size_t N = options->logits ? ferry_encoder_classes(encoder) : ferry_encoder_dimension(encoder);
+    if (options->logits && (!list->pictures || N == 0))
+        return ferry_fail(error, FERRY_UNSUPPORTED, "%s: a model without a classifier of pictures",
+                          options->model);
     float *embeddings = calloc(list->count > 0 ? list->count : 1, N * sizeof *embeddings);
     if (embeddings == NULL) return ferry_fail_memory(error, "the embeddings");
     cli_catch_interrupt();
     ferry_status status = list->pictures
-                              ? encode_pictures(encoder, list, embeddings, options, error)
+                              ? encode_pictures(encoder, list, N, embeddings, options, error)
                               : ferry_encoder_encode(encoder, list->texts, list->count, embeddings,
                                                      cli_progress, &options->report, error);
     if (status == FERRY_OK && options->out != NULL)
@@ -277,6 +282,7 @@ static int parse(int argc, char **argv, encode_options *options)
                                           {"text", required_argument, NULL, 't'},
                                           {"image", required_argument, NULL, 'i'},
                                           {"image-fit", required_argument, NULL, 'f'},
+                                          {"logits", no_argument, NULL, 'l'},
                                           {"out", required_argument, NULL, 'o'},
                                           {"json", no_argument, NULL, 'j'},
                                           CLI_COMPUTE_OPTIONS,
@@ -294,6 +300,7 @@ static int parse(int argc, char **argv, encode_options *options)
             }
             break;
         case 'o': options->out = optarg; break;
+        case 'l': options->logits = true; break;
         case 'j': options->json = true; break;
         case 's': options->report.strict = true; break;
         case 'K': options->compute.kernels = optarg; break;

@@ -71,7 +71,7 @@ export function safetensors(name, shape, values) {
   return file
 }
 
-/** The tensors of an all-F32 file. */
+/** The tensors of a file of F32 and U8. */
 export function readSafetensors(path) {
   const file = readFileSync(path)
   const headerSize = Number(file.readBigUInt64LE(0))
@@ -79,9 +79,9 @@ export function readSafetensors(path) {
   delete header.__metadata__
   return Object.fromEntries(
     Object.entries(header).map(([name, { dtype, shape, data_offsets: [start, end] }]) => {
-      if (dtype !== 'F32') throw new Error(`${path}: ${name} is ${dtype}`)
+      if (dtype !== 'F32' && dtype !== 'U8') throw new Error(`${path}: ${name} is ${dtype}`)
       const bytes = new Uint8Array(file.subarray(8 + headerSize + start, 8 + headerSize + end))
-      return [name, { shape, values: new Float32Array(bytes.buffer) }]
+      return [name, { shape, values: dtype === 'F32' ? new Float32Array(bytes.buffer) : bytes }]
     }),
   )
 }

@@ -153,7 +153,7 @@ typedef enum ferry_numerics {
 } ferry_numerics;
 
 /* What becomes of a picture's shape, which is seldom that of a model's input: X(name, text). */
-#define FERRY_IMAGE_FIT_LIST(X)                                                      \
+#define FERRY_IMAGE_FIT_LIST(X)                                                \
     X(PAD, "pad")     /* all of it is seen, in the middle of a white square */ \
     X(MODEL, "model") /* as the model's own files say: most cut out the middle */
 

@@ -188,11 +188,11 @@ static void *keep_borrowed(void)
 
 /* ---- encoder ---- */
 
-/* precision: a ferry_precision. prompt, center: names, or NULL. result:
- * {"dimension","maxTokens","precision"} */
+/* precision: a ferry_precision; prompt, center: names, or NULL; fit: a ferry_image_fit. result:
+ * {"texts","images","dimension","maxTokens","precision"} */
 ferry_encoder *EXPORT(ferry_wasm_encoder_open)(int precision, const char *prompt,
                                                size_t prompt_size, const char *center,
-                                               size_t center_size)
+                                               size_t center_size, int fit)
 {
     ferry_encoder *encoder = NULL;
     ferry_error *error = begin();
@@ -201,7 +201,8 @@ ferry_encoder *EXPORT(ferry_wasm_encoder_open)(int precision, const char *prompt
     ferry_encoder_options options = {.size = sizeof options,
                                      .threads = ferry_pool_crew(),
                                      .precision = (ferry_precision)precision,
-                                     .overwrite = true};
+                                     .overwrite = true,
+                                     .image_fit = (ferry_image_fit)fit};
     if (prompt != NULL) options.prompt = ferry_arena_text(&names, prompt, prompt_size);
     if (center != NULL) options.center = ferry_arena_text(&names, center, center_size);
     ferry_status status =
@@ -210,9 +211,13 @@ ferry_encoder *EXPORT(ferry_wasm_encoder_open)(int precision, const char *prompt
             : ferry_encoder_open(instance.queue, instance.queued, &options, &encoder, error);
     ferry_arena_free(&names);
     if (status == FERRY_OK) {
-        encoder->owner = keep_borrowed();
-        encoder->release = free;
+        if (ferry_encoder_takes_texts(encoder)) { /* image encoders copy */
+            encoder->owner = keep_borrowed();
+            encoder->release = free;
+        }
         cJSON *json = cJSON_CreateObject();
+        cJSON_AddBoolToObject(json, "texts", ferry_encoder_takes_texts(encoder));
+        cJSON_AddBoolToObject(json, "images", ferry_encoder_takes_images(encoder));
         cJSON_AddNumberToObject(json, "dimension", (double)ferry_encoder_dimension(encoder));
         cJSON_AddNumberToObject(json, "maxTokens", (double)ferry_encoder_max_tokens(encoder));
         bool int8 = ferry_encoder_precision(encoder) == FERRY_PRECISION_INT8;
@@ -249,6 +254,21 @@ int EXPORT(ferry_wasm_encode)(ferry_encoder *encoder, const char *texts, const u
     ferry_status status = ferry_encoder_encode(
         encoder, list, count, (float *)(void *)instance.result.data, NULL, NULL, error);
     free(list);
+    if (status == FERRY_OK) instance.result.size = bytes;
+    return end(status);
+}
+
+/* data [height, width, channels]. result: float32 [dimension] */
+int EXPORT(ferry_wasm_encode_image)(ferry_encoder *encoder, const void *data, size_t width,
+                                    size_t height, size_t channels)
+{
+    ferry_error *error = begin();
+    ferry_image image = {data, width, height, channels};
+    size_t bytes = ferry_encoder_dimension(encoder) * sizeof(float);
+    if (!ferry_buffer_reserve(&instance.result, bytes))
+        return end(ferry_fail_memory(error, "the embedding"));
+    ferry_status status = ferry_encoder_encode_images(
+        encoder, &image, 1, (float *)(void *)instance.result.data, NULL, NULL, error);
     if (status == FERRY_OK) instance.result.size = bytes;
     return end(status);
 }

@@ -14,7 +14,8 @@ typedef struct loader {
     const ferry_file *file;
     ferry_safetensors tensors;
     ferry_arena *arena;  /* what stays */
-    ferry_arena scratch; /* until loading is done */
+    ferry_arena scratch; /* the tensor list, until loading is done */
+    ferry_arena passing; /* one block's numbers as the file has them */
     ferry_error *error;
 } loader;
 
@@ -37,7 +38,7 @@ static ferry_status vector(loader *load, const char *name, const char *part, siz
         return ferry_fail(load->error, FERRY_MALFORMED,
                           "%s: tensor \"%s\" has %zu dimensions and %zu numbers, expected [%zu]",
                           load->file->name, tensor->name, tensor->rank, tensor->count, N);
-    return ferry_tensor_as_f32(tensor, &load->scratch, out, load->error);
+    return ferry_tensor_as_f32(tensor, &load->passing, out, load->error);
 }
 
 /* The factor [N] a batch norm has for each channel's weights, and the bias [N] it adds. */
@@ -49,7 +50,7 @@ static ferry_status fold(loader *load, const char *norm, size_t N, float **facto
     FERRY_TRY(vector(load, norm, "bias", N, &shift));
     FERRY_TRY(vector(load, norm, "running_mean", N, &mean));
     FERRY_TRY(vector(load, norm, "running_var", N, &variance));
-    *factor = ferry_arena_array(&load->scratch, N, sizeof **factor);
+    *factor = ferry_arena_array(&load->passing, N, sizeof **factor);
     *bias = ferry_arena_array(load->arena, N, sizeof **bias);
     if (*factor == NULL || *bias == NULL) return ferry_fail_memory(load->error, norm);
     for (size_t n = 0; n < N; n++) {
@@ -91,10 +92,10 @@ static ferry_status load_full(loader *load, const char *name, const char *norm,
     const float *from;
     float *factor, *bias;
     FERRY_TRY(shape(load, name, &tensor, out));
-    FERRY_TRY(ferry_tensor_as_f32(tensor, &load->scratch, &from, load->error));
+    FERRY_TRY(ferry_tensor_as_f32(tensor, &load->passing, &from, load->error));
     FERRY_TRY(fold(load, norm, out->N, &factor, &bias));
     size_t window = out->side * out->side, inner = window * out->K, size;
-    float *matrix = ferry_arena_array(&load->scratch, out->N, inner * sizeof *matrix);
+    float *matrix = ferry_arena_array(&load->passing, out->N, inner * sizeof *matrix);
     float *panels = NULL;
     if (ferry_panels_size(inner, out->N, &size))
         panels = ferry_arena_array(load->arena, size, sizeof *panels);
@@ -117,7 +118,7 @@ static ferry_status load_depthwise(loader *load, const char *name, const char *n
     float *factor, *bias;
     out->K = 1;
     FERRY_TRY(shape(load, name, &tensor, out));
-    FERRY_TRY(ferry_tensor_as_f32(tensor, &load->scratch, &from, load->error));
+    FERRY_TRY(ferry_tensor_as_f32(tensor, &load->passing, &from, load->error));
     FERRY_TRY(fold(load, norm, out->N, &factor, &bias));
     size_t window = out->side * out->side;
     float *w = ferry_arena_array(load->arena, out->N, window * sizeof *w);
@@ -168,6 +169,7 @@ static ferry_status load_blocks(loader *load, size_t *channels, ferry_efficientn
                 return ferry_fail(load->error, FERRY_LIMIT, "%s: more than %d blocks",
                                   load->file->name, FERRY_EFFICIENTNET_BLOCKS);
             FERRY_TRY(load_block(load, stage, index, channels, &out->block[out->blocks++]));
+            ferry_arena_free(&load->passing);
         }
     }
     return FERRY_OK;
@@ -185,7 +187,7 @@ static ferry_status load_classifier(loader *load, ferry_efficientnet *out)
                           "%s: tensor \"classifier.weight\" is not [classes, %zu]",
                           load->file->name, out->features);
     out->classes = tensor->shape[0];
-    FERRY_TRY(ferry_tensor_as_f32(tensor, &load->scratch, &from, load->error));
+    FERRY_TRY(ferry_tensor_as_f32(tensor, &load->passing, &from, load->error));
     FERRY_TRY(vector(load, "classifier", "bias", out->classes, &bias));
     float *panels = NULL, *copy = ferry_arena_array(load->arena, out->classes, sizeof *copy);
     if (ferry_panels_size(out->features, out->classes, &size))
@@ -264,7 +266,9 @@ ferry_status ferry_efficientnet_load(const ferry_file *weights, size_t height, s
     *out = (ferry_efficientnet){.kernels = kernels, .pool = pool, .height = height, .width = width};
     loader load = {.file = weights, .arena = arena, .error = error};
     ferry_arena_init(&load.scratch, arena->allocator);
+    ferry_arena_init(&load.passing, arena->allocator);
     ferry_status status = load_all(&load, out);
+    ferry_arena_free(&load.passing);
     ferry_arena_free(&load.scratch);
     FERRY_TRY(status);
     return make_workspace(out, arena, error);

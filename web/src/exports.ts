@@ -1,4 +1,4 @@
-/* The functions of the wasm module. Types alone. */
+/* The functions of the wasm module, and what goes into them and comes of them. Types alone. */
 
 /** A pointer into the instance's memory; 0 is NULL. */
 export type Pointer = number
@@ -26,8 +26,10 @@ export interface Exports {
     promptSize: number,
     center: Pointer,
     centerSize: number,
+    imageFit: number,
   ): Pointer
   ferry_wasm_encode(encoder: Pointer, texts: Pointer, sizes: Pointer, count: number): number
+  ferry_wasm_encode_image(encoder: Pointer, data: Pointer, width: number, height: number, channels: number): number
   ferry_wasm_tokenize(encoder: Pointer, text: Pointer, size: number): number
   ferry_wasm_encoder_close(encoder: Pointer): void
   ferry_wasm_catalog_open(): Pointer
@@ -58,4 +60,53 @@ export interface Exports {
   ferry_wasm_index_remove(index: Pointer, ids: Pointer, count: number): number
   ferry_wasm_index_search(index: Pointer, queries: Pointer, count: number, k: number, candidates: number): number
   ferry_wasm_index_save(index: Pointer): number
+}
+
+/** A file's bytes, in memory that came from allocate(). */
+export interface CoreFile {
+  name: string
+  data: Pointer
+  size: number
+}
+
+export type Precision = 'auto' | 'f32' | 'int8'
+export type ImageFit = 'pad' | 'model'
+
+/** How an encoder is to be opened. */
+export interface EncoderChoices {
+  precision: Precision
+  prompt?: string | undefined
+  center?: string | undefined
+  imageFit: ImageFit
+}
+
+/** Pixels, a byte a channel: [height, width, channels]. */
+export interface Image {
+  data: Uint8Array
+  width: number
+  height: number
+  channels: number
+}
+
+export interface EncoderFacts {
+  handle: Pointer
+  precision: 'f32' | 'int8'
+  /** What it encodes. */
+  texts: boolean
+  images: boolean
+  dimension: number
+  maxTokens: number
+}
+
+export interface ModelFacts {
+  handle: Pointer
+  /** The domains that it learned from people's events. */
+  learned: string[]
+}
+
+export interface CatalogFacts {
+  handle: Pointer
+  count: number
+  dimension: number
+  domains: { name: string; count: number }[]
 }

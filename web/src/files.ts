@@ -220,25 +220,46 @@ export const CATALOG_FILES: Wanted[] = [
   { names: ['vectors.safetensors'] },
 ]
 
+const PREPARATION = 'preprocessor_config.json'
+const IMAGE_MODELS = ['vit', 'clip', 'clip_vision_model', 'siglip', 'siglip_vision_model', 'dinov2']
+
+/* Whether config.json is that of an image encoder, which has no words: as ferry_image_encoder_recognises. */
+function encodesImages(config: Uint8Array): boolean {
+  try {
+    const { architecture, model_type: type } = JSON.parse(new TextDecoder().decode(config)) as Record<string, unknown>
+    return typeof architecture === 'string' || (typeof type === 'string' && IMAGE_MODELS.includes(type))
+  } catch {
+    return false // what is wrong with it, the core says
+  }
+}
+
 /**
  * What ferry_encoder_open_directory would find. Of sentence-transformers' modules only those are
  * asked for that modules.json names.
  */
 export async function encoderFiles(source: WireSource, signal: AbortSignal): Promise<Wanted[]> {
+  const read = async (name: string) => {
+    const file = await openIn(source, name, signal)
+    return file && readAll(file)
+  }
+  const [config, modules] = await Promise.all([read('config.json'), read('modules.json')])
+  const first: Wanted = { names: ['config.json'], ...(config && { bytes: config }) }
+  const weights: Wanted = { names: ['model.safetensors'] }
+  if (config && encodesImages(config)) {
+    return [first, { names: [PREPARATION], optional: true }, weights]
+  }
   const wanted: Wanted[] = [
-    { names: ['config.json'] },
+    first,
     { names: ['tokenizer.json', 'vocab.txt'] },
     { names: ['tokenizer_config.json'], optional: true },
     { names: ['sentence_bert_config.json'], optional: true },
     { names: ['config_sentence_transformers.json'], optional: true },
     { names: ['centers.safetensors'], optional: true },
-    { names: ['model.safetensors'] },
+    weights,
   ]
-  const modules = await openIn(source, 'modules.json', signal)
   if (!modules) return wanted
-  const bytes = await readAll(modules)
-  const parts = modulePaths(bytes).map((path) => ({ names: [`${path}/config.json`], optional: true }))
-  return [{ names: ['modules.json'], bytes }, ...parts, ...wanted]
+  const parts = modulePaths(modules).map((path) => ({ names: [`${path}/config.json`], optional: true }))
+  return [{ names: ['modules.json'], bytes: modules }, ...parts, ...wanted]
 }
 
 /** Of a model in a directory of its own. */
@@ -420,12 +441,15 @@ export async function measureEncoder(
 ): Promise<{ download: number; memory: number }> {
   let download = 0
   let memory = BESIDE_WEIGHTS + MORE_THREADS * Math.max(threads - 4, 0)
-  for (const wanted of await encoderFiles(source, signal)) {
+  const all = await encoderFiles(source, signal)
+  const images = all.some(({ names }) => names[0] === PREPARATION)
+  for (const wanted of all) {
     const opened = await openWanted(source, wanted, signal)
     if (!opened) continue
     const file = await sized(opened)
     download += opened.size || file.size
-    if (file.layout) memory += file.size
+    // An image encoder's weights are packed into memory of their own.
+    if (file.layout) memory += images ? 2 * file.size : file.size
     for (const { name, dtype, size } of file.layout?.tensors ?? []) {
       // 16-bit weights are widened into memory of their own; 4-bit matrices become int8, words stay.
       if (/^B?F16$/.test(dtype) && !name.endsWith('_scale')) memory += 2 * size

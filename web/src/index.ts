@@ -10,16 +10,18 @@
  * This is the public face: it checks what it is given and holds the handles. The work is done in a
  * worker, by the C core in WebAssembly; nothing that is handed in leaves the machine.
  */
-import { checkFields, Client, invalid, openIndex, Visitor, wireSource, wireWasm } from './vectors.js'
-import type { CallOptions, Capabilities, IndexOptions, Item, Model, Progress, ProgressOptions } from './vectors.js'
-import type { Source, VectorIndex, WasmSource } from './vectors.js'
+import { checkFields, Client, Encoder, invalid, openEncoder, openIndex, PROGRESS_OPTIONS } from './encoder.js'
+import { Visitor, wireSource, wireWasm } from './encoder.js'
+import type { CallOptions, Capabilities, EncoderOptions, IndexOptions, Item, Model } from './encoder.js'
+import type { ProgressOptions, Source, VectorIndex, WasmSource } from './encoder.js'
 
-export { FerryError, Visitor } from './vectors.js'
-export type { Behavior, CallOptions, Capabilities, DirectoryHandle, ExportOptions, FerryCode } from './vectors.js'
-export type { HeldEvent, Imported, Item, ItemName, Model, Progress } from './vectors.js'
-export type { ProgressOptions, Recommendation, Recommendations, RecommendOptions, Source, SourceFiles } from './vectors.js'
-export type { IndexOptions, Neighbor, SearchOptions, VectorIndex, Vectors, VisitorEvent, WasmSource } from './vectors.js'
-export type { Counterfactual, Explanation, Group, Named, Reasons } from './vectors.js'
+export { Encoder, FerryError, Visitor } from './encoder.js'
+export type { EncodeOptions, EncoderOptions, Pixels } from './encoder.js'
+export type { Behavior, CallOptions, Capabilities, DirectoryHandle, ExportOptions, FerryCode } from './encoder.js'
+export type { HeldEvent, Imported, Item, ItemName, Model, Progress } from './encoder.js'
+export type { ProgressOptions, Recommendation, Recommendations, RecommendOptions, Source, SourceFiles } from './encoder.js'
+export type { IndexOptions, Neighbor, SearchOptions, VectorIndex, Vectors, VisitorEvent, WasmSource } from './encoder.js'
+export type { Counterfactual, Explanation, Group, Named, Reasons } from './encoder.js'
 
 export interface LoadOptions extends ProgressOptions {
   /** In place of the .wasm beside the package: a URL, in Node also a path; bytes; a Response. */
@@ -43,24 +45,6 @@ export interface OpenOptions extends ProgressOptions {
   model?: Source | false | undefined
 }
 
-export interface EncoderOptions extends ProgressOptions {
-  /**
-   * 'auto' takes the weights as the file has them. 'int8' quantises them while loading, in their own
-   * place: faster, but a file that is int8 already is a quarter to download and to hold.
-   */
-  precision?: 'auto' | 'f32' | 'int8' | undefined
-  /**
-   * What is put before each text, by its name in config_sentence_transformers.json ('query',
-   * 'passage'); '' for nothing. Without it: the one that the file makes the default, if there is one.
-   */
-  prompt?: string | undefined
-  /**
-   * The language whose mean embedding is taken away, by its name in centers.safetensors, which
-   * `ferry center` writes; 'auto' for the nearest.
-   */
-  center?: string | undefined
-}
-
 export interface Domain {
   name: string
   /** How many items it has. */
@@ -68,8 +52,6 @@ export interface Domain {
 }
 
 const MAX_THREADS = 64
-
-const PROGRESS_OPTIONS = ['signal', 'onProgress']
 
 /** One WebAssembly core in one worker. Several may live side by side. */
 export class Ferry {
@@ -141,26 +123,12 @@ export class Ferry {
     return this.#client.request('ferry.memory', {}, { signal })
   }
 
-  /** Opens a text encoder: a Hugging Face directory with config.json, model.safetensors, … */
+  /**
+   * Opens an encoder of texts or pictures: a Hugging Face directory with config.json,
+   * model.safetensors, … For pictures, precision is 'auto' or 'f32'.
+   */
   async encoder(source: Source, options: EncoderOptions = {}): Promise<Encoder> {
-    const op = 'ferry.encoder'
-    checkFields(options, op, 'options', ['precision', 'prompt', 'center', ...PROGRESS_OPTIONS])
-    const { precision = 'auto', prompt, center } = options
-    if (!['auto', 'f32', 'int8'].includes(precision)) {
-      throw invalid(op, `precision is "${precision}"; there are auto, f32, int8`)
-    }
-    for (const [name, value] of Object.entries({ prompt, center })) {
-      if (value !== undefined && typeof value !== 'string') throw invalid(op, `${name} is not a string`)
-    }
-    const encoder = this.#client.number()
-    try {
-      const args = { encoder, source: wireSource(source, op), precision, prompt, center }
-      const facts = await this.#client.request(op, args, options)
-      return new Encoder(this.#client, encoder, facts)
-    } catch (error) {
-      this.#client.tell('encoder.close', { encoder })
-      throw error
-    }
+    return openEncoder(this.#client, source, options)
   }
 
   /** An empty index of vectors of one dimension, or one that was saved: the nearest of many, exactly. */
@@ -248,67 +216,5 @@ export class Shop {
 
   #check(op: string): void {
     if (this.#closed) throw invalid(op, 'this shop is closed')
-  }
-}
-
-export interface EncodeOptions extends CallOptions {
-  /** Counts texts. */
-  onProgress?: ((progress: Progress) => void) | undefined
-}
-
-/** An open text encoder. */
-export class Encoder {
-  readonly #client: Client
-  readonly #encoder: number
-  #closed = false
-  /** Length of one vector. */
-  readonly dimension: number
-  /** Tokens after which a text is cut, special tokens included. */
-  readonly maxTokens: number
-  readonly precision: 'f32' | 'int8'
-
-  /** Made by ferry.encoder(). */
-  constructor(
-    client: Client,
-    encoder: number,
-    facts: { dimension: number; maxTokens: number; precision: 'f32' | 'int8' },
-  ) {
-    this.#client = client
-    this.#encoder = encoder
-    this.dimension = facts.dimension
-    this.maxTokens = facts.maxTokens
-    this.precision = facts.precision
-  }
-
-  /**
-   * One vector a text, in order. A text's vector has the same bits alone or among others, in
-   * either build, in every engine. The vectors of one call share one buffer.
-   */
-  async encode(texts: readonly string[], options: EncodeOptions = {}): Promise<Float32Array[]> {
-    const op = 'encoder.encode'
-    this.#check(op)
-    checkFields(options, op, 'options', PROGRESS_OPTIONS)
-    if (!Array.isArray(texts) || !texts.every((text) => typeof text === 'string')) {
-      throw invalid(op, 'texts is not an array of strings')
-    }
-    const all = await this.#client.request(op, { encoder: this.#encoder, texts: [...texts] }, options)
-    return texts.map((_, i) => all.subarray(i * this.dimension, (i + 1) * this.dimension))
-  }
-
-  /** Token ids of one text, special tokens included, cut at maxTokens. */
-  async tokenize(text: string, { signal }: CallOptions = {}): Promise<number[]> {
-    const op = 'encoder.tokenize'
-    this.#check(op)
-    if (typeof text !== 'string') throw invalid(op, 'text is not a string')
-    return this.#client.request(op, { encoder: this.#encoder, text }, { signal })
-  }
-
-  close(): void {
-    this.#closed = true
-    this.#client.tell('encoder.close', { encoder: this.#encoder })
-  }
-
-  #check(op: string): void {
-    if (this.#closed) throw invalid(op, 'this encoder is closed')
   }
 }

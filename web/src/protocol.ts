@@ -8,7 +8,7 @@
 import type { FromWorker, handlers, ToWorker } from './worker.js'
 
 // What the layers above need of the ones below.
-export type { Capabilities, DirectoryHandle, Imported, IndexFacts, Item, Model, Progress } from './worker.js'
+export type { Capabilities, DirectoryHandle, Image, Imported, IndexFacts, Item, Model, Progress } from './worker.js'
 export type { Counterfactual, Explanation, Group, Named, Reasons } from './worker.js'
 export type { Recommendation, Recommendations, WireEvent, WireRecommend, WireSource, WireWasm } from './worker.js'
 

@@ -2,14 +2,20 @@
  * The innermost layer: one WebAssembly instance of Ferry's C core, and how to call it.
  *
  * Knows the builds and which the engine can run, instantiates one with the few imports it needs
- * (its memory among them, if helpers are to share it), and turns "status, message and result live in the instance" into return values and
- * exceptions. Knows nothing of messages, files or shops. Everything here is synchronous once the
- * module is loaded, so nothing can come between a call and the reading of its result.
+ * (its memory among them, if helpers are to share it), and turns "status, message and result live
+ * in the instance" into return values and exceptions. Knows nothing of messages, files or shops.
+ * Everything here is synchronous once the module is loaded, so nothing can come between a call and
+ * the reading of its result.
  */
 
-import type { Exports, Pointer } from './exports.js'
+import type { CatalogFacts, CoreFile, EncoderChoices, EncoderFacts, Exports, Image } from './exports.js'
+import type { ImageFit, ModelFacts, Pointer, Precision } from './exports.js'
 
-export type { Pointer } from './exports.js'
+export type { CatalogFacts, CoreFile, EncoderChoices, EncoderFacts, Image, ModelFacts, Pointer } from './exports.js'
+
+/* ferry.h's FERRY_PRECISION_LIST and FERRY_IMAGE_FIT_LIST, in their order. */
+const PRECISIONS: readonly Precision[] = ['auto', 'f32', 'int8']
+const IMAGE_FITS: readonly ImageFit[] = ['pad', 'model']
 
 declare global {
   /* Merges with lib.dom's; without it, as in Node, the published types need it to exist. */
@@ -293,12 +299,12 @@ export class Core {
     }
   }
 
-  openEncoder(files: readonly CoreFile[], { precision, prompt, center }: EncoderChoices): EncoderFacts {
-    const number = PRECISIONS.indexOf(precision)
+  openEncoder(files: readonly CoreFile[], choices: EncoderChoices): EncoderFacts {
+    const [precision, fit] = [PRECISIONS.indexOf(choices.precision), IMAGE_FITS.indexOf(choices.imageFit)]
     return this.#open(files, () =>
-      this.#withName(prompt, 'the prompt', (promptAt, promptSize) =>
-        this.#withName(center, 'the center', (centerAt, centerSize) =>
-          this.#exports.ferry_wasm_encoder_open(number, promptAt, promptSize, centerAt, centerSize),
+      this.#withName(choices.prompt, 'the prompt', (prompt, promptSize) =>
+        this.#withName(choices.center, 'the center', (center, centerSize) =>
+          this.#exports.ferry_wasm_encoder_open(precision, prompt, promptSize, center, centerSize, fit),
         ),
       ),
     )
@@ -321,6 +327,16 @@ export class Core {
           return new Float32Array(this.#result().buffer)
         }),
       ),
+    )
+  }
+
+  /** [dimension] floats; its size is checked. */
+  encodeImage(encoder: Pointer, { data, width, height, channels }: Image): Float32Array {
+    return this.#guard(() =>
+      this.#withBytes(data, 'a picture', (pointer) => {
+        this.#check(this.#exports.ferry_wasm_encode_image(encoder, pointer, width, height, channels))
+        return new Float32Array(this.#result().buffer)
+      }),
     )
   }
 
@@ -530,42 +546,4 @@ function pairsOf(ids: readonly number[]): Uint8Array {
 export interface Found {
   ids: number[]
   scores: Float32Array
-}
-
-/** A file's bytes, in memory that came from allocate(). */
-export interface CoreFile {
-  name: string
-  data: Pointer
-  size: number
-}
-
-/** ferry.h's FERRY_PRECISION_LIST, in its order. */
-const PRECISIONS = ['auto', 'f32', 'int8'] as const
-export type Precision = (typeof PRECISIONS)[number]
-
-/** How an encoder is to be opened. */
-export interface EncoderChoices {
-  precision: Precision
-  prompt?: string | undefined
-  center?: string | undefined
-}
-
-export interface EncoderFacts {
-  handle: Pointer
-  precision: 'f32' | 'int8'
-  dimension: number
-  maxTokens: number
-}
-
-export interface ModelFacts {
-  handle: Pointer
-  /** The domains that it learned from people's events. */
-  learned: string[]
-}
-
-export interface CatalogFacts {
-  handle: Pointer
-  count: number
-  dimension: number
-  domains: { name: string; count: number }[]
 }

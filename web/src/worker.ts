@@ -10,13 +10,14 @@ import { breathe, builtin, CATALOG_FILES, compile, encoderFiles, locate, measure
 import { MODEL_FILES, ownModelFiles, readFiles, releaseFiles } from './shapes.js'
 import { buildUrl, BUILDS, Core, Failure, indexHandlers, known, supported, whyNoThreads } from './shapes.js'
 import type { Start as HelperStart } from './helper.js'
-import type { Build, Capabilities, CatalogFacts, CoreFile, Counterfactual, EncoderChoices, Imported } from './shapes.js'
+import type { Build, Capabilities, CatalogFacts, CoreFile, Counterfactual, EncoderChoices } from './shapes.js'
+import type { EncoderFacts, Image, Imported } from './shapes.js'
 import type { Item, ModelFacts, Pointer, Progress, Recommendations } from './shapes.js'
 import type { WireEvent, WireRecommend, WireSource, WireWasm } from './shapes.js'
 
 // What the layers above need of the ones below.
-export type { Capabilities, Counterfactual, DirectoryHandle, Explanation, Group, Imported, IndexFacts } from './shapes.js'
-export type { Item, Named, Progress, Reasons, Recommendation, Recommendations } from './shapes.js'
+export type { Capabilities, Counterfactual, DirectoryHandle, Explanation, Group, Image, Imported } from './shapes.js'
+export type { IndexFacts, Item, Named, Progress, Reasons, Recommendation, Recommendations } from './shapes.js'
 export type { WireEvent, WireRecommend, WireSource, WireWasm } from './shapes.js'
 
 // ---- what travels ------------------------------------------------------------------------------
@@ -399,11 +400,11 @@ export const handlers = {
     return measureEncoder(source, crew, signal)
   },
 
-  /** Opens the Hugging Face directory `source` as number `encoder`. */
+  /** Opens the model directory `source` as number `encoder`. */
   async 'ferry.encoder'(
     { encoder, source, ...choices }: { encoder: number; source: WireSource } & EncoderChoices,
     { signal, progress }: Context,
-  ): Promise<{ dimension: number; maxTokens: number; precision: 'f32' | 'int8' }> {
+  ): Promise<Omit<EncoderFacts, 'handle'>> {
     const groups = [{ source, wanted: encoderFiles(source, signal) }]
     const [files = []] = await readFiles(core(), groups, signal, progress)
     const { handle, ...facts } = core().openEncoder(files, choices)
@@ -435,6 +436,11 @@ export const handlers = {
       await breathe(signal)
     }
     return out
+  },
+
+  /** [dimension] floats of one picture. */
+  'encoder.encodeImage'({ encoder, image }: { encoder: number; image: Image }): Float32Array {
+    return core().encodeImage(known(encoders, encoder, 'encoder').handle, image)
   },
 
   /** Token ids of one text, special tokens included. */

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test, { after, before } from 'node:test'
+import { serve } from '../../web/demo/serve.mjs'
+import { Ferry, FerryError } from '../../web/dist/index.js'
+import { buildsHere, distance, fnv1a64, golden, readSafetensors } from '../support.mjs'
+
+const tiny = join(golden, 'tiny-efficientnet')
+const tensors = readSafetensors(join(tiny, 'expected.safetensors'))
+const images = Object.keys(tensors)
+  .filter((name) => name.startsWith('image.'))
+  .sort()
+  .map((name) => {
+    const { shape, values } = tensors[name]
+    return { data: values, width: shape[1], height: shape[0] }
+  })
+
+/** The bits of several vectors, as native-tests/test_efficientnet.c takes them. */
+const hash = (vectors) => fnv1a64(Buffer.concat(vectors.map(({ buffer }) => Buffer.from(buffer)))) + '\n'
+const expected = readFileSync(join(golden, 'image.hash'), 'utf8')
+
+let ferry
+before(async () => void (ferry = await Ferry.load()))
+after(() => ferry.close())
+
+const refused = (promise, code, message) =>
+  assert.rejects(promise, (error) => {
+    assert.ok(error instanceof FerryError, `${error?.stack ?? error}`)
+    assert.equal(error.code, code)
+    assert.match(error.message, message)
+    return true
+  })
+
+test('pictures: vectors as timm gives them, from path and URL, the bits of the native build', async (t) => {
+  const { server, url } = await serve({ mounts: { '/': tiny } })
+  t.after(() => server.close())
+  for (const source of [tiny, url]) {
+    const encoder = await ferry.encoder(source)
+    assert.deepEqual([encoder.images, encoder.texts, encoder.maxTokens], [true, false, 0])
+    const vectors = []
+    for (const image of images) vectors.push(await encoder.encodeImage(image))
+    const { worst } = distance(vectors, tensors.features)
+    assert.ok(worst >= 0.99999, `cosine ${worst}`)
+    assert.equal(hash(vectors), expected)
+    encoder.close()
+  }
+})
+
+test('all builds give the same bits', async (t) => {
+  for (const { kernels, skip } of await buildsHere(Ferry)) {
+    await t.test(kernels, { skip }, async () => {
+      const other = await Ferry.load({ kernels })
+      const encoder = await other.encoder(tiny)
+      const vectors = []
+      for (const image of images) vectors.push(await encoder.encodeImage(image))
+      assert.equal(hash(vectors), expected)
+      other.close()
+    })
+  }
+})
+
+test('ImageData on white, RGB and grey are one picture', async () => {
+  const encoder = await ferry.encoder(tiny)
+  const size = { width: 3, height: 2 }
+  const rgb = await encoder.encodeImage({ ...size, data: new Uint8Array(18).fill(255) })
+  assert.deepEqual(await encoder.encodeImage({ ...size, data: new Uint8ClampedArray(24) }), rgb)
+  assert.deepEqual(await encoder.encodeImage({ ...size, data: new Uint8Array(6).fill(255) }), rgb)
+  const [first] = images
+  assert.notDeepEqual(await encoder.encodeImage(first), rgb)
+  const cut = await ferry.encoder(tiny, { imageFit: 'model' })
+  assert.notDeepEqual(await cut.encodeImage(first), await encoder.encodeImage(first))
+  cut.close()
+  encoder.close()
+})
+
+test('what is no picture, and the wrong encoder, are named', async () => {
+  const encoder = await ferry.encoder(tiny)
+  const data = new Uint8Array(12)
+  await refused(encoder.encodeImage({ data, width: 2, height: 3 }), 'INVALID_ARGUMENT', /12 bytes are no 2 x 3/)
+  await refused(encoder.encodeImage({ data, width: 0, height: 3 }), 'INVALID_ARGUMENT', /0 x 3/)
+  await refused(encoder.encodeImage({ data: [1, 2, 3], width: 1, height: 1 }), 'INVALID_ARGUMENT', /Uint8Array/)
+  await refused(encoder.encodeImage(undefined), 'INVALID_ARGUMENT', /Uint8Array/)
+  await refused(encoder.encodeImage({ data: new Uint8Array(70000), width: 70000, height: 1 }), 'LIMIT', /65536/)
+  await refused(encoder.encode(['a']), 'UNSUPPORTED', /pictures/)
+  assert.equal((await encoder.encodeImage(images[0])).length, encoder.dimension)
+  encoder.close()
+  await refused(encoder.encodeImage(images[0]), 'INVALID_ARGUMENT', /closed/)
+  await refused(ferry.encoder(tiny, { precision: 'int8' }), 'UNSUPPORTED', /f32/)
+  await refused(ferry.encoder(tiny, { imageFit: 'stretch' }), 'INVALID_ARGUMENT', /stretch/)
+  const texts = await ferry.encoder(join(golden, 'tiny-bert/gelu-mean'))
+  assert.deepEqual([texts.images, texts.texts], [false, true])
+  await refused(texts.encodeImage(images[0]), 'UNSUPPORTED', /texts/)
+  texts.close()
+})

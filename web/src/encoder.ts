@@ -1,0 +1,155 @@
+/*
+ * Encoders: ferry.encoder(). Part of the public face: checks what it is given and holds the handle;
+ * index.ts hands it on.
+ */
+import { checkFields, invalid, wireImage, wireSource } from './vectors.js'
+import type { CallOptions, Client, Progress, ProgressOptions, Source } from './vectors.js'
+
+// What the layer above needs of the ones below.
+export * from './vectors.js'
+
+export const PROGRESS_OPTIONS = ['signal', 'onProgress']
+
+export interface EncoderOptions extends ProgressOptions {
+  /**
+   * 'auto' takes the weights as the file has them. 'int8' quantises them while loading, in their own
+   * place: faster, but a file that is int8 already is a quarter to download and to hold.
+   */
+  precision?: 'auto' | 'f32' | 'int8' | undefined
+  /**
+   * What is put before each text, by its name in config_sentence_transformers.json ('query',
+   * 'passage'); '' for nothing. Without it: the one that the file makes the default, if there is one.
+   */
+  prompt?: string | undefined
+  /**
+   * The language whose mean embedding is taken away, by its name in centers.safetensors, which
+   * `ferry center` writes; 'auto' for the nearest.
+   */
+  center?: string | undefined
+  /**
+   * What becomes of a picture's shape: 'pad' (the default) shows all of it, in the middle of a white
+   * square; 'model' does as the model's own files say, which mostly cut out the middle.
+   */
+  imageFit?: 'pad' | 'model' | undefined
+}
+
+/**
+ * A picture's pixels, a byte a channel, from the top left: a canvas's ImageData, or width * height
+ * times 4 (RGBA), 3 (RGB) or 1 (grey). What is transparent is shown on white.
+ */
+export interface Pixels {
+  readonly data: Uint8Array | Uint8ClampedArray
+  readonly width: number
+  readonly height: number
+}
+
+export interface EncodeOptions extends CallOptions {
+  /** Counts texts. */
+  onProgress?: ((progress: Progress) => void) | undefined
+}
+
+export async function openEncoder(client: Client, source: Source, options: EncoderOptions): Promise<Encoder> {
+  const op = 'ferry.encoder'
+  checkFields(options, op, 'options', ['precision', 'prompt', 'center', 'imageFit', ...PROGRESS_OPTIONS])
+  const { precision = 'auto', prompt, center, imageFit = 'pad' } = options
+  if (!['auto', 'f32', 'int8'].includes(precision)) {
+    throw invalid(op, `precision is "${precision}"; there are auto, f32, int8`)
+  }
+  for (const [name, value] of Object.entries({ prompt, center })) {
+    if (value !== undefined && typeof value !== 'string') throw invalid(op, `${name} is not a string`)
+  }
+  if (!['pad', 'model'].includes(imageFit)) {
+    throw invalid(op, `imageFit is "${imageFit}"; there are pad, model`)
+  }
+  const encoder = client.number()
+  try {
+    const args = { encoder, source: wireSource(source, op), precision, prompt, center, imageFit }
+    const facts = await client.request(op, args, options)
+    return new Encoder(client, encoder, facts)
+  } catch (error) {
+    client.tell('encoder.close', { encoder })
+    throw error
+  }
+}
+
+/** An open encoder of texts or pictures. */
+export class Encoder {
+  readonly #client: Client
+  readonly #encoder: number
+  #closed = false
+  /** Whether it encodes texts, and pictures. */
+  readonly texts: boolean
+  readonly images: boolean
+  /** Length of one vector. */
+  readonly dimension: number
+  /** Tokens after which a text is cut, special tokens included; 0 if it encodes none. */
+  readonly maxTokens: number
+  readonly precision: 'f32' | 'int8'
+
+  /** Made by ferry.encoder(). */
+  constructor(
+    client: Client,
+    encoder: number,
+    facts: Pick<Encoder, 'texts' | 'images' | 'dimension' | 'maxTokens' | 'precision'>,
+  ) {
+    this.#client = client
+    this.#encoder = encoder
+    this.texts = facts.texts
+    this.images = facts.images
+    this.dimension = facts.dimension
+    this.maxTokens = facts.maxTokens
+    this.precision = facts.precision
+  }
+
+  /**
+   * One vector a text, in order. A text's vector has the same bits alone or among others, in
+   * either build, in every engine. The vectors of one call share one buffer.
+   */
+  async encode(texts: readonly string[], options: EncodeOptions = {}): Promise<Float32Array[]> {
+    const op = 'encoder.encode'
+    this.#check(op)
+    checkFields(options, op, 'options', PROGRESS_OPTIONS)
+    if (!Array.isArray(texts) || !texts.every((text) => typeof text === 'string')) {
+      throw invalid(op, 'texts is not an array of strings')
+    }
+    const all = await this.#client.request(op, { encoder: this.#encoder, texts: [...texts] }, options)
+    return texts.map((_, i) => all.subarray(i * this.dimension, (i + 1) * this.dimension))
+  }
+
+  /**
+   * One picture's vector; the same bits as natively, from the same pixels. Decoding is the page's
+   * part: `createImageBitmap`, a canvas, `getImageData`.
+   */
+  async encodeImage(image: Pixels, { signal }: CallOptions = {}): Promise<Float32Array> {
+    const op = 'encoder.encodeImage'
+    this.#check(op)
+    const { data, width, height } = (image ?? {}) as Partial<Pixels>
+    if (!(data instanceof Uint8Array || data instanceof Uint8ClampedArray)) {
+      throw invalid(op, 'image.data is neither a Uint8Array nor a Uint8ClampedArray')
+    }
+    const whole = (value: unknown): value is number => Number.isInteger(value) && (value as number) > 0
+    if (!whole(width) || !whole(height) || ![1, 3, 4].includes(data.length / (width * height))) {
+      const size = `${String(width)} x ${String(height)}`
+      throw invalid(op, `image: ${data.length} bytes are no ${size} pixels of 4, 3 or 1`)
+    }
+    const args = { encoder: this.#encoder, image: wireImage(data, width, height) }
+    return this.#client.request(op, args, { signal })
+  }
+
+  /** Token ids of one text, special tokens included, cut at maxTokens. */
+  async tokenize(text: string, { signal }: CallOptions = {}): Promise<number[]> {
+    const op = 'encoder.tokenize'
+    this.#check(op)
+    if (typeof text !== 'string') throw invalid(op, 'text is not a string')
+    return this.#client.request(op, { encoder: this.#encoder, text }, { signal })
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#client.tell('encoder.close', { encoder: this.#encoder })
+  }
+
+  #check(op: string): void {
+    if (this.#closed) throw invalid(op, 'this encoder is closed')
+  }
+}

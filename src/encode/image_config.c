@@ -161,8 +161,8 @@ static ferry_status read_input_size(const cJSON *json, const char *where, ferry_
 {
     double size[3];
     FERRY_TRY(read_colours(json, "input_size", where, size, error));
-    if (size[0] != 3.0 || size[1] < 1.0 || size[2] < 1.0 || size[1] > FERRY_IMAGE_MAX_INPUT ||
-        size[2] > FERRY_IMAGE_MAX_INPUT || size[1] != size[2])
+    if (size[0] != 3.0 || size[1] < 1.0 || size[1] > (double)FERRY_IMAGE_MAX_INPUT ||
+        size[1] != size[2])
         return ferry_fail(error, FERRY_UNSUPPORTED,
                           "%s: input_size [%g, %g, %g], expected 3 channels and a square of 1…%d",
                           where, size[0], size[1], size[2], FERRY_IMAGE_MAX_INPUT);

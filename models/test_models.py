@@ -173,7 +173,7 @@ class FetchTest(unittest.TestCase):
         with open(script, 'w', encoding='utf-8') as file:
             file.write('import sys\nopen(sys.argv[2] + "/twice.bin", "wb").write(2 * open(sys.argv[1], "rb").read())\n')
         twice = hashlib.sha256(2 * self.weights).hexdigest()
-        self.model['convert'] = {'script': script, 'from': 'weights.bin', 'sha256': self.model['members']['weights.bin']}
+        self.model['convert'] = {'script': script, 'from': {'weights.bin': self.model['members']['weights.bin']}}
         self.model['members'] = {'twice.bin': twice}
         self.save()
         self.run_fetch()
@@ -183,7 +183,7 @@ class FetchTest(unittest.TestCase):
         self.assertEqual(self.run_fetch(), '')
 
     def test_converted_from_something_else(self):
-        self.model['convert'] = {'script': 'none.py', 'from': 'weights.bin', 'sha256': '0' * 64}
+        self.model['convert'] = {'script': 'none.py', 'from': {'weights.bin': '0' * 64}}
         self.save()
         self.assertIn('sha256 of weights.bin', self.run_fetch(1))
 

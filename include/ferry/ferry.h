@@ -96,6 +96,14 @@ typedef struct ferry_image {
     size_t channels; /* 1 grey, 3 RGB, 4 RGBA, its colours not multiplied by alpha */
 } ferry_image;
 
+/* A sound's samples, usually of -1…1, all channels of one moment side by side. Of several channels
+ * the mean is heard. At most 64 channels, 1,000…384,000 samples a second, 2^30 in each channel. */
+typedef struct ferry_sound {
+    const float *data; /* [frames, channels] */
+    size_t frames, channels;
+    size_t sample_rate; /* frames a second */
+} ferry_sound;
+
 /*
  * The allocator hook, one function as in Lua: new_size 0 frees, pointer NULL allocates, anything
  * else resizes; NULL on failure, the old block then stands. Results are aligned for any C type.
@@ -197,7 +205,8 @@ typedef struct ferry_encoder_options {
 /*
  * Opens an encoder from the files of a model's directory. Of pictures: EfficientNet-Lite as timm
  * names it (config.json, model.safetensors), and ViT, CLIP's, SigLIP's and DINOv2's image towers
- * (the same, and preprocessor_config.json).
+ * (the same, and preprocessor_config.json). Of sounds: musicnn's VGG as models/musicnn.py writes it
+ * (config.json, model.safetensors).
  *
  * Of texts, from a Hugging Face directory: config.json,
  * model.safetensors, tokenizer.json or vocab.txt, and where present sentence-transformers'
@@ -232,6 +241,7 @@ FERRY_API ferry_precision ferry_encoder_precision(const ferry_encoder *encoder);
 /* What the model encodes. */
 FERRY_API bool ferry_encoder_takes_texts(const ferry_encoder *encoder);
 FERRY_API bool ferry_encoder_takes_images(const ferry_encoder *encoder);
+FERRY_API bool ferry_encoder_takes_sounds(const ferry_encoder *encoder);
 
 /* Length of one embedding. */
 FERRY_API size_t ferry_encoder_dimension(const ferry_encoder *encoder);
@@ -255,13 +265,33 @@ FERRY_API ferry_status ferry_encoder_encode_images(ferry_encoder *encoder,
                                                    float *out, ferry_progress progress,
                                                    void *progress_user, ferry_error *error);
 
-/* The classes a picture model was trained to tell apart, 1,000 for ImageNet; 0: it has none. */
+/* The classes a picture model was trained to tell apart, 1,000 for ImageNet, or the tags a sound
+ * model gives; 0: it has none. */
 FERRY_API size_t ferry_encoder_classes(const ferry_encoder *encoder);
+/* What a class is called, where config.json says it, which lives as long as the encoder; else NULL.
+ */
+FERRY_API const char *ferry_encoder_class_name(const ferry_encoder *encoder, size_t index);
 
 /* The classifier's logits of pictures, [count, ferry_encoder_classes]. */
 FERRY_API ferry_status ferry_encoder_classify(ferry_encoder *encoder, const ferry_image *images,
                                               size_t count, float *out, ferry_progress progress,
                                               void *progress_user, ferry_error *error);
+
+/*
+ * The same for sounds; progress counts sounds, and is asked in the midst of a long one too. A sound
+ * is cut into patches of three seconds, one behind the other, whose embeddings' mean is the sound's;
+ * what is left behind the last whole patch is not heard, and a shorter sound is filled up with
+ * silence. docs/sounds.md says why, and what an embedding is good for.
+ */
+FERRY_API ferry_status ferry_encoder_encode_sounds(ferry_encoder *encoder,
+                                                   const ferry_sound *sounds, size_t count,
+                                                   float *out, ferry_progress progress,
+                                                   void *progress_user, ferry_error *error);
+
+/* How likely each tag is, 0…1, the mean over patches: out [count, ferry_encoder_classes]. */
+FERRY_API ferry_status ferry_encoder_tag_sounds(ferry_encoder *encoder, const ferry_sound *sounds,
+                                                size_t count, float *out, ferry_progress progress,
+                                                void *progress_user, ferry_error *error);
 
 /*
  * Token ids of one text, prompt and special tokens included, cut at ferry_encoder_max_tokens. ids
@@ -283,6 +313,19 @@ FERRY_API ferry_status ferry_encoder_tokenize(ferry_encoder *encoder, ferry_text
 FERRY_API ferry_status ferry_image_decode(const ferry_file *file, size_t max_pixels,
                                           ferry_image *out, ferry_error *error);
 FERRY_API void ferry_image_free(ferry_image *image);
+
+/* ---- sounds ---------------------------------------------------------------------------------- */
+
+/*
+ * Decodes a WAV, FLAC or OGG (Vorbis, Opus, FLAC), which is told by its bytes, whatever its name
+ * says; the name is for messages. Gives out->data: to be freed by ferry_sound_free. max_samples
+ * bounds the samples of all channels together; 0 is 67,108,864, twelve minutes of a CD. Other
+ * formats are UNSUPPORTED, what is damaged MALFORMED. Native builds only, of which those made with
+ * FERRY_SOUNDS=OFF do not have it; in a browser, the page decodes.
+ */
+FERRY_API ferry_status ferry_sound_decode(const ferry_file *file, size_t max_samples,
+                                          ferry_sound *out, ferry_error *error);
+FERRY_API void ferry_sound_free(ferry_sound *sound);
 
 /* ---- tables ---------------------------------------------------------------------------------- */
 

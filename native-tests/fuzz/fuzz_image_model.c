@@ -1,6 +1,6 @@
 /*
- * An image model's directory with edited bytes: opening it ends with a status, and if that is OK,
- * so does encoding. Input: which model, then edits of 5 bytes each as in fuzz_model.
+ * An image or sound model's directory with edited bytes: opening it ends with a status, and if that
+ * is OK, so does encoding. Input: which model, then edits of 5 bytes each as in fuzz_model.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,10 +8,10 @@
 
 #include "ferry/ferry.h"
 
-enum { MODELS = 5, FILES = 3, EDIT = 5, MAX_EDITS = 64 };
+enum { MODELS = 6, FILES = 3, EDIT = 5, MAX_EDITS = 64 };
 
-static const char *const folders[MODELS] = {"tiny-efficientnet", "tiny-vit/vit", "tiny-vit/clip",
-                                            "tiny-vit/siglip", "tiny-vit/dinov2"};
+static const char *const folders[MODELS] = {"tiny-efficientnet", "tiny-vit/vit",    "tiny-vit/clip",
+                                            "tiny-vit/siglip",   "tiny-vit/dinov2", "tiny-musicnn"};
 static const char *const names[FILES] = {"config.json", "model.safetensors",
                                          "preprocessor_config.json"};
 
@@ -58,6 +58,11 @@ static void try_model(const ferry_file *files, const uint8_t *data, size_t size)
         if (out == NULL) abort();
         if (ferry_encoder_encode_images(encoder, &image, 1, out, NULL, NULL, &error) != FERRY_OK &&
             ferry_encoder_takes_images(encoder))
+            abort();
+        static const float samples[4] = {.5f, -.5f};
+        ferry_sound sound = {samples, 2, 2, 8000};
+        if (ferry_encoder_encode_sounds(encoder, &sound, 1, out, NULL, NULL, &error) != FERRY_OK &&
+            ferry_encoder_takes_sounds(encoder))
             abort();
         free(out);
         ferry_encoder_close(encoder);

@@ -1,4 +1,4 @@
-/* ferry_encoder: an encoder of texts or pictures, and the memory it lives in. */
+/* ferry_encoder: an encoder of texts, pictures or sounds, and the memory it lives in. */
 #include "api/handles.h"
 #include "base/error.h"
 #include "base/options.h"
@@ -34,12 +34,18 @@ ferry_status ferry_encoder_open(const ferry_file *files, size_t file_count,
     if (encoder == NULL) return ferry_fail_memory(error, "the encoder");
     ferry_arena_init(&encoder->arena, allocator);
     ferry_files all = {files, file_count};
-    encoder->pictures = ferry_image_encoder_recognises(all);
-    ferry_status status = encoder->pictures
-                              ? ferry_image_encoder_open(all, kernels, &chosen, &encoder->arena,
-                                                         &encoder->image, error)
-                              : ferry_text_encoder_open(all, kernels, &chosen, &encoder->arena,
-                                                        &encoder->text, error);
+    encoder->sounds = ferry_sound_encoder_recognises(all);
+    encoder->pictures = !encoder->sounds && ferry_image_encoder_recognises(all);
+    ferry_status status;
+    if (encoder->sounds)
+        status = ferry_sound_encoder_open(all, kernels, &chosen, &encoder->arena, &encoder->sound,
+                                          error);
+    else if (encoder->pictures)
+        status = ferry_image_encoder_open(all, kernels, &chosen, &encoder->arena, &encoder->image,
+                                          error);
+    else
+        status =
+            ferry_text_encoder_open(all, kernels, &chosen, &encoder->arena, &encoder->text, error);
     if (status == FERRY_OK && chosen.numerics == FERRY_NUMERICS_FAST &&
         ferry_encoder_precision(encoder) == FERRY_PRECISION_INT8)
         status = ferry_fail(error, FERRY_UNSUPPORTED,
@@ -57,6 +63,7 @@ void ferry_encoder_close(ferry_encoder *encoder)
     if (encoder == NULL) return;
     ferry_text_encoder_close(&encoder->text);
     ferry_image_encoder_close(&encoder->image);
+    ferry_sound_encoder_close(&encoder->sound);
     ferry_arena_free(&encoder->arena);
     if (encoder->release != NULL) encoder->release(encoder->owner);
     ferry_allocator allocator = encoder->arena.allocator;
@@ -65,7 +72,7 @@ void ferry_encoder_close(ferry_encoder *encoder)
 
 bool ferry_encoder_takes_texts(const ferry_encoder *encoder)
 {
-    return !encoder->pictures;
+    return !encoder->pictures && !encoder->sounds;
 }
 
 bool ferry_encoder_takes_images(const ferry_encoder *encoder)
@@ -73,19 +80,37 @@ bool ferry_encoder_takes_images(const ferry_encoder *encoder)
     return encoder->pictures;
 }
 
+bool ferry_encoder_takes_sounds(const ferry_encoder *encoder)
+{
+    return encoder->sounds;
+}
+
+/* What it encodes, for messages. */
+static const char *subject(const ferry_encoder *encoder)
+{
+    return encoder->sounds ? "sounds" : encoder->pictures ? "pictures" : "texts";
+}
+
 size_t ferry_encoder_dimension(const ferry_encoder *encoder)
 {
+    if (encoder->sounds) return encoder->sound.dimension;
     return encoder->pictures ? encoder->image.dimension : encoder->text.transformer.config.hidden;
 }
 
 size_t ferry_encoder_classes(const ferry_encoder *encoder)
 {
-    return encoder->image.classes;
+    return encoder->sounds ? encoder->sound.classes : encoder->image.classes;
+}
+
+const char *ferry_encoder_class_name(const ferry_encoder *encoder, size_t index)
+{
+    return encoder->sounds && index < encoder->sound.classes ? encoder->sound.labels[index] : NULL;
 }
 
 ferry_precision ferry_encoder_precision(const ferry_encoder *encoder)
 {
-    return encoder->pictures ? FERRY_PRECISION_F32 : encoder->text.transformer.precision;
+    return encoder->pictures || encoder->sounds ? FERRY_PRECISION_F32
+                                                : encoder->text.transformer.precision;
 }
 
 size_t ferry_encoder_max_tokens(const ferry_encoder *encoder)
@@ -98,7 +123,8 @@ size_t ferry_encoder_max_tokens(const ferry_encoder *encoder)
 static ferry_status need_texts(const ferry_encoder *encoder, ferry_error *error)
 {
     if (ferry_encoder_takes_texts(encoder)) return FERRY_OK;
-    return ferry_fail(error, FERRY_UNSUPPORTED, "this model encodes pictures, not texts");
+    return ferry_fail(error, FERRY_UNSUPPORTED, "this model encodes %s, not texts",
+                      subject(encoder));
 }
 
 static ferry_status check_text(ferry_text text, size_t index, ferry_error *error)
@@ -136,7 +162,8 @@ ferry_status ferry_encoder_tokenize(ferry_encoder *encoder, ferry_text text, int
 static ferry_status need_images(const ferry_encoder *encoder, ferry_error *error)
 {
     if (ferry_encoder_takes_images(encoder)) return FERRY_OK;
-    return ferry_fail(error, FERRY_UNSUPPORTED, "this model encodes texts, not pictures");
+    return ferry_fail(error, FERRY_UNSUPPORTED, "this model encodes %s, not pictures",
+                      subject(encoder));
 }
 
 ferry_status ferry_encoder_encode_images(ferry_encoder *encoder, const ferry_image *images,
@@ -157,4 +184,31 @@ ferry_status ferry_encoder_classify(ferry_encoder *encoder, const ferry_image *i
         return ferry_fail(error, FERRY_UNSUPPORTED, "this model has no classifier");
     return ferry_image_encoder_encode(&encoder->image, images, count, NULL, out, progress,
                                       progress_user, error);
+}
+
+/* ---- sounds ---- */
+
+static ferry_status encode_sounds(ferry_encoder *encoder, const ferry_sound *sounds, size_t count,
+                                  float *out, float *tags, ferry_progress progress,
+                                  void *progress_user, ferry_error *error)
+{
+    if (!ferry_encoder_takes_sounds(encoder))
+        return ferry_fail(error, FERRY_UNSUPPORTED, "this model encodes %s, not sounds",
+                          subject(encoder));
+    return ferry_sound_encoder_encode(&encoder->sound, sounds, count, out, tags, progress,
+                                      progress_user, error);
+}
+
+ferry_status ferry_encoder_encode_sounds(ferry_encoder *encoder, const ferry_sound *sounds,
+                                         size_t count, float *out, ferry_progress progress,
+                                         void *progress_user, ferry_error *error)
+{
+    return encode_sounds(encoder, sounds, count, out, NULL, progress, progress_user, error);
+}
+
+ferry_status ferry_encoder_tag_sounds(ferry_encoder *encoder, const ferry_sound *sounds,
+                                      size_t count, float *out, ferry_progress progress,
+                                      void *progress_user, ferry_error *error)
+{
+    return encode_sounds(encoder, sounds, count, NULL, out, progress, progress_user, error);
 }

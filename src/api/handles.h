@@ -4,14 +4,17 @@
 
 #include "base/json.h"
 #include "encode/image_encoder.h"
+#include "encode/sound_encoder.h"
 #include "encode/text_encoder.h"
 #include "recsys/visitor.h"
 
 struct ferry_encoder {
     ferry_arena arena;
-    bool pictures; /* which of the two it has */
+    bool pictures; /* which of the three it has */
+    bool sounds;
     ferry_text_encoder text;
     ferry_image_encoder image;
+    ferry_sound_encoder sound;
     void (*release)(void *owner); /* what keeps borrowed bytes alive, if the handle owns it */
     void *owner;
 };

@@ -1,4 +1,4 @@
-/* ferry encode: texts or pictures to embeddings. */
+/* ferry encode: texts, pictures or sounds to embeddings. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <stdlib.h>
@@ -10,40 +10,50 @@
 #include "input/safetensors.h"
 
 static const char help[] =
-    "Usage: ferry encode --model DIR [--text TEXT]… [--image FILE]…\n"
+    "Usage: ferry encode --model DIR [--text TEXT]… [--image FILE]… [--audio FILE]…\n"
     "                    [--out FILE.safetensors | --json]\n\n"
-    "Encodes texts or pictures, whichever the model is for; without --text and --image, JSONL on "
-    "stdin:\n"
-    "{\"id\",\"text\"} or {\"id\",\"image\"} a line. An id that is missing is the line's number "
-    "among those\n"
-    "encoded, from 0. Invalid UTF-8 in --text reads as U+FFFD.\n\n"
-    "  --model DIR       a Hugging Face directory of a text encoder, or that of an image encoder\n"
+    "Encodes texts, pictures or sounds, whichever the model is for; without any, JSONL on stdin:\n"
+    "{\"id\",\"text\"}, {\"id\",\"image\"} or {\"id\",\"audio\"} a line. An id that is missing is "
+    "the "
+    "line's\n"
+    "number among those encoded, from 0. Invalid UTF-8 in --text reads as U+FFFD.\n\n"
+    "  --model DIR       a Hugging Face directory of a text encoder, or that of an image or sound\n"
+    "                    encoder\n"
     "  --text TEXT       may be given several times\n"
     "  --image FILE      PNG, JPEG or WebP; may be given several times\n"
     "  --image-fit F     pad: all of a picture, in the middle of a white square; the default.\n"
     "                    model: as the model's own files say, which mostly cut out the middle\n"
-    "  --logits          of pictures, what the model's classifier gives in place of the embedding\n"
+    "  --audio FILE      WAV, FLAC or OGG; may be given several times\n"
+    "  --logits          what the model's classifier gives in place of the embedding; of sounds "
+    "how\n"
+    "                    likely each tag is, as {\"id\",\"tags\":{\"guitar\":.9,…}}, likeliest "
+    "first\n"
     "  --out FILE        one tensor \"embeddings\", F32 [texts, dimension], in the order given\n"
     "  --json            {\"id\",\"embedding\":[…]} a line on stdout; the "
     "default\n" CLI_COMPUTE_HELP
-    "  --strict          a line that cannot be read, or its picture, is an error; else it is "
-    "reported\n"
-    "                    and left out\n"
+    "  --strict          a line that cannot be read, or its picture or sound, is an error; else it "
+    "is\n"
+    "                    reported and left out\n"
     "  -q, --quiet       no progress, no report of lines left out\n"
     "  -h, --help\n";
 
 typedef struct encode_options {
     const char *model, *out;
-    cli_list texts, images;
+    cli_list texts, images, sounds;
     ferry_image_fit image_fit;
     cli_compute compute;
     bool json, logits;
     cli_report report;
 } encode_options;
 
-/* Texts to encode, or paths of pictures: either argv's, or read from lines. */
+/* What is encoded, under its name in lines and in messages. */
+typedef enum subject { TEXTS, PICTURES, SOUNDS } subject;
+static const char *const keys[] = {"text", "image", "audio"};
+static const char *const units[] = {"texts", "pictures", "sounds"};
+
+/* Texts to encode, or paths of pictures or sounds: either argv's, or read from lines. */
 typedef struct text_list {
-    bool pictures;
+    subject subject;
     ferry_text *texts; /* [count]; data is NUL-terminated */
     const char **ids;  /* [count] */
     size_t *lines;     /* [count] they come from, counted from 1; 0: the command line */
@@ -82,7 +92,7 @@ static ferry_status add_line(text_list *list, const char *line, size_t size, siz
                              ferry_error *error)
 {
     cJSON *json;
-    const char *id = NULL, *text = NULL, *key = list->pictures ? "image" : "text";
+    const char *id = NULL, *text = NULL, *key = keys[list->subject];
     FERRY_TRY(ferry_json_parse(line, size, "line", &json, error));
     ferry_status status = ferry_json_string(json, "id", "line", &id, error);
     if (status == FERRY_OK) status = ferry_json_string(json, key, "line", &text, error);
@@ -113,14 +123,40 @@ static ferry_status read_lines(text_list *list, encode_options *options, ferry_e
     ferry_buffer_free(&buffer);
     cli_report_end(&options->report);
     if (status == FERRY_OK && list->count == 0 && !options->report.quiet)
-        fprintf(stderr, "ferry encode: no %s on stdin\n", list->pictures ? "image" : "text");
+        fprintf(stderr, "ferry encode: no %s on stdin\n", keys[list->subject]);
     return status;
 }
 
 /* ---- output ---- */
 
-static ferry_status print_json(const text_list *list, const float *embeddings, size_t N,
-                               ferry_error *error)
+/* Takes over neither; appends {name: likelihood…} of N classes, likeliest first. */
+static bool add_tags(cJSON *json, const ferry_encoder *encoder, const float *tags, size_t N)
+{
+    cJSON *object = cJSON_AddObjectToObject(json, "tags");
+    bool *given = calloc(N, sizeof *given), added = object != NULL && given != NULL;
+    for (size_t left = N; left > 0 && added; left--) {
+        size_t best = N;
+        for (size_t n = 0; n < N; n++)
+            if (!given[n] && (best == N || tags[n] > tags[best])) best = n;
+        given[best] = true;
+        added = ferry_json_add(object, ferry_encoder_class_name(encoder, best),
+                               ferry_json_from_float(tags[best]));
+    }
+    free(given);
+    return added;
+}
+
+static bool add_numbers(cJSON *json, const float *numbers, size_t N)
+{
+    cJSON *array = cJSON_AddArrayToObject(json, "embedding");
+    bool added = array != NULL;
+    for (size_t n = 0; n < N && added; n++)
+        added = ferry_json_add_to_array(array, ferry_json_from_float(numbers[n]));
+    return added;
+}
+
+static ferry_status print_json(const ferry_encoder *encoder, const text_list *list, bool tags,
+                               const float *embeddings, size_t N, ferry_error *error)
 {
     ferry_buffer buffer;
     ferry_buffer_init(&buffer, list->arena.allocator);
@@ -128,11 +164,9 @@ static ferry_status print_json(const text_list *list, const float *embeddings, s
     for (size_t i = 0; i < list->count && printed; i++) {
         cJSON *json = cJSON_CreateObject();
         printed = cJSON_AddStringToObject(json, "id", list->ids[i]) != NULL;
-        cJSON *numbers = cJSON_AddArrayToObject(json, "embedding");
-        for (size_t n = 0; n < N && printed; n++) {
-            printed =
-                ferry_json_add_to_array(numbers, ferry_json_from_float(embeddings[i * N + n]));
-        }
+        const float *numbers = embeddings + i * N;
+        if (printed)
+            printed = tags ? add_tags(json, encoder, numbers, N) : add_numbers(json, numbers, N);
         buffer.size = 0;
         printed = printed && ferry_json_append(&buffer, json);
         if (printed) printf("%.*s\n", (int)buffer.size, buffer.data);
@@ -160,19 +194,14 @@ static ferry_status write_tensor(const char *path, const float *embeddings, size
     return status;
 }
 
-/* ---- pictures ---- */
+/* ---- pictures and sounds ---- */
 
-static ferry_status encode_picture(ferry_encoder *encoder, const char *path, bool logits,
+static ferry_status encode_picture(ferry_encoder *encoder, const ferry_file *file, bool logits,
                                    float *out, ferry_error *error)
 {
 #if FERRY_PICTURES
-    ferry_buffer bytes;
-    ferry_image image = {0};
-    ferry_buffer_init(&bytes, ferry_allocator_or_default(NULL));
-    ferry_status status = cli_read_file(path, &bytes, error);
-    ferry_file file = {path, bytes.data, bytes.size};
-    if (status == FERRY_OK) status = ferry_image_decode(&file, 0, &image, error);
-    ferry_buffer_free(&bytes);
+    ferry_image image;
+    ferry_status status = ferry_image_decode(file, 0, &image, error);
     if (status == FERRY_OK)
         status = (logits ? ferry_encoder_classify
                          : ferry_encoder_encode_images)(encoder, &image, 1, out, NULL, NULL, error);
@@ -180,19 +209,50 @@ static ferry_status encode_picture(ferry_encoder *encoder, const char *path, boo
     return status;
 #else
     (void)encoder, (void)logits, (void)out;
-    return ferry_fail(error, FERRY_UNSUPPORTED, "%s: this build decodes no pictures", path);
+    return ferry_fail(error, FERRY_UNSUPPORTED, "%s: this build decodes no pictures", file->name);
 #endif
+}
+
+static ferry_status encode_sound(ferry_encoder *encoder, const ferry_file *file, bool tags,
+                                 float *out, ferry_error *error)
+{
+#if FERRY_SOUNDS
+    ferry_sound sound;
+    ferry_status status = ferry_sound_decode(file, 0, &sound, error);
+    if (status == FERRY_OK)
+        status = (tags ? ferry_encoder_tag_sounds
+                       : ferry_encoder_encode_sounds)(encoder, &sound, 1, out, NULL, NULL, error);
+    ferry_sound_free(&sound);
+    return status;
+#else
+    (void)encoder, (void)tags, (void)out;
+    return ferry_fail(error, FERRY_UNSUPPORTED, "%s: this build decodes no sounds", file->name);
+#endif
+}
+
+static ferry_status encode_file(ferry_encoder *encoder, subject kind, const char *path, bool logits,
+                                float *out, ferry_error *error)
+{
+    ferry_buffer bytes;
+    ferry_buffer_init(&bytes, ferry_allocator_or_default(NULL));
+    ferry_status status = cli_read_file(path, &bytes, error);
+    ferry_file file = {path, bytes.data, bytes.size};
+    if (status == FERRY_OK)
+        status =
+            (kind == SOUNDS ? encode_sound : encode_picture)(encoder, &file, logits, out, error);
+    ferry_buffer_free(&bytes);
+    return status;
 }
 
 /* One after the other, so that one picture's pixels are in memory at a time. Leaves out of the
  * list, and of embeddings, what lines name and cannot be read. */
-static ferry_status encode_pictures(ferry_encoder *encoder, text_list *list, size_t N,
-                                    float *embeddings, encode_options *options, ferry_error *error)
+static ferry_status encode_files(ferry_encoder *encoder, text_list *list, size_t N,
+                                 float *embeddings, encode_options *options, ferry_error *error)
 {
     size_t kept = 0;
     for (size_t i = 0; i < list->count; i++) {
-        ferry_status status = encode_picture(encoder, list->texts[i].data, options->logits,
-                                             embeddings + kept * N, error);
+        ferry_status status = encode_file(encoder, list->subject, list->texts[i].data,
+                                          options->logits, embeddings + kept * N, error);
         bool forgivable = list->lines[i] > 0 && status != FERRY_OUT_OF_MEMORY;
         if (status != FERRY_OK &&
             !(forgivable && cli_refused(&options->report, "stdin", list->lines[i], error->message)))
@@ -202,8 +262,8 @@ static ferry_status encode_pictures(ferry_encoder *encoder, text_list *list, siz
             list->ids[kept++] = list->ids[i];
         }
         if (!cli_progress(&options->report, i + 1, list->count))
-            return ferry_fail(error, FERRY_CANCELLED, "cancelled after %zu of %zu pictures", i + 1,
-                              list->count);
+            return ferry_fail(error, FERRY_CANCELLED, "cancelled after %zu of %zu %s", i + 1,
+                              list->count, units[list->subject]);
     }
     list->count = kept;
     cli_report_end(&options->report);
@@ -214,19 +274,21 @@ static ferry_status encode(ferry_encoder *encoder, text_list *list, encode_optio
                            ferry_error *error)
 {
     size_t N = options->logits ? ferry_encoder_classes(encoder) : ferry_encoder_dimension(encoder);
-    if (options->logits && (!list->pictures || N == 0))
-        return ferry_fail(error, FERRY_UNSUPPORTED, "%s: a model without a classifier of pictures",
+    if (options->logits && (list->subject == TEXTS || N == 0))
+        return ferry_fail(error, FERRY_UNSUPPORTED, "%s: a model without a classifier",
                           options->model);
     float *embeddings = calloc(list->count > 0 ? list->count : 1, N * sizeof *embeddings);
     if (embeddings == NULL) return ferry_fail_memory(error, "the embeddings");
     cli_catch_interrupt();
-    ferry_status status = list->pictures
-                              ? encode_pictures(encoder, list, N, embeddings, options, error)
+    ferry_status status = list->subject != TEXTS
+                              ? encode_files(encoder, list, N, embeddings, options, error)
                               : ferry_encoder_encode(encoder, list->texts, list->count, embeddings,
                                                      cli_progress, &options->report, error);
     if (status == FERRY_OK && options->out != NULL)
         status = write_tensor(options->out, embeddings, list->count, N, error);
-    if (status == FERRY_OK && options->json) status = print_json(list, embeddings, N, error);
+    if (status == FERRY_OK && options->json)
+        status = print_json(encoder, list, options->logits && list->subject == SOUNDS, embeddings,
+                            N, error);
     free(embeddings);
     return status;
 }
@@ -240,11 +302,15 @@ static int run(encode_options *options)
     text_list list = {0};
     ferry_arena_init(&list.arena, ferry_allocator_or_default(NULL));
     ferry_status status = ferry_encoder_open_directory(options->model, &open, &encoder, &error);
-    const cli_list *given = options->images.count > 0 ? &options->images : &options->texts;
-    if (status == FERRY_OK)
-        list.pictures = options->images.count > 0 ||
-                        (options->texts.count == 0 && ferry_encoder_takes_images(encoder));
-    if (list.pictures) options->report.unit = "pictures";
+    const cli_list *all[] = {&options->texts, &options->images, &options->sounds}, *given = all[0];
+    if (status == FERRY_OK && ferry_encoder_takes_images(encoder)) list.subject = PICTURES;
+    if (status == FERRY_OK && ferry_encoder_takes_sounds(encoder)) list.subject = SOUNDS;
+    for (int i = 0; i < 3; i++) {
+        if (all[i]->count == 0) continue;
+        given = all[i];
+        list.subject = (subject)i;
+    }
+    options->report.unit = units[list.subject];
     for (size_t i = 0; i < given->count && status == FERRY_OK; i++) {
         if (!add_text(&list, NULL, given->values[i], 0))
             status = ferry_fail_memory(&error, "the texts");
@@ -282,6 +348,7 @@ static int parse(int argc, char **argv, encode_options *options)
                                           {"text", required_argument, NULL, 't'},
                                           {"image", required_argument, NULL, 'i'},
                                           {"image-fit", required_argument, NULL, 'f'},
+                                          {"audio", required_argument, NULL, 'a'},
                                           {"logits", no_argument, NULL, 'l'},
                                           {"out", required_argument, NULL, 'o'},
                                           {"json", no_argument, NULL, 'j'},
@@ -293,6 +360,7 @@ static int parse(int argc, char **argv, encode_options *options)
         case 'm': options->model = optarg; break;
         case 't': options->texts.values[options->texts.count++] = optarg; break;
         case 'i': options->images.values[options->images.count++] = optarg; break;
+        case 'a': options->sounds.values[options->sounds.count++] = optarg; break;
         case 'f':
             if (!parse_fit(optarg, &options->image_fit)) {
                 cli_usage("encode", "--image-fit \"%s\": expected pad or model", optarg);
@@ -312,8 +380,8 @@ static int parse(int argc, char **argv, encode_options *options)
     }
     if (optind < argc) return cli_usage("encode", "unexpected word \"%s\"", argv[optind]);
     if (options->model == NULL) return cli_usage("encode", "--model is missing");
-    if (options->texts.count > 0 && options->images.count > 0)
-        return cli_usage("encode", "--text and --image: one of them");
+    if ((options->texts.count > 0) + (options->images.count > 0) + (options->sounds.count > 0) > 1)
+        return cli_usage("encode", "--text, --image and --audio: one of them");
     if (options->out != NULL && (options->out[0] == '\0' || strcmp(options->out, "-") == 0))
         return cli_usage("encode", "--out \"%s\": expected a file", options->out);
     if (options->out == NULL) options->json = true;
@@ -324,10 +392,12 @@ int cli_encode(int argc, char **argv)
 {
     encode_options options = {.texts = cli_list_make(argc),
                               .images = cli_list_make(argc),
+                              .sounds = cli_list_make(argc),
                               .report = {.subcommand = "encode", .unit = "texts"}};
     int code = parse(argc, argv, &options);
     if (code < 0) code = run(&options);
     cli_list_free(&options.texts);
     cli_list_free(&options.images);
+    cli_list_free(&options.sounds);
     return code;
 }

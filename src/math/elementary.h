@@ -1,6 +1,6 @@
 /*
- * exp, log, erf and tanh of our own: only + - * / and bit patterns, so that every build gives the
- * same bits. This is the specification; kernels_vector.inc does the same operations in the same
+ * exp, log, erf, tanh and sin of our own: only + - * / and bit patterns, so that every build gives
+ * the same bits. This is the specification; kernels_vector.inc does the same operations in the same
  * order. Coefficients: fit_elementary.py. Largest relative errors: exp 0.7, log 0.7, erf 3.3,
  * tanh 3.1 * 2^-23.
  */
@@ -200,6 +200,23 @@ static inline double ferry_log(double x)
 static inline double ferry_log2(double x)
 {
     return ferry_log(x) / 0.693147180559945309417;
+}
+
+/* sin(pi x) of |x| < 2^50, to 3e-16: exact reduction to a quarter turn, then Taylor's series. */
+static inline double ferry_sin_pi(double x)
+{
+    double rounded = x + 0x1.8p52, n = rounded - 0x1.8p52; /* as EXP_ROUND, in double */
+    uint64_t bits;
+    memcpy(&bits, &rounded, sizeof bits);
+    double t = (x - n) * 3.14159265358979323846, square = t * t, p = 1.0;
+    for (int k = 22; k >= 2; k -= 2) p = 1.0 - p * square / (double)(k * (k + 1));
+    return (bits & 1) != 0 ? -t * p : t * p;
+}
+
+/* cos(pi x) of the same x, if x + 1/2 is exact or need not be. */
+static inline double ferry_cos_pi(double x)
+{
+    return ferry_sin_pi(x + 0.5);
 }
 
 /* x, of at most 127.5 in magnitude, to the nearest integer, halves to even. */

@@ -38,9 +38,9 @@ static void test_refused_unigrams(void **state)
     } cases[] = {
         {"{" UNIGRAM("") "}", FERRY_UNSUPPORTED, "without normalizer"},
         {"{\"normalizer\":{\"type\":\"NFKC\"}," UNIGRAM("") "}", FERRY_UNSUPPORTED, "NFKC"},
-        {"{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFC\"}]}," UNIGRAM(
+        {"{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFKC\"}]}," UNIGRAM(
              "") "}",
-         FERRY_UNSUPPORTED, "NFC"},
+         FERRY_UNSUPPORTED, "NFKC"},
         {"{\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"!\"}," UNIGRAM(
              "") "}",
          FERRY_MALFORMED, "base64"},
@@ -108,8 +108,8 @@ static void test_refused_json(void **state)
          FERRY_MALFORMED, "lowercase"},
         {"{" NORMALIZER "\"pre_tokenizer\":{\"type\":\"Metaspace\"}," MODEL(USUAL) "}",
          FERRY_UNSUPPORTED, "Metaspace"},
-        {"{\"post_processor\":{\"type\":\"RobertaProcessing\"}," SPLITTER MODEL(USUAL) "}",
-         FERRY_UNSUPPORTED, "RobertaProcessing"},
+        {"{\"post_processor\":{\"type\":\"Bert2Processing\"}," SPLITTER MODEL(USUAL) "}",
+         FERRY_UNSUPPORTED, "Bert2Processing"},
         {"{\"post_processor\":{\"type\":\"BertProcessing\"}," SPLITTER MODEL(USUAL) "}",
          FERRY_MALFORMED, "post_processor"},
         {"{\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{"

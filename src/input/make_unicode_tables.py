@@ -2,20 +2,22 @@
 
     python make_unicode_tables.py > unicode_tables.inc     (requirements: native-tests/golden)
 
-BERT's normalizer in `tokenizers` mixes several versions of Unicode: control characters,
-punctuation and marks from one crate, decompositions from another, letter case from Rust itself.
-No published table agrees with it, so every code point is put through it here, one question a time.
+The normalizers and regular expressions in `tokenizers` mix several versions of Unicode: control
+characters, punctuation and marks from one crate, decompositions from another, letters and numbers
+from its regular expressions, letter case from Rust itself. No published table agrees with all of
+that, so every code point is put through it here, one question a time.
 """
 
 import unicodedata
 
 import tokenizers
-from tokenizers import AddedToken, Tokenizer
+from tokenizers import AddedToken, Regex, Tokenizer
 from tokenizers.models import WordPiece
-from tokenizers.normalizers import NFD, BertNormalizer
-from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.normalizers import NFC, NFD, BertNormalizer, Lowercase, Replace
+from tokenizers.pre_tokenizers import BertPreTokenizer, ByteLevel
 
 CONTROL, SPACE, PUNCTUATION, UPPER, DECOMPOSES, MARK, REORDERS, WORD = (1 << i for i in range(8))
+LETTER, NUMBER, UNSTABLE = (1 << i for i in range(8, 11))
 BLOCK_BITS = 5
 LAST = 0x110000
 HANGUL = range(0xAC00, 0xD7A4)
@@ -30,7 +32,10 @@ def bert(**on):
 
 CLEAN, STRIP, LOWER = bert(clean_text=True), bert(strip_accents=True), bert(lowercase=True)
 CHINESE = bert(handle_chinese_chars=True)
-DECOMPOSE = NFD().normalize_str
+DECOMPOSE, COMPOSE = NFD().normalize_str, NFC().normalize_str
+LOWERCASE = Lowercase().normalize_str
+IS_LETTER, IS_NUMBER, IS_SPACE = (Replace(Regex(x), "").normalize_str for x in (r"\p{L}", r"\p{N}", r"\s"))
+PIECES = ByteLevel(add_prefix_space=False).pre_tokenize_str
 SPLIT = BertPreTokenizer().pre_tokenize_str
 
 
@@ -66,12 +71,13 @@ def combining_class(char, ladder):
 
 def survey():
     is_word = word_characters()
-    ladder = {}  # the oldest mark of every class: its class is settled, whatever the version
+    ladder = {}  # the first mark of every class that `tokenizers` knows: newer ones it takes for starters
     for c in range(LAST):
-        ladder.setdefault(unicodedata.combining(chr(c)), chr(c))
-    ladder = {k: mark for k, mark in ladder.items() if k == 1 or k > 1 and swaps(mark, "\u0334")}
+        order = unicodedata.combining(chr(c))
+        if order == 1 or order > 1 and order not in ladder and swaps(chr(c), "\u0334"):
+            ladder.setdefault(order, chr(c))
     assert {1, 9, 216, 220, 230, 240} <= set(ladder)
-    classes, lower, strip, reorders = [0] * LAST, {}, {}, {}
+    classes, lower, strip, reorders = [0] * LAST, {}, {}, {}  # reorders: all of class above 0
     for c in range(LAST):
         if 0xD800 <= c <= 0xDFFF:
             continue
@@ -82,7 +88,13 @@ def survey():
         assert flags & CONTROL or (cleaned == "a b") == bool(flags & SPACE)
         assert (CHINESE(char) == " " + char + " ") == is_chinese(c)
         flags |= WORD * is_word(char)
+        letter, number = IS_LETTER(char) == "", IS_NUMBER(char) == ""
+        flags |= LETTER * letter | NUMBER * number
+        assert (IS_SPACE(char) == "") == bool(flags & SPACE)
+        assert (len(PIECES("a" + char)) == 1) == letter and (len(PIECES("1" + char)) == 1) == number
+        assert (len(PIECES("!" + char)) == 1) == (not letter and not number and not flags & SPACE)
         lowered, stripped = LOWER(char), STRIP(char)
+        assert LOWERCASE(char) == lowered
         if lowered != char:
             flags |= UPPER
             lower[c] = lowered
@@ -95,8 +107,7 @@ def survey():
             order = combining_class(char, ladder)
             if order:
                 flags |= REORDERS
-                if stripped != "":
-                    reorders[c] = order
+                reorders[c] = order
                 assert lowered == char and not flags & (SPACE | PUNCTUATION)
         classes[c] = flags
     return classes, lower, strip, reorders
@@ -117,6 +128,43 @@ def check(classes, strip):
             parts = [classes[ord(p)] for p in DECOMPOSE(chr(c))]
             # A starter anywhere in it ends the run of marks that is being sorted.
             classes[c] |= REORDERS * all(f & REORDERS for f in parts)
+
+
+def pairs_of(classes, reorders):
+    """(c, first, last): what c is made of, first perhaps of two more; last is 0 where c is but another
+    name of a mark. Of other such names strip has the right one. And which pairs NFC makes c again."""
+    parts = {c: DECOMPOSE(chr(c)) for c in range(LAST) if not 0xD800 <= c <= 0xDFFF and c not in HANGUL}
+    parts = {c: text for c, text in parts.items() if text != chr(c)}
+    names = {text: c for c, text in parts.items()}
+    pairs = []
+    for c, text in parts.items():
+        assert len(text) <= 4
+        if len(text) == 1:
+            if classes[c] & MARK:
+                pairs.append((c, ord(text), 0))
+            continue
+        first = COMPOSE(text[:-1])
+        pairs.append((c, ord(first) if len(first) == 1 else names[text[:-1]], ord(text[-1])))
+    composed = [p for p in pairs if p[2] and COMPOSE(chr(p[1]) + chr(p[2])) == chr(p[0])]
+    assert all(p[1] not in reorders for p in composed)
+    seconds = {p[2] for p in composed} | set(range(0x1161, 0x1176)) | set(range(0x11A8, 0x11C3))
+    for c in range(LAST):
+        if 0xD800 <= c <= 0xDFFF:
+            continue
+        if c in reorders or c in seconds or COMPOSE(chr(c)) != chr(c):
+            classes[c] |= UNSTABLE
+    return pairs, composed
+
+
+def steps_of(reorders):
+    """first << 8 | class: all from first on, up to the next step's, have that combining class."""
+    steps, last = [], 0
+    for c in sorted({c for c in reorders} | {c + 1 for c in reorders}):
+        order = reorders.get(c, 0)
+        if order != last:
+            steps.append(c << 8 | order)
+        last = order
+    return steps
 
 
 def case_runs(lower):
@@ -153,6 +201,13 @@ def two_stages(classes):
 def main():
     classes, lower, strip, reorders = survey()
     check(classes, strip)
+    pairs, composed = pairs_of(classes, reorders)
+    pairs.sort(key=lambda p: (max(p) >= 0x10000, p))
+    small = sum(max(p) < 0x10000 for p in pairs)
+    composed = set(composed)
+    order = [i for i in range(len(pairs)) if pairs[i] in composed]
+    order.sort(key=lambda i: pairs[i][1:])
+    steps = steps_of(reorders)
     assert [c for c in lower if len(lower[c]) > 1] == [0x130] and lower[0x130] == "i\u0307"
     for c in HANGUL:  # unicode.c does these by arithmetic
         assert strip.pop(c) == DECOMPOSE(chr(c))
@@ -172,7 +227,7 @@ def main():
     print("/* [c >> 9] -> chunk; [chunk * 16 + (c >> 5 & 15)] -> block; [block * 32 + (c & 31)] */")
     show("uint8_t", "class_top", [str(v) for v in top], 24)
     show("uint16_t", "class_chunk", [str(v) for chunk in chunks for v in chunk], 16)
-    show("uint8_t", "class_block", [str(v) for block in blocks for v in block], 32)
+    show("uint16_t", "class_block", [str(v) for block in blocks for v in block], 24)
     print("/* Letters that change in lower case: first, last, stride, what to add. */")
     runs = case_runs(lower)
     show("case_run", "case_runs", [f"{{0x{a:X}, 0x{b:X}, {s}, {d}}}" for a, b, s, d in runs], 4)
@@ -181,10 +236,17 @@ def main():
     show("uint32_t", "strip_far", [f"0x{c:X}, 0x{t:X}" for c, t in far], 6)
     print("/* Those of which two or three are left: code point, what is left, perhaps a 0. */")
     show("uint32_t", "strip_several", [", ".join(f"0x{v:X}" for v in (c, *t[:3])) for c, t in several], 3)
-    print("/* Marks that are not dropped but sorted: code point, combining class. */")
-    show("uint32_t", "reorder_class", [f"0x{c:X}, {k}" for c, k in sorted(reorders.items())], 6)
-    size = len(top) + 32 * len(chunks) + 32 * len(blocks) + 16 * len(runs)
-    size += 4 * len(near) + 8 * len(far) + 16 * len(several) + 8 * len(reorders)
+    print("/* Combining classes: first code point << 8 | class, which holds up to the next one's first. */")
+    show("uint32_t", "combining_steps", [f"0x{v:X}" for v in steps], 10)
+    print("/* Canonical pairs: code point, what it is made of. Sorted. */")
+    near_pairs, far_pairs = ([", ".join(f"0x{v:X}" for v in p) for p in part] for part in (pairs[:small], pairs[small:]))
+    show("uint16_t", "pair_near", near_pairs, 5)
+    show("uint32_t", "pair_far", far_pairs, 4)
+    print("/* Those that NFC makes one again, by what they are made of: places in pair_near, then pair_far. */")
+    show("uint16_t", "pair_order", [str(i) for i in order], 20)
+    size = len(top) + 32 * len(chunks) + 64 * len(blocks) + 16 * len(runs)
+    size += 4 * len(near) + 8 * len(far) + 16 * len(several) + 4 * len(steps)
+    size += 6 * small + 12 * (len(pairs) - small) + 2 * len(order)
     print(f"/* {size} bytes. */")
 
 

@@ -16,7 +16,7 @@ static ferry_status open_parts(ferry_tokenizer *tokenizer, const ferry_file *jso
         FERRY_TRY(ferry_tokenizer_read_json(tokenizer, json, error));
     else
         FERRY_TRY(ferry_tokenizer_read_vocab(tokenizer, vocab, config, error));
-    if (tokenizer->is_unigram) return FERRY_OK;
+    if (tokenizer->kind != FERRY_TOKENIZER_WORDPIECE) return FERRY_OK;
     ferry_bert_normalizer_init(&tokenizer->normalizer);
     tokenizer->word = ferry_allocate(
         &tokenizer->allocator, ferry_bert_word_capacity(tokenizer->model.max_chars), sizeof(char));
@@ -39,6 +39,10 @@ ferry_status ferry_tokenizer_open(const ferry_allocator *allocator, const ferry_
     ferry_buffer_init(&tokenizer->normalized_text, hook);
     ferry_buffer_init(&tokenizer->unigram_word, hook);
     ferry_buffer_init(&tokenizer->steps, hook);
+    ferry_buffer_init(&tokenizer->part, hook);
+    ferry_buffer_init(&tokenizer->symbols, hook);
+    ferry_buffer_init(&tokenizer->queue, hook);
+    ferry_buffer_init(&tokenizer->codes, hook);
     ferry_buffer_init(&tokenizer->pieces.nodes, hook);
     ferry_bert_normalizer_init(&tokenizer->plain);
     ferry_status status = open_parts(tokenizer, json, vocab, config, error);
@@ -61,6 +65,10 @@ void ferry_tokenizer_close(ferry_tokenizer *tokenizer)
     ferry_added_set_free(&tokenizer->normalized, &hook);
     ferry_buffer_free(&tokenizer->unigram_word);
     ferry_buffer_free(&tokenizer->steps);
+    ferry_buffer_free(&tokenizer->part);
+    ferry_buffer_free(&tokenizer->symbols);
+    ferry_buffer_free(&tokenizer->queue);
+    ferry_buffer_free(&tokenizer->codes);
     ferry_trie_free(&tokenizer->pieces);
     ferry_arena_free(&tokenizer->arena);
     ferry_release(&hook, tokenizer, sizeof *tokenizer);
@@ -120,25 +128,72 @@ static ferry_status encode_unigram(ferry_tokenizer *tokenizer, const char *text,
     return FERRY_OK;
 }
 
+/* A part of what the text is split into: its words, each put through the model. */
+static ferry_status encode_part(ferry_tokenizer *tokenizer, const char *text, size_t size,
+                                sink *out, ferry_error *error)
+{
+    ferry_buffer *part = &tokenizer->part;
+    if (tokenizer->prefix_space && text[0] != ' ') {
+        part->size = 0;
+        if (!ferry_buffer_append(part, " ", 1) || !ferry_buffer_append(part, text, size))
+            return ferry_fail_memory(error, "a part of the text");
+        text = part->data;
+        size = part->size;
+    }
+    for (size_t at = 0; at < size && !is_full(out);) {
+        size_t room = out->room - out->count, count;
+        size_t start = ferry_byte_split_next(tokenizer->word_split, text, size, &at);
+        if (start == size) break;
+        FERRY_TRY(ferry_bpe_encode(&tokenizer->bpe, text + start, at - start, &tokenizer->symbols,
+                                   &tokenizer->queue, out->ids + out->count, room, &count, error));
+        out->count += count < room ? count : room;
+    }
+    return FERRY_OK;
+}
+
+static ferry_status encode_parts(ferry_tokenizer *tokenizer, const char *text, size_t size,
+                                 sink *out, ferry_error *error)
+{
+    for (size_t at = 0; at < size && !is_full(out);) {
+        size_t start = ferry_byte_split_next(tokenizer->split, text, size, &at);
+        if (start == size) break;
+        FERRY_TRY(encode_part(tokenizer, text + start, at - start, out, error));
+    }
+    return FERRY_OK;
+}
+
+/* Normalised text between tokens. */
+static ferry_status encode_normalized(ferry_tokenizer *tokenizer, const char *text, size_t size,
+                                      sink *out, ferry_error *error)
+{
+    switch (tokenizer->kind) {
+    case FERRY_TOKENIZER_WORDPIECE:
+        encode_words(tokenizer, &tokenizer->plain, text, size, out);
+        return FERRY_OK;
+    case FERRY_TOKENIZER_UNIGRAM: return encode_unigram(tokenizer, text, size, out, error);
+    case FERRY_TOKENIZER_BPE: return encode_parts(tokenizer, text, size, out, error);
+    }
+    return FERRY_OK;
+}
+
 /* Text without raw tokens: tokens that are sought after normalising, and the words between. */
 static ferry_status encode_piece(ferry_tokenizer *tokenizer, const char *text, size_t size,
                                  sink *out, ferry_error *error)
 {
-    if (tokenizer->is_unigram) return encode_unigram(tokenizer, text, size, out, error);
-    if (tokenizer->normalized.count == 0) {
-        encode_words(tokenizer, &tokenizer->normalizer, text, size, out);
+    if (tokenizer->kind == FERRY_TOKENIZER_WORDPIECE && tokenizer->normalized.count == 0) {
+        encode_words(tokenizer, &tokenizer->normalizer, text, size, out); /* both in one pass */
         return FERRY_OK;
     }
     ferry_buffer *buffer = &tokenizer->normalized_text;
     buffer->size = 0;
-    if (!ferry_bert_normalize(&tokenizer->normalizer, text, size, buffer))
+    if (!ferry_tokenizer_normalize(tokenizer, text, size, buffer))
         return ferry_fail_memory(error, "the normalised text");
     ferry_added_cursor cursor = {&tokenizer->normalized, buffer->data, buffer->size, 0, 0};
     while (!is_full(out)) {
         ferry_added_piece piece = ferry_added_next(&cursor);
         if (piece.stop > piece.start)
-            encode_words(tokenizer, &tokenizer->plain, buffer->data + piece.start,
-                         piece.stop - piece.start, out);
+            FERRY_TRY(encode_normalized(tokenizer, buffer->data + piece.start,
+                                        piece.stop - piece.start, out, error));
         if (piece.id < 0) break;
         if (!is_full(out)) out->ids[out->count++] = piece.id;
     }

@@ -1,7 +1,8 @@
 /*
  * Text to token ids, identical to Hugging Face `tokenizers`: the BERT family (BertNormalizer,
- * BertPreTokenizer, WordPiece) and SentencePiece's Unigram (Precompiled, Metaspace), with
- * TemplateProcessing or BertProcessing, and added tokens. docs/languages.md says where Unigram
+ * BertPreTokenizer, WordPiece), SentencePiece's Unigram (Precompiled, Metaspace, and SigLIP's steps
+ * before them) and byte-level BPE (CLIP's, GPT-2's, RoBERTa's), with TemplateProcessing,
+ * BertProcessing or RobertaProcessing, and added tokens. docs/languages.md says where Unigram
  * follows SentencePiece itself.
  */
 #ifndef FERRY_INPUT_TOKENIZER_H

@@ -62,8 +62,8 @@ static ferry_status read_added_tokens(ferry_tokenizer *tokenizer, const ferry_fi
 
 /* ---- JSON: the model ---- */
 
-static ferry_status read_pieces(ferry_tokenizer *tokenizer, const ferry_file *json,
-                                const cJSON *vocab, ferry_trie_entry *entries, ferry_error *error)
+static ferry_status read_vocab(ferry_tokenizer *tokenizer, const ferry_file *json,
+                               const cJSON *vocab, ferry_trie_entry *entries, ferry_error *error)
 {
     size_t count = 0;
     const cJSON *item;
@@ -79,6 +79,22 @@ static ferry_status read_pieces(ferry_tokenizer *tokenizer, const ferry_file *js
     return ferry_tokenizer_set_pieces(tokenizer, entries, count, false, json->name, error);
 }
 
+ferry_status ferry_tokenizer_read_pieces(ferry_tokenizer *tokenizer, const ferry_file *json,
+                                         const cJSON *model, ferry_error *error)
+{
+    const cJSON *vocab = ferry_json_get(model, "vocab");
+    if (!cJSON_IsObject(vocab))
+        return ferry_fail(error, FERRY_MALFORMED, "%s: model.vocab is not an object", json->name);
+    size_t count = (size_t)cJSON_GetArraySize(vocab);
+    if (count == 0)
+        return ferry_fail(error, FERRY_MALFORMED, "%s: model.vocab is empty", json->name);
+    ferry_trie_entry *entries = ferry_allocate(&tokenizer->allocator, count, sizeof *entries);
+    if (entries == NULL) return ferry_fail_memory(error, "the vocabulary");
+    ferry_status status = read_vocab(tokenizer, json, vocab, entries, error);
+    ferry_release(&tokenizer->allocator, entries, count * sizeof *entries);
+    return status;
+}
+
 static ferry_status read_wordpiece(ferry_tokenizer *tokenizer, const ferry_file *json,
                                    const cJSON *part, ferry_error *error)
 {
@@ -88,19 +104,10 @@ static ferry_status read_wordpiece(ferry_tokenizer *tokenizer, const ferry_file 
     FERRY_TRY(ferry_json_string(part, "continuing_subword_prefix", json->name, &prefix, error));
     FERRY_TRY(ferry_json_size(part, "max_input_chars_per_word", json->name,
                               FERRY_TOKENIZER_MAX_WORD, &tokenizer->model.max_chars, error));
-    const cJSON *vocab = ferry_json_get(part, "vocab");
-    if (!cJSON_IsObject(vocab))
-        return ferry_fail(error, FERRY_MALFORMED, "%s: model.vocab is not an object", json->name);
-    size_t count = (size_t)cJSON_GetArraySize(vocab);
-    if (count == 0)
-        return ferry_fail(error, FERRY_MALFORMED, "%s: model.vocab is empty", json->name);
-    ferry_trie_entry *entries = ferry_allocate(&tokenizer->allocator, count, sizeof *entries);
-    if (entries == NULL) return ferry_fail_memory(error, "the vocabulary");
-    ferry_status status = read_pieces(tokenizer, json, vocab, entries, error);
-    ferry_release(&tokenizer->allocator, entries, count * sizeof *entries);
-    FERRY_TRY(status);
+    FERRY_TRY(ferry_tokenizer_read_pieces(tokenizer, json, part, error));
     ferry_tokenizer_set_wordpiece(tokenizer, prefix);
-    tokenizer->model.unknown = ferry_tokenizer_piece(tokenizer, unknown);
+    tokenizer->model.unknown =
+        ferry_tokenizer_piece(tokenizer, (ferry_text){unknown, strlen(unknown)});
     if (tokenizer->model.unknown < 0)
         return ferry_fail(error, FERRY_MALFORMED, "%s: unk_token \"%.100s\" is not in model.vocab",
                           json->name, unknown);
@@ -186,8 +193,8 @@ static ferry_status read_template(frame *out, ferry_tokenizer *tokenizer, const 
     return FERRY_OK;
 }
 
-/* {"cls": ["[CLS]", 101], "sep": ["[SEP]", 102]} */
-static ferry_status read_bert_processing(frame *out, ferry_tokenizer *tokenizer,
+/* BertProcessing's and RobertaProcessing's {"cls": ["[CLS]", 101], "sep": ["[SEP]", 102]} */
+static ferry_status read_pair_processing(frame *out, ferry_tokenizer *tokenizer,
                                          const ferry_file *json, const cJSON *part,
                                          ferry_error *error)
 {
@@ -209,9 +216,10 @@ static ferry_status read_post_processor(ferry_tokenizer *tokenizer, const ferry_
     if (part == NULL) return FERRY_OK; /* nothing is put around the text */
     if (ferry_tokenizer_is_type(part, "TemplateProcessing"))
         FERRY_TRY(read_template(&made, tokenizer, json, part, error));
-    else if (ferry_tokenizer_is_type(part, "BertProcessing"))
-        FERRY_TRY(read_bert_processing(&made, tokenizer, json, part, error));
-    else
+    else if (ferry_tokenizer_is_type(part, "BertProcessing") ||
+             ferry_tokenizer_is_type(part, "RobertaProcessing"))
+        FERRY_TRY(read_pair_processing(&made, tokenizer, json, part, error));
+    else if (!ferry_tokenizer_is_type(part, "ByteLevel")) /* which is about offsets */
         return ferry_tokenizer_refuse(json, "post_processor", part, error);
     return ferry_tokenizer_set_frame(tokenizer, made.before, made.before_count, made.after,
                                      made.after_count, error);
@@ -227,6 +235,8 @@ static ferry_status read_root(ferry_tokenizer *tokenizer, const ferry_file *json
     const cJSON *splitter = ferry_json_get(root, "pre_tokenizer");
     if (ferry_tokenizer_is_type(model, "Unigram")) {
         FERRY_TRY(ferry_tokenizer_read_unigram(tokenizer, json, root, vocab, error));
+    } else if (ferry_tokenizer_is_type(model, "BPE")) {
+        FERRY_TRY(ferry_tokenizer_read_bpe(tokenizer, json, root, error));
     } else {
         if (!ferry_tokenizer_is_type(model, "WordPiece"))
             return ferry_tokenizer_refuse(json, "model", model, error);
@@ -269,5 +279,6 @@ ferry_status ferry_tokenizer_read_json(ferry_tokenizer *tokenizer, const ferry_f
         FERRY_TRY(ferry_json_parse(json->data, json->size, json->name, &root, error));
     ferry_status status = read_root(tokenizer, json, root, vocab, error);
     cJSON_Delete(root);
+    if (tokenizer->kind == FERRY_TOKENIZER_BPE) ferry_trie_free(&tokenizer->pieces);
     return status;
 }

@@ -15,12 +15,20 @@ bool ferry_tokenizer_take_id(ferry_tokenizer *tokenizer, double value, int32_t *
     return true;
 }
 
-int32_t ferry_tokenizer_piece(const ferry_tokenizer *tokenizer, const char *content)
+int32_t ferry_tokenizer_piece(const ferry_tokenizer *tokenizer, ferry_text content)
 {
     const ferry_trie *pieces = &tokenizer->pieces;
-    size_t size = strlen(content), length = 0;
-    int32_t id = ferry_trie_longest(pieces, pieces->root, content, size, &length);
-    return length == size ? id : -1;
+    size_t length = 0;
+    int32_t id = ferry_trie_longest(pieces, pieces->root, content.data, content.size, &length);
+    return length == content.size ? id : -1;
+}
+
+bool ferry_tokenizer_normalize(ferry_tokenizer *tokenizer, const char *text, size_t size,
+                               ferry_buffer *out)
+{
+    if (tokenizer->kind == FERRY_TOKENIZER_WORDPIECE)
+        return ferry_bert_normalize(&tokenizer->normalizer, text, size, out);
+    return ferry_text_normalize(&tokenizer->text_normalizer, text, size, &tokenizer->codes, out);
 }
 
 ferry_status ferry_tokenizer_set_pieces(ferry_tokenizer *tokenizer, ferry_trie_entry *entries,
@@ -66,8 +74,7 @@ static ferry_status normalize_tokens(ferry_tokenizer *tokenizer, ferry_added_tok
     ferry_bert_normalizer_init(&tokenizer->normalizer);
     for (size_t i = 0; i < count; i++) {
         size_t start = scratch->size;
-        if (!ferry_bert_normalize(&tokenizer->normalizer, tokens[i].content, tokens[i].size,
-                                  scratch))
+        if (!ferry_tokenizer_normalize(tokenizer, tokens[i].content, tokens[i].size, scratch))
             return ferry_fail_memory(error, "the added tokens");
         tokens[i].size = (uint32_t)(scratch->size - start);
     }
@@ -111,12 +118,13 @@ ferry_status ferry_tokenizer_set_added(ferry_tokenizer *tokenizer, const ferry_a
                                        size_t count, const char *name, ferry_error *error)
 {
     for (size_t i = 0; i < count; i++) {
-        if (tokenizer->is_unigram && tokens[i].normalized)
+        if (tokenizer->kind == FERRY_TOKENIZER_UNIGRAM && tokens[i].normalized)
             return ferry_fail(error, FERRY_UNSUPPORTED,
                               "%s: added token \"%.100s\" is normalized, which a Unigram model's "
                               "must not be",
                               name, tokens[i].content);
-        int32_t piece = ferry_tokenizer_piece(tokenizer, tokens[i].content);
+        int32_t piece =
+            ferry_tokenizer_piece(tokenizer, (ferry_text){tokens[i].content, tokens[i].size});
         if (piece >= 0 && piece != tokens[i].id)
             return ferry_fail(error, FERRY_MALFORMED,
                               "%s: added token \"%.100s\" has id %d, in the vocabulary it has %d",

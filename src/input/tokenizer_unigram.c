@@ -193,8 +193,8 @@ static bool strips_right(const cJSON *part)
            !cJSON_IsTrue(ferry_json_get(part, "strip_left"));
 }
 
-/* Precompiled, alone or first of a Sequence that does no more than SentencePiece does anyway:
- * spaces at the end go, several are one. *tidies: it says so. */
+/* Precompiled, alone or in a Sequence, behind what a ferry_text_normalizer does, and before no more
+ * than SentencePiece does anyway: spaces at the end go, several are one. *tidies: it says so. */
 static ferry_status read_normalizer(ferry_tokenizer *tokenizer, const ferry_file *json,
                                     const cJSON *part, bool *tidies, ferry_error *error)
 {
@@ -202,11 +202,13 @@ static ferry_status read_normalizer(ferry_tokenizer *tokenizer, const ferry_file
     if (ferry_tokenizer_is_type(part, "Precompiled")) return read_map(tokenizer, json, part, error);
     if (!ferry_tokenizer_is_type(part, "Sequence"))
         return ferry_tokenizer_refuse(json, "normalizer", part, error);
-    const cJSON *list = ferry_json_get(part, "normalizers"), *step;
-    bool folds = false, strips = false;
-    cJSON_ArrayForEach(step, list)
+    ferry_text_normalizer *before = &tokenizer->text_normalizer;
+    const cJSON *step;
+    bool folds = false, strips = false, begun = false; /* with what is not before's */
+    cJSON_ArrayForEach(step, ferry_json_get(part, "normalizers"))
     {
-        if (step == list->child && ferry_tokenizer_is_type(step, "Precompiled"))
+        if (!begun && ferry_tokenizer_read_text_step(step, before)) continue;
+        if (!begun && ferry_tokenizer_is_type(step, "Precompiled"))
             FERRY_TRY(read_map(tokenizer, json, step, error));
         else if (folds_spaces(step))
             folds = true;
@@ -214,8 +216,9 @@ static ferry_status read_normalizer(ferry_tokenizer *tokenizer, const ferry_file
             strips = true;
         else
             return ferry_tokenizer_refuse(json, "normalizer", step, error);
+        begun = true;
     }
-    *tidies = folds && strips;
+    *tidies = (folds || before->folds_spaces) && (strips || before->strips);
     return FERRY_OK;
 }
 
@@ -268,7 +271,7 @@ ferry_status ferry_tokenizer_read_unigram(ferry_tokenizer *tokenizer, const ferr
                                           const cJSON *root, ferry_text vocab, ferry_error *error)
 {
     bool tidies;
-    tokenizer->is_unigram = true;
+    tokenizer->kind = FERRY_TOKENIZER_UNIGRAM;
     FERRY_TRY(read_normalizer(tokenizer, json, ferry_json_get(root, "normalizer"), &tidies, error));
     FERRY_TRY(read_splitter(tokenizer, json, ferry_json_get(root, "pre_tokenizer"), tidies, error));
     return read_model(tokenizer, json, ferry_json_get(root, "model"), vocab, error);

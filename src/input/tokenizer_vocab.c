@@ -142,7 +142,7 @@ static ferry_status read_special(ferry_tokenizer *tokenizer, const cJSON *root, 
         *out = (ferry_added_token){.content = content, .size = (uint32_t)strlen(content)};
     }
     out->normalized = false;
-    out->id = ferry_tokenizer_piece(tokenizer, content);
+    out->id = ferry_tokenizer_piece(tokenizer, (ferry_text){content, strlen(content)});
     if (out->id < 0 && which <= SEPARATE)
         return ferry_fail(error, FERRY_MALFORMED, "%s: %s \"%.100s\" is not in the vocabulary",
                           name, specials[which].key, content);

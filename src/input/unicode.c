@@ -103,6 +103,96 @@ size_t ferry_unicode_strip(uint32_t c, uint32_t out[3])
 
 unsigned ferry_unicode_combining_class(uint32_t c)
 {
-    size_t at = find(reorder_class, LENGTH(reorder_class), 2, c);
-    return at < LENGTH(reorder_class) ? (unsigned)reorder_class[at + 1] : 0;
+    size_t low = 0, high = LENGTH(combining_steps);
+    while (low < high) { /* the first step beyond c */
+        size_t middle = (low + high) / 2;
+        if (combining_steps[middle] >> 8 <= c)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low > 0 ? combining_steps[low - 1] & 0xFF : 0;
+}
+
+/* ---- canonical pairs ---- */
+
+enum { HANGUL = 0xAC00, LEADING = 0x1100, VOWEL = 0x1161, TRAILING = 0x11A7 };
+enum { LEADINGS = 19, VOWELS = 21, TRAILINGS = 28 /* none being one */ };
+
+typedef struct pair {
+    uint32_t whole, first, second;
+} pair;
+
+/* The one at a place in pair_near, then pair_far. */
+static pair pair_at(size_t place)
+{
+    size_t near = LENGTH(pair_near) / 3;
+    if (place < near) {
+        const uint16_t *p = pair_near + place * 3;
+        return (pair){p[0], p[1], p[2]};
+    }
+    const uint32_t *p = pair_far + (place - near) * 3;
+    return (pair){p[0], p[1], p[2]};
+}
+
+/* The place of the pair that is c, in a part of them that is sorted; `high` if there is none. */
+static size_t find_pair(size_t low, size_t high, uint32_t c)
+{
+    size_t end = high;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (pair_at(middle).whole < c)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < end && pair_at(low).whole == c ? low : end;
+}
+
+static bool split_pair(uint32_t c, pair *out)
+{
+    size_t near = LENGTH(pair_near) / 3, all = near + LENGTH(pair_far) / 3;
+    size_t place = find_pair(0, near, c);
+    if (place == near) place = find_pair(near, all, c);
+    if (place == all) return false;
+    *out = pair_at(place);
+    return true;
+}
+
+size_t ferry_unicode_decompose(uint32_t c, uint32_t out[4])
+{
+    uint32_t seconds[4], strip[3];
+    size_t held = 0, count = 0;
+    if (c >= HANGUL && c < HANGUL + LEADINGS * VOWELS * TRAILINGS) return strip_hangul(c, out);
+    for (pair p; ferry_unicode_class(c) & (FERRY_UNICODE_DECOMPOSES | FERRY_UNICODE_MARK) &&
+                 held < 4 && split_pair(c, &p);
+         c = p.first)
+        if (p.second != 0) seconds[held++] = p.second;
+    /* No pair, but another name of something. */
+    if (ferry_unicode_class(c) & FERRY_UNICODE_DECOMPOSES && ferry_unicode_strip(c, strip) == 1)
+        c = strip[0];
+    out[count++] = c;
+    while (held > 0 && count < 4) out[count++] = seconds[--held];
+    return count;
+}
+
+uint32_t ferry_unicode_compose(uint32_t first, uint32_t second)
+{
+    if (first >= LEADING && first < LEADING + LEADINGS && second >= VOWEL &&
+        second < VOWEL + VOWELS)
+        return HANGUL + ((first - LEADING) * VOWELS + (second - VOWEL)) * TRAILINGS;
+    if (first >= HANGUL && first < HANGUL + LEADINGS * VOWELS * TRAILINGS &&
+        (first - HANGUL) % TRAILINGS == 0 && second > TRAILING && second < TRAILING + TRAILINGS)
+        return first + (second - TRAILING);
+    size_t low = 0, high = LENGTH(pair_order);
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        pair p = pair_at(pair_order[middle]);
+        if (p.first == first && p.second == second) return p.whole;
+        if (p.first < first || (p.first == first && p.second < second))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return 0;
 }

@@ -51,15 +51,25 @@ ferry_status ferry_unigram_next(ferry_unigram_words *words, ferry_buffer *word, 
                                 ferry_error *error)
 {
     word->size = 0;
+    bool spaced = words->spaced;
+    words->spaced = false;
     while (refill(words)) {
         const char *text = words->pending;
         size_t length = character(text, words->pending_size);
         bool space = is_space(words->model, text, length);
         bool marked = length == MARK_SIZE && memcmp(text, mark, MARK_SIZE) == 0;
         if (word->size > 0 && marked) break; /* the next word's */
+        if (spaced && marked) {
+            if (!ferry_buffer_append(word, mark, MARK_SIZE))
+                return ferry_fail_memory(error, "a word");
+            break;
+        }
         words->pending += length;
         words->pending_size -= length;
-        if (word->size > 0 && space) break;
+        if (word->size > 0 && space) {
+            words->spaced = !words->model->splits_any_space;
+            break;
+        }
         if (space) continue;
         bool fits = word->size > 0 || ferry_buffer_append(word, mark, MARK_SIZE);
         if (fits && !marked) fits = ferry_buffer_append(word, text, length);

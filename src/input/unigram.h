@@ -31,6 +31,7 @@ typedef struct ferry_unigram_words {
     size_t size, offset;
     const char *pending; /* [pending_size] of a replacement that is not in a word yet */
     size_t pending_size;
+    bool spaced; /* a space stands before what comes, which is a word of its own before U+2581 */
 } ferry_unigram_words;
 
 /* The next word into word, whose content is dropped: U+2581 and at least one more byte, or U+2581

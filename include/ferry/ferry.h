@@ -3,7 +3,7 @@
  *
  * This is the only installed header. Three handles, in the order a visitor's event walks them:
  *
- *   ferry_encoder   a pretrained text encoder read from a Hugging Face directory
+ *   ferry_encoder   a pretrained encoder of texts, pictures or both, from a Hugging Face directory
  *   ferry_catalog   the items of a shop, each with the vector its text was encoded to
  *   ferry_visitor   one person's typed history over a catalogue; asks for recommendations
  *
@@ -205,8 +205,9 @@ typedef struct ferry_encoder_options {
 /*
  * Opens an encoder from the files of a model's directory. Of pictures: EfficientNet-Lite as timm
  * names it (config.json, model.safetensors), and ViT, CLIP's, SigLIP's and DINOv2's image towers
- * (the same, and preprocessor_config.json). Of sounds: musicnn's VGG as models/musicnn.py writes it
- * (config.json, model.safetensors).
+ * (the same, and preprocessor_config.json). Of pictures and texts, into one space: CLIP and SigLIP
+ * whose directory has a tokenizer.json too; without it they encode pictures alone. Of sounds:
+ * musicnn's VGG as models/musicnn.py writes it (config.json, model.safetensors).
  *
  * Of texts, from a Hugging Face directory: config.json,
  * model.safetensors, tokenizer.json or vocab.txt, and where present sentence-transformers'
@@ -265,6 +266,25 @@ FERRY_API ferry_status ferry_encoder_encode_images(ferry_encoder *encoder,
                                                    float *out, ferry_progress progress,
                                                    void *progress_user, ferry_error *error);
 
+/*
+ * Of a model that encodes texts and pictures into one space, as CLIP and SigLIP do: what it
+ * multiplies the cosine of two embeddings by, and what it then adds. 0 for other models.
+ */
+FERRY_API float ferry_encoder_logit_scale(const ferry_encoder *encoder);
+FERRY_API float ferry_encoder_logit_bias(const ferry_encoder *encoder);
+
+/*
+ * Which text says what a picture shows: for each of images [image_count, dimension] against texts
+ * [text_count, dimension], embeddings of this encoder's or others of any length, logits and
+ * probabilities [image_count, text_count], either of which may be NULL. CLIP's probabilities of a
+ * picture are shared among the texts (softmax), each of SigLIP's is its text's own (sigmoid).
+ * UNSUPPORTED for a model that does not take both.
+ */
+FERRY_API ferry_status ferry_encoder_compare(const ferry_encoder *encoder, const float *images,
+                                             size_t image_count, const float *texts,
+                                             size_t text_count, float *logits, float *probabilities,
+                                             ferry_error *error);
+
 /* The classes a picture model was trained to tell apart, 1,000 for ImageNet, or the tags a sound
  * model gives; 0: it has none. */
 FERRY_API size_t ferry_encoder_classes(const ferry_encoder *encoder);
@@ -279,9 +299,9 @@ FERRY_API ferry_status ferry_encoder_classify(ferry_encoder *encoder, const ferr
 
 /*
  * The same for sounds; progress counts sounds, and is asked in the midst of a long one too. A sound
- * is cut into patches of three seconds, one behind the other, whose embeddings' mean is the sound's;
- * what is left behind the last whole patch is not heard, and a shorter sound is filled up with
- * silence. docs/sounds.md says why, and what an embedding is good for.
+ * is cut into patches of three seconds, one behind the other, whose embeddings' mean is the
+ * sound's; what is left behind the last whole patch is not heard, and a shorter sound is filled up
+ * with silence. docs/sounds.md says why, and what an embedding is good for.
  */
 FERRY_API ferry_status ferry_encoder_encode_sounds(ferry_encoder *encoder,
                                                    const ferry_sound *sounds, size_t count,

@@ -1,7 +1,8 @@
-/* ferry_encoder: an encoder of texts, pictures or sounds, and the memory it lives in. */
+/* ferry_encoder: an encoder of texts, pictures, both, or sounds, and the memory it lives in. */
 #include "api/handles.h"
 #include "base/error.h"
 #include "base/options.h"
+#include "math/ops.h"
 
 static ferry_status choose_kernels(const ferry_encoder_options *options, const ferry_kernels **out,
                                    ferry_error *error)
@@ -9,6 +10,34 @@ static ferry_status choose_kernels(const ferry_encoder_options *options, const f
     return options->numerics == FERRY_NUMERICS_FAST
                ? ferry_kernels_choose_fast(options->kernels, out, error)
                : ferry_kernels_choose(options->kernels, out, error);
+}
+
+static ferry_status open_parts(ferry_encoder *encoder, ferry_files files,
+                               const ferry_kernels *kernels, const ferry_encoder_options *options,
+                               ferry_error *error)
+{
+    ferry_arena *arena = &encoder->arena;
+    encoder->sounds = ferry_sound_encoder_recognises(files);
+    encoder->pictures = !encoder->sounds && ferry_image_encoder_recognises(files);
+    encoder->texts = !encoder->sounds && (!encoder->pictures || ferry_text_tower_recognises(files));
+    if (encoder->sounds)
+        return ferry_sound_encoder_open(files, kernels, options, arena, &encoder->sound, error);
+    FERRY_TRY(ferry_pool_create(&arena->allocator, options->threads, &encoder->pool, error));
+    if (encoder->pictures)
+        FERRY_TRY(ferry_image_encoder_open(files, kernels, options, encoder->pool, arena,
+                                           &encoder->image, error));
+    if (encoder->texts)
+        FERRY_TRY(ferry_text_encoder_open(files, kernels, options, encoder->pool, arena,
+                                          &encoder->text, error));
+    if (encoder->texts && encoder->pictures && encoder->text.dimension != encoder->image.dimension)
+        return ferry_fail(error, FERRY_MALFORMED,
+                          "config.json: texts become %zu numbers, pictures %zu",
+                          encoder->text.dimension, encoder->image.dimension);
+    if (options->numerics == FERRY_NUMERICS_FAST &&
+        ferry_encoder_precision(encoder) == FERRY_PRECISION_INT8)
+        return ferry_fail(error, FERRY_UNSUPPORTED,
+                          "fast numerics are for precision f32: int8 is exact, and faster");
+    return FERRY_OK;
 }
 
 ferry_status ferry_encoder_open(const ferry_file *files, size_t file_count,
@@ -33,23 +62,8 @@ ferry_status ferry_encoder_open(const ferry_file *files, size_t file_count,
     ferry_encoder *encoder = ferry_allocate(&allocator, 1, sizeof *encoder);
     if (encoder == NULL) return ferry_fail_memory(error, "the encoder");
     ferry_arena_init(&encoder->arena, allocator);
-    ferry_files all = {files, file_count};
-    encoder->sounds = ferry_sound_encoder_recognises(all);
-    encoder->pictures = !encoder->sounds && ferry_image_encoder_recognises(all);
-    ferry_status status;
-    if (encoder->sounds)
-        status = ferry_sound_encoder_open(all, kernels, &chosen, &encoder->arena, &encoder->sound,
-                                          error);
-    else if (encoder->pictures)
-        status = ferry_image_encoder_open(all, kernels, &chosen, &encoder->arena, &encoder->image,
-                                          error);
-    else
-        status =
-            ferry_text_encoder_open(all, kernels, &chosen, &encoder->arena, &encoder->text, error);
-    if (status == FERRY_OK && chosen.numerics == FERRY_NUMERICS_FAST &&
-        ferry_encoder_precision(encoder) == FERRY_PRECISION_INT8)
-        status = ferry_fail(error, FERRY_UNSUPPORTED,
-                            "fast numerics are for precision f32: int8 is exact, and faster");
+    ferry_status status =
+        open_parts(encoder, (ferry_files){files, file_count}, kernels, &chosen, error);
     if (status != FERRY_OK) {
         ferry_encoder_close(encoder);
         return status;
@@ -62,8 +76,8 @@ void ferry_encoder_close(ferry_encoder *encoder)
 {
     if (encoder == NULL) return;
     ferry_text_encoder_close(&encoder->text);
-    ferry_image_encoder_close(&encoder->image);
     ferry_sound_encoder_close(&encoder->sound);
+    ferry_pool_close(encoder->pool);
     ferry_arena_free(&encoder->arena);
     if (encoder->release != NULL) encoder->release(encoder->owner);
     ferry_allocator allocator = encoder->arena.allocator;
@@ -72,7 +86,7 @@ void ferry_encoder_close(ferry_encoder *encoder)
 
 bool ferry_encoder_takes_texts(const ferry_encoder *encoder)
 {
-    return !encoder->pictures && !encoder->sounds;
+    return encoder->texts;
 }
 
 bool ferry_encoder_takes_images(const ferry_encoder *encoder)
@@ -94,7 +108,7 @@ static const char *subject(const ferry_encoder *encoder)
 size_t ferry_encoder_dimension(const ferry_encoder *encoder)
 {
     if (encoder->sounds) return encoder->sound.dimension;
-    return encoder->pictures ? encoder->image.dimension : encoder->text.transformer.config.hidden;
+    return encoder->pictures ? encoder->image.dimension : encoder->text.dimension;
 }
 
 size_t ferry_encoder_classes(const ferry_encoder *encoder)
@@ -115,7 +129,7 @@ ferry_precision ferry_encoder_precision(const ferry_encoder *encoder)
 
 size_t ferry_encoder_max_tokens(const ferry_encoder *encoder)
 {
-    return encoder->text.transformer.config.max_tokens; /* 0 where there is no text encoder */
+    return encoder->text.max_tokens; /* 0 where there is no text encoder */
 }
 
 /* ---- texts ---- */
@@ -155,6 +169,64 @@ ferry_status ferry_encoder_tokenize(ferry_encoder *encoder, ferry_text text, int
     size_t written = *count < capacity ? *count : capacity;
     if (written > 0) memcpy(ids, all, written * sizeof *ids);
     return FERRY_OK;
+}
+
+/* ---- texts and pictures ---- */
+
+float ferry_encoder_logit_scale(const ferry_encoder *encoder)
+{
+    return encoder->texts && encoder->pictures ? encoder->text.tower.scale : 0.0f;
+}
+
+float ferry_encoder_logit_bias(const ferry_encoder *encoder)
+{
+    return encoder->text.tower.bias;
+}
+
+/* probabilities [count] of logits: CLIP's are shared among the texts, SigLIP's each text's own. */
+static void weigh(const ferry_encoder *encoder, float *logits, size_t count)
+{
+    const ferry_kernels *kernels = encoder->text.kernels;
+    if (encoder->text.tower.config.blocks.kind == FERRY_VIT_SIGLIP)
+        kernels->sigmoid(logits, count);
+    else
+        kernels->softmax(logits, count, 1.0f, 1, count);
+}
+
+ferry_status ferry_encoder_compare(const ferry_encoder *encoder, const float *images,
+                                   size_t image_count, const float *texts, size_t text_count,
+                                   float *logits, float *probabilities, ferry_error *error)
+{
+    if (!encoder->texts || !encoder->pictures)
+        return ferry_fail(error, FERRY_UNSUPPORTED,
+                          "this model encodes %s, not texts and pictures into one space",
+                          subject(encoder));
+    const ferry_kernels *kernels = encoder->text.kernels;
+    const ferry_text_tower *tower = &encoder->text.tower;
+    size_t N = encoder->text.dimension;
+    ferry_arena scratch;
+    ferry_arena_init(&scratch, encoder->arena.allocator);
+    float *unit = ferry_arena_array(&scratch, text_count + 1, N * sizeof *unit);
+    float *row = ferry_arena_array(&scratch, text_count, sizeof *row), *image = NULL;
+    ferry_status status = FERRY_OK;
+    if (unit == NULL || row == NULL) status = ferry_fail_memory(error, "the texts' unit vectors");
+    if (status == FERRY_OK) {
+        image = unit + text_count * N;
+        if (text_count > 0) memcpy(unit, texts, text_count * N * sizeof *unit);
+        for (size_t t = 0; t < text_count; t++) ferry_l2_normalize(kernels, unit + t * N, N);
+    }
+    for (size_t i = 0; status == FERRY_OK && text_count > 0 && i < image_count; i++) {
+        memcpy(image, images + i * N, N * sizeof *image);
+        ferry_l2_normalize(kernels, image, N);
+        kernels->dot_rows(unit, image, row, text_count, N);
+        for (size_t t = 0; t < text_count; t++) row[t] = row[t] * tower->scale + tower->bias;
+        if (logits != NULL) memcpy(logits + i * text_count, row, text_count * sizeof *row);
+        if (probabilities == NULL) continue;
+        weigh(encoder, row, text_count);
+        memcpy(probabilities + i * text_count, row, text_count * sizeof *row);
+    }
+    ferry_arena_free(&scratch);
+    return status;
 }
 
 /* ---- pictures ---- */

@@ -10,8 +10,8 @@
 
 struct ferry_encoder {
     ferry_arena arena;
-    bool pictures; /* which of the three it has */
-    bool sounds;
+    ferry_pool *pool;             /* of texts and pictures */
+    bool texts, pictures, sounds; /* which of the three it has; CLIP and SigLIP the first two */
     ferry_text_encoder text;
     ferry_image_encoder image;
     ferry_sound_encoder sound;

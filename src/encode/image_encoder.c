@@ -81,14 +81,14 @@ static ferry_status open_transformer(ferry_files files, const cJSON *config,
 }
 
 ferry_status ferry_image_encoder_open(ferry_files files, const ferry_kernels *kernels,
-                                      const ferry_encoder_options *options, ferry_arena *arena,
-                                      ferry_image_encoder *out, ferry_error *error)
+                                      const ferry_encoder_options *options, ferry_pool *pool,
+                                      ferry_arena *arena, ferry_image_encoder *out,
+                                      ferry_error *error)
 {
     cJSON *config;
-    *out = (ferry_image_encoder){.allocator = arena->allocator};
+    *out = (ferry_image_encoder){.allocator = arena->allocator, .pool = pool};
     if (options->precision == FERRY_PRECISION_INT8)
         return ferry_fail(error, FERRY_UNSUPPORTED, "pictures are encoded in f32, not int8");
-    FERRY_TRY(ferry_pool_create(&arena->allocator, options->threads, &out->pool, error));
     FERRY_TRY(read_config(files, &config, error));
     bool timm = timm_architecture(config) != NULL;
     ferry_status status =
@@ -103,12 +103,6 @@ ferry_status ferry_image_encoder_open(ferry_files files, const ferry_kernels *ke
     if (out->rgb == NULL || out->pixels == NULL || out->embedding == NULL)
         return ferry_fail_memory(error, "a picture's pixels");
     return FERRY_OK;
-}
-
-void ferry_image_encoder_close(ferry_image_encoder *encoder)
-{
-    ferry_pool_close(encoder->pool);
-    encoder->pool = NULL;
 }
 
 /* ---- encode ---- */

@@ -9,7 +9,7 @@
 
 typedef struct ferry_image_encoder {
     ferry_allocator allocator;
-    ferry_pool *pool; /* NULL: one thread */
+    ferry_pool *pool; /* borrowed; NULL: one thread */
     ferry_image_recipe recipe;
     size_t dimension, classes; /* classes 0: the model names none */
     bool transformer;          /* which of the two it is */
@@ -23,12 +23,11 @@ typedef struct ferry_image_encoder {
 /* Whether config.json names an architecture of pictures; false where it cannot be read. */
 bool ferry_image_encoder_recognises(ferry_files files);
 
-/* Borrows nothing of the files; what lives outside the arena, close frees, also after open has
- * failed. */
+/* Borrows the pool, but nothing of the files; all of it is in the arena. */
 ferry_status ferry_image_encoder_open(ferry_files files, const ferry_kernels *kernels,
-                                      const ferry_encoder_options *options, ferry_arena *arena,
-                                      ferry_image_encoder *out, ferry_error *error);
-void ferry_image_encoder_close(ferry_image_encoder *encoder);
+                                      const ferry_encoder_options *options, ferry_pool *pool,
+                                      ferry_arena *arena, ferry_image_encoder *out,
+                                      ferry_error *error);
 
 /* See ferry_encoder_encode_images and ferry_encoder_classify: out [count, dimension] and logits
  * [count, classes], either of which may be NULL. */

@@ -98,7 +98,8 @@ static ferry_status read_transformer(const cJSON *json, const char *where, ferry
 /* ---- where a text is cut ---- */
 
 /* sentence-transformers' own limit wins; else the tokenizer's, never more than the positions. */
-static ferry_status read_max_tokens(ferry_files files, ferry_text_config *out, ferry_error *error)
+ferry_status ferry_text_max_tokens_read(ferry_files files, size_t positions, size_t *out,
+                                        ferry_error *error)
 {
     size_t limit = 0;
     const ferry_file *file = ferry_files_find(files, "sentence_bert_config.json");
@@ -117,10 +118,10 @@ static ferry_status read_max_tokens(ferry_files files, ferry_text_config *out, f
                 error, FERRY_UNSUPPORTED,
                 "%s: do_lower_case true; only the tokenizer's own lower-casing is known",
                 file->name);
-        if (limit > out->positions)
+        if (limit > positions)
             return ferry_fail(error, FERRY_MALFORMED,
                               "%s: max_seq_length %zu, but config.json has %zu positions",
-                              file->name, limit, out->positions);
+                              file->name, limit, positions);
     }
     file = ferry_files_find(files, "tokenizer_config.json");
     if (limit == 0 && file != NULL) {
@@ -130,13 +131,12 @@ static ferry_status read_max_tokens(ferry_files files, ferry_text_config *out, f
             ferry_json_number(json, "model_max_length", file->name, &length, error);
         cJSON_Delete(json);
         FERRY_TRY(status);
-        if (length >= 1 && length < (double)out->positions) limit = (size_t)length;
+        if (length >= 1 && length < (double)positions) limit = (size_t)length;
     }
-    out->max_tokens = limit > 0 ? limit : out->positions;
-    if (out->max_tokens < 2)
+    *out = limit > 0 ? limit : positions;
+    if (*out < 2)
         return ferry_fail(error, FERRY_MALFORMED,
-                          "texts are cut at %zu tokens, expected room for [CLS] and [SEP]",
-                          out->max_tokens);
+                          "texts are cut at %zu tokens, expected room for [CLS] and [SEP]", *out);
     return FERRY_OK;
 }
 
@@ -259,7 +259,7 @@ ferry_status ferry_text_config_read(ferry_files files, ferry_text_config *out, f
     ferry_status status = read_transformer(json, file->name, out, error);
     cJSON_Delete(json);
     FERRY_TRY(status);
-    FERRY_TRY(read_max_tokens(files, out, error));
+    FERRY_TRY(ferry_text_max_tokens_read(files, out->positions, &out->max_tokens, error));
     return read_modules(files, out, error);
 }
 

@@ -45,6 +45,11 @@ typedef struct ferry_text_config {
 ferry_status ferry_text_prompt_read(ferry_files files, const char *name, ferry_arena *arena,
                                     ferry_text *out, ferry_error *error);
 
+/* Tokens after which a text is cut: what sentence_bert_config.json says, else
+ * tokenizer_config.json; never more than the positions. */
+ferry_status ferry_text_max_tokens_read(ferry_files files, size_t positions, size_t *out,
+                                        ferry_error *error);
+
 /* NOT_FOUND without config.json; UNSUPPORTED names what Ferry does not know. */
 ferry_status ferry_text_config_read(ferry_files files, ferry_text_config *out, ferry_error *error);
 

@@ -179,7 +179,7 @@ static void attend_part(void *context, size_t index, size_t worker)
     size_t first = index % parts * p->heads;
     for (size_t head = first; head < first + p->heads; head++)
         ferry_attend(p->m->kernels, w->query_key_value + start * 3 * hidden + head * D,
-                     w->context + start * hidden + head * D, T, hidden, D,
+                     w->context + start * hidden + head * D, T, hidden, D, false,
                      w->scratch[worker].scores, w->scratch[worker].keys);
 }
 

@@ -84,27 +84,45 @@ static void feed_forward(const ferry_vit *vit, const ferry_vit_linear *first,
 
 /* ---- attention ---- */
 
-/* One head of query, key and value side by side in vit->wide [T, 3 * hidden], into vit->y. */
-static void attend_head(void *context, size_t head, size_t worker)
+/* Rows that attend to one another: sequence i's are starts[i] … starts[i + 1] - 1. */
+typedef struct sequences {
+    const ferry_vit *vit;
+    const size_t *starts; /* [count + 1] */
+    size_t count;
+    bool causal;
+} sequences;
+
+/* One head of query, key and value of a sequence, side by side in vit->wide [T, 3 * hidden], into
+ * vit->y. */
+static void attend_head(void *context, size_t index, size_t worker)
 {
-    const ferry_vit *vit = context;
-    size_t T = vit->tokens, hidden = vit->config.hidden, D = hidden / vit->config.heads;
+    const sequences *s = context;
+    const ferry_vit *vit = s->vit;
+    size_t heads = vit->config.heads, hidden = vit->config.hidden, D = hidden / heads;
+    size_t start = s->starts[index / heads], T = s->starts[index / heads + 1] - start;
     float *scores = vit->scratch + worker * vit->scratch_size;
-    ferry_attend(vit->kernels, vit->wide + head * D, vit->y + head * D, T, hidden, D, scores,
+    ferry_attend(vit->kernels, vit->wide + start * 3 * hidden + index % heads * D,
+                 vit->y + start * hidden + index % heads * D, T, hidden, D, s->causal, scores,
                  scores + FERRY_ATTENTION_ROWS * T);
 }
 
-static void run_block(ferry_vit *vit, const ferry_vit_block *block)
+static void run_block(ferry_vit *vit, const ferry_vit_block *block, sequences *s)
 {
-    size_t T = vit->tokens, count = T * vit->config.hidden;
+    size_t T = s->starts[s->count], count = T * vit->config.hidden;
     normalize(vit, &block->first_norm, vit->x, vit->y, T);
     linear(vit, &block->query_key_value, vit->y, vit->wide, T);
-    ferry_pool_run(vit->pool, vit->config.heads, attend_head, vit);
+    ferry_pool_run(vit->pool, vit->config.heads * s->count, attend_head, s);
     linear(vit, &block->attention_output, vit->y, vit->wide, T);
     add(vit->x, vit->wide, count);
     normalize(vit, &block->second_norm, vit->x, vit->y, T);
     feed_forward(vit, &block->first, &block->second, vit->y, T);
     add(vit->x, vit->y, count);
+}
+
+void ferry_vit_run_blocks(ferry_vit *vit, const size_t *starts, size_t count, bool causal)
+{
+    sequences s = {vit, starts, count, causal};
+    for (size_t l = 0; l < vit->config.layers; l++) run_block(vit, &vit->block[l], &s);
 }
 
 /* SigLIP's: the query's attention over x [T, hidden], normalised, and a feed-forward layer. */
@@ -146,20 +164,28 @@ static void embed(ferry_vit *vit, const float *pixels)
     add(vit->x, vit->positions, vit->tokens * hidden);
 }
 
-void ferry_vit_forward(ferry_vit *vit, const float *pixels, float *out)
+void ferry_vit_pool(ferry_vit *vit, const size_t *at, size_t count, float *out)
 {
     size_t hidden = vit->config.hidden;
+    bool projects = vit->projection.panels != NULL;
+    float *to = projects ? vit->y : out;
+    for (size_t i = 0; i < count; i++)
+        memcpy(to + i * hidden, vit->x + at[i] * hidden, hidden * sizeof *to);
+    normalize(vit, &vit->final_norm, to, to, count);
+    if (projects) linear(vit, &vit->projection, to, out, count);
+}
+
+void ferry_vit_forward(ferry_vit *vit, const float *pixels, float *out)
+{
+    static const size_t class_token = 0;
+    const size_t starts[] = {0, vit->tokens};
     embed(vit, pixels);
     if (vit->pre_norm.weight != NULL) normalize(vit, &vit->pre_norm, vit->x, vit->x, vit->tokens);
-    for (size_t l = 0; l < vit->config.layers; l++) run_block(vit, &vit->block[l]);
+    ferry_vit_run_blocks(vit, starts, 1, false);
     if (vit->head.query != NULL) {
         normalize(vit, &vit->final_norm, vit->x, vit->x, vit->tokens);
         pool_by_attention(vit, out);
         return;
     }
-    normalize(vit, &vit->final_norm, vit->x, vit->y, 1); /* the class token's */
-    if (vit->projection.panels != NULL)
-        linear(vit, &vit->projection, vit->y, out, 1);
-    else
-        memcpy(out, vit->y, hidden * sizeof *out);
+    ferry_vit_pool(vit, &class_token, 1, out);
 }

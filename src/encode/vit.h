@@ -58,6 +58,8 @@ typedef struct ferry_vit_head {
     ferry_vit_norm norm;
 } ferry_vit_head;
 
+/* Together with FERRY_VIT_MAX_GRID they keep products within 32 bits. */
+enum { FERRY_VIT_MAX_LAYERS = 256, FERRY_VIT_MAX_WIDTH = 1 << 14, FERRY_VIT_MAX_BETWEEN = 1 << 16 };
 enum { FERRY_VIT_MAX_GRID = 256 /* patches on a side; keeps products within 32 bits */ };
 
 typedef struct ferry_vit {
@@ -85,6 +87,10 @@ typedef struct ferry_vit {
 /* Whether config.json's model_type is one of these. */
 bool ferry_vit_recognises(const cJSON *config);
 
+/* What a tower's own object says of its blocks; what it leaves out stays as it is in *out. */
+ferry_status ferry_vit_blocks_read(const cJSON *tower, const char *where, ferry_vit_config *out,
+                                   ferry_error *error);
+
 /* UNSUPPORTED names what is not known. */
 ferry_status ferry_vit_config_read(const cJSON *config, const char *where, ferry_vit_config *out,
                                    ferry_error *error);
@@ -93,6 +99,14 @@ ferry_status ferry_vit_config_read(const cJSON *config, const char *where, ferry
 ferry_status ferry_vit_load(const ferry_file *weights, const ferry_vit_config *config, size_t side,
                             const ferry_kernels *kernels, ferry_pool *pool, ferry_arena *arena,
                             ferry_vit *out, ferry_error *error);
+
+/* x through the blocks: rows that attend to one another are starts[i] … starts[i + 1] - 1, causal
+ * ones only to themselves and those before. starts [count + 1] */
+void ferry_vit_run_blocks(ferry_vit *vit, const size_t *starts, size_t count, bool causal);
+
+/* What the last norm and the projection, if there is one, make of the rows at[i] of x: out [count,
+ * dimension]. */
+void ferry_vit_pool(ferry_vit *vit, const size_t *at, size_t count, float *out);
 
 /* pixels [side, side, 3], normalised; out [dimension] */
 void ferry_vit_forward(ferry_vit *vit, const float *pixels, float *out);

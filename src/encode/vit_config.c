@@ -5,8 +5,7 @@
 #include "base/error.h"
 #include "encode/vit.h"
 
-/* Together with FERRY_VIT_MAX_GRID they keep products within 32 bits. */
-enum { MAX_LAYERS = 256, MAX_WIDTH = 1 << 14, MAX_BETWEEN = 1 << 16, MAX_SIDE = 1 << 12 };
+enum { MAX_SIDE = 1 << 12 };
 
 static const struct {
     const char *type; /* model_type of the whole, and of the image tower alone */
@@ -72,46 +71,54 @@ static ferry_status read_activation(const cJSON *json, const char *where, ferry_
                       where, name);
 }
 
-static ferry_status read_tower(const cJSON *json, const char *where, ferry_vit_config *out,
-                               ferry_error *error)
+ferry_status ferry_vit_blocks_read(const cJSON *tower, const char *where, ferry_vit_config *out,
+                                   ferry_error *error)
 {
-    size_t channels = 3, ratio = 4;
+    size_t ratio = 4;
     const struct {
         const char *key;
         size_t max;
         size_t *out;
-    } sizes[] = {{"num_hidden_layers", MAX_LAYERS, &out->layers},
-                 {"hidden_size", MAX_WIDTH, &out->hidden},
-                 {"num_attention_heads", MAX_WIDTH, &out->heads},
-                 {"intermediate_size", MAX_BETWEEN, &out->intermediate},
-                 {"mlp_ratio", 64, &ratio},
-                 {"patch_size", 1 << 8, &out->patch},
-                 {"image_size", MAX_SIDE, &out->image},
-                 {"num_channels", 1 << 8, &channels}};
+    } sizes[] = {{"num_hidden_layers", FERRY_VIT_MAX_LAYERS, &out->layers},
+                 {"hidden_size", FERRY_VIT_MAX_WIDTH, &out->hidden},
+                 {"num_attention_heads", FERRY_VIT_MAX_WIDTH, &out->heads},
+                 {"intermediate_size", FERRY_VIT_MAX_BETWEEN, &out->intermediate},
+                 {"mlp_ratio", 64, &ratio}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        FERRY_TRY(ferry_json_size(json, sizes[i].key, where, sizes[i].max, sizes[i].out, error));
+        FERRY_TRY(ferry_json_size(tower, sizes[i].key, where, sizes[i].max, sizes[i].out, error));
     if (out->kind == FERRY_VIT_DINOV2) out->intermediate = ratio * out->hidden;
     if (out->layers == 0 || out->hidden == 0 || out->heads == 0 || out->intermediate == 0 ||
-        out->patch == 0 || out->hidden % out->heads != 0 || out->image < out->patch ||
-        out->intermediate > MAX_BETWEEN || out->image / out->patch > FERRY_VIT_MAX_GRID)
+        out->hidden % out->heads != 0 || out->intermediate > FERRY_VIT_MAX_BETWEEN)
         return ferry_fail(error, FERRY_MALFORMED,
-                          "%s: %zu layers of %zu numbers and %zu heads, %zu between, patches of "
-                          "%zu in images of %zu pixels",
-                          where, out->layers, out->hidden, out->heads, out->intermediate,
-                          out->patch, out->image);
-    if (channels != 3)
-        return ferry_fail(error, FERRY_UNSUPPORTED, "%s: num_channels %zu, expected 3", where,
-                          channels);
+                          "%s: %zu layers of %zu numbers and %zu heads, %zu between", where,
+                          out->layers, out->hidden, out->heads, out->intermediate);
     double eps = (double)out->eps;
-    bool swiglu = false;
-    FERRY_TRY(ferry_json_number(json, "layer_norm_eps", where, &eps, error));
-    FERRY_TRY(ferry_json_bool(json, "use_swiglu_ffn", where, &swiglu, error));
+    FERRY_TRY(ferry_json_number(tower, "layer_norm_eps", where, &eps, error));
     if (!(eps >= 0.0 && eps < 1.0))
         return ferry_fail(error, FERRY_MALFORMED, "%s: layer_norm_eps %g, expected 0…1", where,
                           eps);
-    if (swiglu) return ferry_fail(error, FERRY_UNSUPPORTED, "%s: use_swiglu_ffn is true", where);
     out->eps = (float)eps;
-    return read_activation(json, where, &out->activation, error);
+    return read_activation(tower, where, &out->activation, error);
+}
+
+static ferry_status read_tower(const cJSON *json, const char *where, ferry_vit_config *out,
+                               ferry_error *error)
+{
+    size_t channels = 3;
+    bool swiglu = false;
+    FERRY_TRY(ferry_vit_blocks_read(json, where, out, error));
+    FERRY_TRY(ferry_json_size(json, "patch_size", where, 1 << 8, &out->patch, error));
+    FERRY_TRY(ferry_json_size(json, "image_size", where, MAX_SIDE, &out->image, error));
+    FERRY_TRY(ferry_json_size(json, "num_channels", where, 1 << 8, &channels, error));
+    FERRY_TRY(ferry_json_bool(json, "use_swiglu_ffn", where, &swiglu, error));
+    if (out->patch == 0 || out->image < out->patch || out->image / out->patch > FERRY_VIT_MAX_GRID)
+        return ferry_fail(error, FERRY_MALFORMED, "%s: patches of %zu in images of %zu pixels",
+                          where, out->patch, out->image);
+    if (channels != 3)
+        return ferry_fail(error, FERRY_UNSUPPORTED, "%s: num_channels %zu, expected 3", where,
+                          channels);
+    if (swiglu) return ferry_fail(error, FERRY_UNSUPPORTED, "%s: use_swiglu_ffn is true", where);
+    return FERRY_OK;
 }
 
 ferry_status ferry_vit_config_read(const cJSON *config, const char *where, ferry_vit_config *out,
@@ -133,7 +140,7 @@ ferry_status ferry_vit_config_read(const cJSON *config, const char *where, ferry
     }
     /* The whole has the dimension that texts and pictures share; the tower's own may differ. */
     if (kind == FERRY_VIT_CLIP)
-        FERRY_TRY(
-            ferry_json_size(config, "projection_dim", where, MAX_WIDTH, &out->projection, error));
+        FERRY_TRY(ferry_json_size(config, "projection_dim", where, FERRY_VIT_MAX_WIDTH,
+                                  &out->projection, error));
     return read_tower(tower, where, out, error);
 }

@@ -5,7 +5,8 @@
 
 #include "base/error.h"
 #include "encode/attention.h"
-#include "encode/vit.h"
+#include "encode/text_tower.h"
+#include "math/elementary.h"
 #include "math/ops.h"
 
 enum { MAX_NAME = 160 };
@@ -330,6 +331,18 @@ static ferry_status make_workspace(ferry_vit *vit, ferry_arena *arena, ferry_err
     return made ? FERRY_OK : ferry_fail_memory(error, "the image encoder's activations");
 }
 
+static ferry_status load_blocks(loader *load, const ferry_vit_config *c, const char *final_norm,
+                                ferry_vit *out)
+{
+    out->block = ferry_arena_array(load->arena, c->layers, sizeof *out->block);
+    if (out->block == NULL) return ferry_fail_memory(load->error, "the layers");
+    for (size_t l = 0; l < c->layers; l++) {
+        FERRY_TRY(load_block(load, c, l, &out->block[l]));
+        ferry_arena_free(&load->passing);
+    }
+    return load_norm(load, load->prefix, final_norm, c->hidden, &out->final_norm);
+}
+
 static ferry_status load_all(loader *load, const ferry_vit_config *c, ferry_vit *out)
 {
     static const char *const projection = "visual_projection";
@@ -342,13 +355,7 @@ static ferry_status load_all(loader *load, const ferry_vit_config *c, ferry_vit 
     FERRY_TRY(load_positions(load, c, out));
     if (load->names->pre_norm != NULL)
         FERRY_TRY(load_norm(load, load->prefix, load->names->pre_norm, c->hidden, &out->pre_norm));
-    out->block = ferry_arena_array(load->arena, c->layers, sizeof *out->block);
-    if (out->block == NULL) return ferry_fail_memory(load->error, "the layers");
-    for (size_t l = 0; l < c->layers; l++) {
-        FERRY_TRY(load_block(load, c, l, &out->block[l]));
-        ferry_arena_free(&load->passing);
-    }
-    FERRY_TRY(load_norm(load, load->prefix, load->names->final_norm, c->hidden, &out->final_norm));
+    FERRY_TRY(load_blocks(load, c, load->names->final_norm, out));
     out->dimension = c->hidden;
     if (c->kind == FERRY_VIT_SIGLIP) return load_head(load, c, out);
     if (c->kind != FERRY_VIT_CLIP) return FERRY_OK;
@@ -377,4 +384,75 @@ ferry_status ferry_vit_load(const ferry_file *weights, const ferry_vit_config *c
     ferry_arena_free(&load.scratch);
     FERRY_TRY(status);
     return make_workspace(out, arena, error);
+}
+
+/* ---- text towers ---- */
+
+static ferry_status load_words(loader *load, ferry_text_tower *out)
+{
+    static const char name[] = "text_model.embeddings.token_embedding.weight";
+    size_t V = out->config.vocabulary, hidden = out->config.blocks.hidden;
+    const ferry_tensor *tensor = ferry_safetensors_find(&load->tensors, name);
+    if (tensor == NULL)
+        return ferry_fail(load->error, FERRY_NOT_FOUND, "%s: tensor \"%s\" is missing",
+                          load->file->name, name);
+    if (tensor->rank != 2 || tensor->shape[0] != V || tensor->shape[1] != hidden)
+        return ferry_fail(load->error, FERRY_MALFORMED,
+                          "%s: tensor \"%s\" has %zu numbers, config.json says %zu times %zu",
+                          load->file->name, name, tensor->count, V, hidden);
+    return ferry_tensor_as_f32(tensor, load->arena, &out->words, load->error);
+}
+
+/* The number of a tensor that is but one; *out stays as it is where there is none. */
+static ferry_status read_one(loader *load, const char *name, float *out)
+{
+    const ferry_tensor *tensor = ferry_safetensors_find(&load->tensors, name);
+    const float *from;
+    if (tensor == NULL) return FERRY_OK;
+    if (tensor->count != 1)
+        return ferry_fail(load->error, FERRY_MALFORMED,
+                          "%s: tensor \"%s\" has %zu numbers, expected 1", load->file->name, name,
+                          tensor->count);
+    FERRY_TRY(ferry_tensor_as_f32(tensor, &load->passing, &from, load->error));
+    *out = *from;
+    return FERRY_OK;
+}
+
+static ferry_status load_text(loader *load, ferry_text_tower *out)
+{
+    static const char *const projection[] = {"text_projection", "text_model.head"};
+    const ferry_text_tower_config *c = &out->config;
+    bool head = c->blocks.kind == FERRY_VIT_SIGLIP;
+    load->names = &names_of[c->blocks.kind];
+    load->prefix = "text_model.";
+    FERRY_TRY(ferry_safetensors_open(load->file, &load->scratch, &load->tensors, load->error));
+    FERRY_TRY(load_words(load, out));
+    FERRY_TRY(copy(load, load->prefix, "embeddings.position_embedding.weight",
+                   c->positions * c->blocks.hidden, &out->vit.positions));
+    FERRY_TRY(load_blocks(load, &c->blocks, "final_layer_norm", &out->vit));
+    FERRY_TRY(read_one(load, "logit_scale", &out->scale));
+    FERRY_TRY(read_one(load, "logit_bias", &out->bias));
+    out->scale = ferry_exp(out->scale);
+    out->vit.dimension = c->blocks.projection;
+    return load_linear(load, "", &projection[head], 1, c->blocks.hidden, c->blocks.projection, head,
+                       NULL, &out->vit.projection);
+}
+
+ferry_status ferry_text_tower_load(const ferry_file *weights, const ferry_text_tower_config *config,
+                                   size_t rows, const ferry_kernels *kernels, ferry_pool *pool,
+                                   ferry_arena *arena, ferry_text_tower *out, ferry_error *error)
+{
+    *out = (ferry_text_tower){
+        .config = *config,
+        .vit = {.config = config->blocks, .kernels = kernels, .pool = pool, .tokens = rows}};
+    loader load = {.file = weights, .arena = arena, .error = error};
+    ferry_arena_init(&load.scratch, arena->allocator);
+    ferry_arena_init(&load.passing, arena->allocator);
+    ferry_status status = load_text(&load, out);
+    ferry_arena_free(&load.passing);
+    ferry_arena_free(&load.scratch);
+    FERRY_TRY(status);
+    out->pooled = ferry_arena_array(arena, rows, sizeof *out->pooled);
+    if (out->pooled == NULL) return ferry_fail_memory(error, "the text encoder's activations");
+    return make_workspace(&out->vit, arena, error);
 }

@@ -79,6 +79,22 @@ expect 1 "this model encodes pictures" "$ferry" catalog --text-model "$golden/ti
 expect 1 "without a classifier" "$ferry" encode --model "$golden/tiny-vit/clip" --logits --image "$golden/images/rgb.png"
 expect 2 'expected pad or model' $pictures --image x --image-fit stretch
 expect 2 "one of them" $pictures --image x --text y
+# ---- texts and pictures in one space ----
+for kind in clip siglip; do
+    both="$ferry encode --model $golden/tiny-pairs/$kind"
+    expect 0 '"embedding":[' $both --text "a cat"
+    expect 0 '"embedding":[' $both --image "$golden/images/rgb.png"
+    expect 0 '{"id":"0","labels":{"a ' $both --image "$golden/images/rgb.png" --label "a cat" --label "a dog"
+    expect 0 "" $both --image "$golden/images/rgb.png" --label a --out "$work/labels.safetensors"
+    expect 0 '"probabilities":{"dtype":"F32","shape":[1,1]' cat "$work/labels.safetensors"
+done
+expect 1 'expected {} where' $both --image "$golden/images/rgb.png" --label a --template x
+expect 2 "without a --label" $both --image x --template '{}'
+expect 2 "for pictures' embeddings" $both --text x --label a
+expect 1 "encodes pictures, not" $pictures --image "$golden/images/rgb.png" --label a
+printf '{"text":"a"}\n{"image":"%s"}\n' "$golden/images/rgb.png" >"$work/both.jsonl"
+both_lines() { $both <"$work/both.jsonl"; }
+expect 0 'stdin:2: left out: no "text"' both_lines
 printf '{"id":"a","image":"%s"}\n{"id":"b","image":"%s"}\n{"text":"c"}\n' "$golden/images/rgb.png" \
     "$golden/images/picture.bmp" >"$work/pictures.jsonl"
 encode_lines() { $pictures "$@" <"$work/pictures.jsonl"; }

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "cli/cli.h"
+#include "cli/encode_labels.h"
 #include "input/safetensors.h"
 
 static const char help[] =
@@ -16,19 +16,29 @@ static const char help[] =
     "{\"id\",\"text\"}, {\"id\",\"image\"} or {\"id\",\"audio\"} a line. An id that is missing is "
     "the "
     "line's\n"
-    "number among those encoded, from 0. Invalid UTF-8 in --text reads as U+FFFD.\n\n"
+    "number among those encoded, from 0. Invalid UTF-8 in --text reads as U+FFFD. Of a model of\n"
+    "texts and pictures (CLIP, SigLIP) the first line tells which the lines are.\n\n"
     "  --model DIR       a Hugging Face directory of a text encoder, or that of an image or sound\n"
     "                    encoder\n"
     "  --text TEXT       may be given several times\n"
     "  --image FILE      PNG, JPEG or WebP; may be given several times\n"
     "  --image-fit F     pad: all of a picture, in the middle of a white square; the default.\n"
     "                    model: as the model's own files say, which mostly cut out the middle\n"
+    "  --label TEXT      may be given several times: instead of pictures' embeddings, how probable "
+    "it is\n"
+    "                    that each label says what is seen, {\"id\",\"labels\":{\"a cat\":.9,…}}, "
+    "the most\n"
+    "                    probable first; of models of texts and pictures\n"
+    "  --template TEXT   what a label is put into, in the place of {}; else \"This is a photo of "
+    "{}.\"\n"
     "  --audio FILE      WAV, FLAC or OGG; may be given several times\n"
     "  --logits          what the model's classifier gives in place of the embedding; of sounds "
     "how\n"
     "                    likely each tag is, as {\"id\",\"tags\":{\"guitar\":.9,…}}, likeliest "
     "first\n"
-    "  --out FILE        one tensor \"embeddings\", F32 [texts, dimension], in the order given\n"
+    "  --out FILE        one tensor \"embeddings\", F32 [texts, dimension], in the order given; "
+    "of\n"
+    "                    labels \"probabilities\" [pictures, labels]\n"
     "  --json            {\"id\",\"embedding\":[…]} a line on stdout; the "
     "default\n" CLI_COMPUTE_HELP
     "  --strict          a line that cannot be read, or its picture or sound, is an error; else it "
@@ -38,8 +48,8 @@ static const char help[] =
     "  -h, --help\n";
 
 typedef struct encode_options {
-    const char *model, *out;
-    cli_list texts, images, sounds;
+    const char *model, *out, *template;
+    cli_list texts, images, sounds, labels;
     ferry_image_fit image_fit;
     cli_compute compute;
     bool json, logits;
@@ -54,6 +64,7 @@ static const char *const units[] = {"texts", "pictures", "sounds"};
 /* Texts to encode, or paths of pictures or sounds: either argv's, or read from lines. */
 typedef struct text_list {
     subject subject;
+    bool open;         /* texts or pictures: the first line tells */
     ferry_text *texts; /* [count]; data is NUL-terminated */
     const char **ids;  /* [count] */
     size_t *lines;     /* [count] they come from, counted from 1; 0: the command line */
@@ -92,14 +103,17 @@ static ferry_status add_line(text_list *list, const char *line, size_t size, siz
                              ferry_error *error)
 {
     cJSON *json;
-    const char *id = NULL, *text = NULL, *key = keys[list->subject];
+    const char *id = NULL, *text = NULL;
     FERRY_TRY(ferry_json_parse(line, size, "line", &json, error));
+    if (list->open && ferry_json_get(json, keys[TEXTS]) != NULL) list->subject = TEXTS;
+    const char *key = keys[list->subject];
     ferry_status status = ferry_json_string(json, "id", "line", &id, error);
     if (status == FERRY_OK) status = ferry_json_string(json, key, "line", &text, error);
     if (status == FERRY_OK && text == NULL)
         status = ferry_fail(error, FERRY_MALFORMED, "no \"%s\"", key);
     if (status == FERRY_OK && !add_text(list, id, text, number))
         status = ferry_fail_memory(error, "the texts");
+    if (status == FERRY_OK) list->open = false;
     cJSON_Delete(json);
     return status;
 }
@@ -129,34 +143,43 @@ static ferry_status read_lines(text_list *list, encode_options *options, ferry_e
 
 /* ---- output ---- */
 
-/* Takes over neither; appends {name: likelihood…} of N classes, likeliest first. */
-static bool add_tags(cJSON *json, const ferry_encoder *encoder, const float *tags, size_t N)
+/* What an output is made of: [rows, N] numbers, embeddings or, where names are given, how likely
+ * each of those is. */
+typedef struct output {
+    const char *key;          /* in JSON */
+    const char *tensor;       /* in a file */
+    const char *const *names; /* [N], or NULL */
+    const float *numbers;
+    size_t N;
+} output;
+
+/* Appends {name: likelihood…} of a row, likeliest first. */
+static bool add_names(cJSON *json, const output *out, const float *tags)
 {
-    cJSON *object = cJSON_AddObjectToObject(json, "tags");
+    size_t N = out->N;
+    cJSON *object = cJSON_AddObjectToObject(json, out->key);
     bool *given = calloc(N, sizeof *given), added = object != NULL && given != NULL;
     for (size_t left = N; left > 0 && added; left--) {
         size_t best = N;
         for (size_t n = 0; n < N; n++)
             if (!given[n] && (best == N || tags[n] > tags[best])) best = n;
         given[best] = true;
-        added = ferry_json_add(object, ferry_encoder_class_name(encoder, best),
-                               ferry_json_from_float(tags[best]));
+        added = ferry_json_add(object, out->names[best], ferry_json_from_float(tags[best]));
     }
     free(given);
     return added;
 }
 
-static bool add_numbers(cJSON *json, const float *numbers, size_t N)
+static bool add_numbers(cJSON *json, const output *out, const float *numbers)
 {
-    cJSON *array = cJSON_AddArrayToObject(json, "embedding");
+    cJSON *array = cJSON_AddArrayToObject(json, out->key);
     bool added = array != NULL;
-    for (size_t n = 0; n < N && added; n++)
+    for (size_t n = 0; n < out->N && added; n++)
         added = ferry_json_add_to_array(array, ferry_json_from_float(numbers[n]));
     return added;
 }
 
-static ferry_status print_json(const ferry_encoder *encoder, const text_list *list, bool tags,
-                               const float *embeddings, size_t N, ferry_error *error)
+static ferry_status print_json(const text_list *list, const output *out, ferry_error *error)
 {
     ferry_buffer buffer;
     ferry_buffer_init(&buffer, list->arena.allocator);
@@ -164,9 +187,8 @@ static ferry_status print_json(const ferry_encoder *encoder, const text_list *li
     for (size_t i = 0; i < list->count && printed; i++) {
         cJSON *json = cJSON_CreateObject();
         printed = cJSON_AddStringToObject(json, "id", list->ids[i]) != NULL;
-        const float *numbers = embeddings + i * N;
-        if (printed)
-            printed = tags ? add_tags(json, encoder, numbers, N) : add_numbers(json, numbers, N);
+        const float *row = out->numbers + i * out->N;
+        if (printed) printed = (out->names != NULL ? add_names : add_numbers)(json, out, row);
         buffer.size = 0;
         printed = printed && ferry_json_append(&buffer, json);
         if (printed) printf("%.*s\n", (int)buffer.size, buffer.data);
@@ -176,18 +198,18 @@ static ferry_status print_json(const ferry_encoder *encoder, const text_list *li
     return printed ? FERRY_OK : ferry_fail_memory(error, "the embeddings as JSON");
 }
 
-static ferry_status write_tensor(const char *path, const float *embeddings, size_t count, size_t N,
+static ferry_status write_tensor(const char *path, const output *out, size_t count,
                                  ferry_error *error)
 {
     ferry_buffer head;
     ferry_buffer_init(&head, ferry_allocator_or_default(NULL));
-    ferry_tensor tensor = {.name = "embeddings",
+    ferry_tensor tensor = {.name = out->tensor,
                            .dtype = FERRY_F32,
                            .rank = 2,
-                           .shape = {count, N},
-                           .count = count * N,
-                           .data = embeddings,
-                           .size = count * N * sizeof *embeddings};
+                           .shape = {count, out->N},
+                           .count = count * out->N,
+                           .data = out->numbers,
+                           .size = count * out->N * sizeof *out->numbers};
     ferry_status status = ferry_safetensors_write(&tensor, 1, NULL, 0, &head, error);
     if (status == FERRY_OK) status = cli_write_file(path, &head, error);
     ferry_buffer_free(&head);
@@ -270,6 +292,40 @@ static ferry_status encode_files(ferry_encoder *encoder, text_list *list, size_t
     return FERRY_OK;
 }
 
+static ferry_status write_output(const text_list *list, const encode_options *options,
+                                 const output *out, ferry_error *error)
+{
+    if (options->out != NULL) FERRY_TRY(write_tensor(options->out, out, list->count, error));
+    return options->json ? print_json(list, out, error) : FERRY_OK;
+}
+
+static ferry_status write_tags(const ferry_encoder *encoder, const text_list *list,
+                               const encode_options *options, const float *tags, size_t N,
+                               ferry_error *error)
+{
+    const char **names = calloc(N, sizeof *names);
+    if (names == NULL) return ferry_fail_memory(error, "the tags' names");
+    for (size_t n = 0; n < N; n++) names[n] = ferry_encoder_class_name(encoder, n);
+    output out = {"tags", "embeddings", names, tags, N};
+    ferry_status status = write_output(list, options, &out, error);
+    free(names);
+    return status;
+}
+
+static ferry_status write_labels(ferry_encoder *encoder, const text_list *list,
+                                 const encode_options *options, const float *embeddings,
+                                 ferry_error *error)
+{
+    float *probabilities;
+    FERRY_TRY(cli_compare_labels(encoder, &options->labels, options->template, embeddings,
+                                 list->count, &probabilities, error));
+    output out = {"labels", "probabilities", options->labels.values, probabilities,
+                  options->labels.count};
+    ferry_status status = write_output(list, options, &out, error);
+    free(probabilities);
+    return status;
+}
+
 static ferry_status encode(ferry_encoder *encoder, text_list *list, encode_options *options,
                            ferry_error *error)
 {
@@ -284,11 +340,13 @@ static ferry_status encode(ferry_encoder *encoder, text_list *list, encode_optio
                               ? encode_files(encoder, list, N, embeddings, options, error)
                               : ferry_encoder_encode(encoder, list->texts, list->count, embeddings,
                                                      cli_progress, &options->report, error);
-    if (status == FERRY_OK && options->out != NULL)
-        status = write_tensor(options->out, embeddings, list->count, N, error);
-    if (status == FERRY_OK && options->json)
-        status = print_json(encoder, list, options->logits && list->subject == SOUNDS, embeddings,
-                            N, error);
+    output plain = {"embedding", "embeddings", NULL, embeddings, N};
+    if (status == FERRY_OK && options->labels.count > 0)
+        status = write_labels(encoder, list, options, embeddings, error);
+    else if (status == FERRY_OK && options->logits && list->subject == SOUNDS)
+        status = write_tags(encoder, list, options, embeddings, N, error);
+    else if (status == FERRY_OK)
+        status = write_output(list, options, &plain, error);
     free(embeddings);
     return status;
 }
@@ -305,6 +363,8 @@ static int run(encode_options *options)
     const cli_list *all[] = {&options->texts, &options->images, &options->sounds}, *given = all[0];
     if (status == FERRY_OK && ferry_encoder_takes_images(encoder)) list.subject = PICTURES;
     if (status == FERRY_OK && ferry_encoder_takes_sounds(encoder)) list.subject = SOUNDS;
+    list.open = list.subject == PICTURES && ferry_encoder_takes_texts(encoder) &&
+                options->labels.count == 0;
     for (int i = 0; i < 3; i++) {
         if (all[i]->count == 0) continue;
         given = all[i];
@@ -349,6 +409,8 @@ static int parse(int argc, char **argv, encode_options *options)
                                           {"image", required_argument, NULL, 'i'},
                                           {"image-fit", required_argument, NULL, 'f'},
                                           {"audio", required_argument, NULL, 'a'},
+                                          {"label", required_argument, NULL, 'L'},
+                                          {"template", required_argument, NULL, 'T'},
                                           {"logits", no_argument, NULL, 'l'},
                                           {"out", required_argument, NULL, 'o'},
                                           {"json", no_argument, NULL, 'j'},
@@ -369,6 +431,8 @@ static int parse(int argc, char **argv, encode_options *options)
             break;
         case 'o': options->out = optarg; break;
         case 'l': options->logits = true; break;
+        case 'L': options->labels.values[options->labels.count++] = optarg; break;
+        case 'T': options->template = optarg; break;
         case 'j': options->json = true; break;
         case 's': options->report.strict = true; break;
         case 'K': options->compute.kernels = optarg; break;
@@ -382,6 +446,11 @@ static int parse(int argc, char **argv, encode_options *options)
     if (options->model == NULL) return cli_usage("encode", "--model is missing");
     if ((options->texts.count > 0) + (options->images.count > 0) + (options->sounds.count > 0) > 1)
         return cli_usage("encode", "--text, --image and --audio: one of them");
+    if (options->labels.count > 0 &&
+        (options->texts.count > 0 || options->sounds.count > 0 || options->logits))
+        return cli_usage("encode", "--label is for pictures' embeddings");
+    if (options->template != NULL && options->labels.count == 0)
+        return cli_usage("encode", "--template without a --label");
     if (options->out != NULL && (options->out[0] == '\0' || strcmp(options->out, "-") == 0))
         return cli_usage("encode", "--out \"%s\": expected a file", options->out);
     if (options->out == NULL) options->json = true;
@@ -393,11 +462,13 @@ int cli_encode(int argc, char **argv)
     encode_options options = {.texts = cli_list_make(argc),
                               .images = cli_list_make(argc),
                               .sounds = cli_list_make(argc),
+                              .labels = cli_list_make(argc),
                               .report = {.subcommand = "encode", .unit = "texts"}};
     int code = parse(argc, argv, &options);
     if (code < 0) code = run(&options);
     cli_list_free(&options.texts);
     cli_list_free(&options.images);
     cli_list_free(&options.sounds);
+    cli_list_free(&options.labels);
     return code;
 }

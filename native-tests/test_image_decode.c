@@ -124,6 +124,99 @@ static void huge_pictures_are_refused_by_their_header(void **state)
     free(bytes);
 }
 
+static uint32_t crc32_of(const unsigned char *bytes, size_t size)
+{
+    uint32_t crc = 0xFFFFFFFFu;
+    for (size_t i = 0; i < size; i++) {
+        crc ^= bytes[i];
+        for (int bit = 0; bit < 8; bit++) crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320u : 0);
+    }
+    return ~crc;
+}
+
+static void put_big_endian(char *at, uint32_t value)
+{
+    for (int i = 0; i < 4; i++) at[i] = (char)(value >> (24 - 8 * i));
+}
+
+/* A PNG whose header says another size, its checksum right. */
+static void refuse_png(uint32_t width, uint32_t height, ferry_status status, const char *message)
+{
+    size_t size;
+    char *bytes = read_file(golden_path("images/rgb.png"), &size);
+    put_big_endian(bytes + 16, width);
+    put_big_endian(bytes + 20, height);
+    put_big_endian(bytes + 29, crc32_of((const unsigned char *)bytes + 12, 17));
+    refuse("images/rgb.png", bytes, size, 0, status, message);
+    free(bytes);
+}
+
+static void pictures_of_no_pixels_or_too_many_are_refused(void **state)
+{
+    (void)state;
+    refuse_png(0, 19, FERRY_MALFORMED, "PNG");
+    refuse_png(26, 0, FERRY_MALFORMED, "PNG");
+    refuse_png(70000, 1, FERRY_LIMIT, "65536");
+    refuse_png(60000, 60000, FERRY_LIMIT, "60000 x 60000");
+    refuse_png(0x7FFFFFFF, 0x7FFFFFFF, FERRY_MALFORMED, "PNG");
+    refuse_png(0xFFFFFFFF, 1, FERRY_MALFORMED, "PNG");
+    refuse_png(27, 19, FERRY_MALFORMED, "PNG"); /* fewer pixels than it says */
+    refuse_png(26, 20, FERRY_MALFORMED, "PNG");
+    static const struct {
+        const char *sizes; /* height, width */
+        ferry_status status;
+    } frames[] = {{"\0\0\0\x1a", FERRY_MALFORMED},
+                  {"\0\x13\0\0", FERRY_MALFORMED},
+                  {"\xff\xff\xff\xff", FERRY_LIMIT}};
+    for (size_t f = 0; f < sizeof frames / sizeof *frames; f++) {
+        size_t size;
+        char *bytes = read_file(golden_path("images/rgb.jpg"), &size);
+        for (size_t i = 0; i + 9 < size; i++)
+            if (memcmp(bytes + i, "\xff\xc0\0\x11\x08", 5) == 0)
+                memcpy(bytes + i + 5, frames[f].sizes, 4);
+        refuse("images/rgb.jpg", bytes, size, 0, frames[f].status, "");
+        free(bytes);
+    }
+    size_t size;
+    char *bytes = read_file(golden_path("images/lossy.webp"), &size);
+    for (size_t i = 0; i + 7 < size; i++)
+        if (memcmp(bytes + i, "\x9d\x01\x2a", 3) == 0) memset(bytes + i + 3, 0, 4);
+    refuse("images/lossy.webp", bytes, size, 0, FERRY_MALFORMED, "");
+    free(bytes);
+}
+
+/* What a file is called does not matter; what its bytes are does. */
+static void names_mean_nothing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *file, *name;
+    } renamed[] = {{"images/rgb.jpg", "a.png"},
+                   {"images/rgb.png", "a.webp"},
+                   {"images/lossy.webp", "a.jpg"},
+                   {"images/cmyk.jpg", "a"},
+                   {"images/rgba-16-bit.png", "a.txt"}};
+    for (size_t i = 0; i < sizeof renamed / sizeof *renamed; i++) {
+        size_t size;
+        char *bytes = read_file(golden_path(renamed[i].file), &size);
+        ferry_image image, same;
+        ferry_error error;
+        ferry_file file = {renamed[i].name, bytes, size};
+        if (ferry_image_decode(&file, 0, &image, &error) != FERRY_OK) fail_msg("%s", error.message);
+        file.name = renamed[i].file;
+        assert_int_equal(ferry_image_decode(&file, 0, &same, &error), FERRY_OK);
+        assert_int_equal(image.channels, same.channels);
+        assert_memory_equal(image.data, same.data, image.width * image.height * image.channels);
+        ferry_image_free(&image);
+        ferry_image_free(&same);
+        free(bytes);
+    }
+    size_t size;
+    char *bytes = read_file(golden_path("images/picture.gif"), &size);
+    refuse("a.png", bytes, size, 0, FERRY_UNSUPPORTED, "a GIF");
+    free(bytes);
+}
+
 /* One byte after the other is made another: whatever comes, it is a picture or a message. */
 static void damaged_pictures_are_survived(void **state)
 {
@@ -156,6 +249,8 @@ int main(void)
         cmocka_unit_test(other_kinds_are_named),
         cmocka_unit_test(what_is_cut_short_is_no_picture),
         cmocka_unit_test(huge_pictures_are_refused_by_their_header),
+        cmocka_unit_test(pictures_of_no_pixels_or_too_many_are_refused),
+        cmocka_unit_test(names_mean_nothing),
         cmocka_unit_test(damaged_pictures_are_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -273,6 +273,23 @@ int EXPORT(ferry_wasm_encode_image)(ferry_encoder *encoder, const void *data, si
     return end(status);
 }
 
+/* vectors [images + texts, dimension], the pictures' first. result: float32 [images, texts] */
+int EXPORT(ferry_wasm_compare)(const ferry_encoder *encoder, const float *vectors, size_t images,
+                               size_t texts)
+{
+    ferry_error *error = begin();
+    size_t N = ferry_encoder_dimension(encoder), bytes;
+    if (!ferry_size_multiply(images, texts, &bytes) ||
+        !ferry_size_multiply(bytes, sizeof(float), &bytes) ||
+        !ferry_buffer_reserve(&instance.result, ferry_at_least_one(bytes)))
+        return end(ferry_fail_memory(error, "the probabilities"));
+    ferry_status status =
+        ferry_encoder_compare(encoder, vectors, images, vectors + images * N, texts, NULL,
+                              (float *)(void *)instance.result.data, error);
+    if (status == FERRY_OK) instance.result.size = bytes;
+    return end(status);
+}
+
 /* result: [id…] */
 int EXPORT(ferry_wasm_tokenize)(ferry_encoder *encoder, const char *text, size_t size)
 {

@@ -72,7 +72,7 @@ export async function openEncoder(client: Client, source: Source, options: Encod
   }
 }
 
-/** An open encoder of texts or pictures. */
+/** An open encoder of texts, of pictures, or of both into one space (CLIP, SigLIP). */
 export class Encoder {
   readonly #client: Client
   readonly #encoder: number
@@ -134,6 +134,31 @@ export class Encoder {
     }
     const args = { encoder: this.#encoder, image: wireImage(data, width, height) }
     return this.#client.request(op, args, { signal })
+  }
+
+  /**
+   * Which text says what a picture shows: for each picture's vector the probability of each text's, in order, of a model
+   * that encodes both. CLIP's add up to 1, each of SigLIP's is its text's own. Put a label into a sentence first, as in
+   * 'This is a photo of a cat.'
+   */
+  async compare(
+    images: readonly Float32Array[],
+    texts: readonly Float32Array[],
+    { signal }: CallOptions = {},
+  ): Promise<Float32Array[]> {
+    const op = 'encoder.compare'
+    this.#check(op)
+    for (const [name, list] of Object.entries({ images, texts })) {
+      const fits = (vector: unknown) => vector instanceof Float32Array && vector.length === this.dimension
+      if (!Array.isArray(list) || !list.every(fits)) {
+        throw invalid(op, `${name} is not an array of Float32Arrays of ${this.dimension} numbers`)
+      }
+    }
+    const vectors = new Float32Array((images.length + texts.length) * this.dimension)
+    ;[...images, ...texts].forEach((vector, i) => vectors.set(vector, i * this.dimension))
+    const sizes = { images: images.length, texts: texts.length }
+    const all = await this.#client.request(op, { encoder: this.#encoder, vectors, ...sizes }, { signal })
+    return images.map((_, i) => all.subarray(i * texts.length, (i + 1) * texts.length))
   }
 
   /** Token ids of one text, special tokens included, cut at maxTokens. */

@@ -30,6 +30,7 @@ export interface Exports {
   ): Pointer
   ferry_wasm_encode(encoder: Pointer, texts: Pointer, sizes: Pointer, count: number): number
   ferry_wasm_encode_image(encoder: Pointer, data: Pointer, width: number, height: number, channels: number): number
+  ferry_wasm_compare(encoder: Pointer, vectors: Pointer, images: number, texts: number): number
   ferry_wasm_tokenize(encoder: Pointer, text: Pointer, size: number): number
   ferry_wasm_encoder_close(encoder: Pointer): void
   ferry_wasm_catalog_open(): Pointer

@@ -223,13 +223,27 @@ export const CATALOG_FILES: Wanted[] = [
 const PREPARATION = 'preprocessor_config.json'
 const IMAGE_MODELS = ['vit', 'clip', 'clip_vision_model', 'siglip', 'siglip_vision_model', 'dinov2']
 
-/* Whether config.json is that of an image encoder, which has no words: as ferry_image_encoder_recognises. */
-function encodesImages(config: Uint8Array): boolean {
+/* Of texts too, if there is a tokenizer. */
+const PAIR_MODELS = ['clip', 'siglip']
+const TEXT_FILES: Wanted[] = [
+  { names: ['tokenizer_config.json'], optional: true },
+  { names: ['sentence_bert_config.json'], optional: true },
+  { names: ['config_sentence_transformers.json'], optional: true },
+  { names: ['centers.safetensors'], optional: true },
+]
+
+/* Whether config.json is that of an image encoder, and what it takes besides if so: as
+ * ferry_image_encoder_recognises and ferry_text_tower_recognises. */
+function imageFiles(config: Uint8Array): Wanted[] | undefined {
   try {
     const { architecture, model_type: type } = JSON.parse(new TextDecoder().decode(config)) as Record<string, unknown>
-    return typeof architecture === 'string' || (typeof type === 'string' && IMAGE_MODELS.includes(type))
+    const named = typeof type === 'string' && IMAGE_MODELS.includes(type)
+    if (typeof architecture !== 'string' && !named) return undefined
+    const files = [{ names: [PREPARATION], optional: true }]
+    if (!named || !PAIR_MODELS.includes(type)) return files
+    return [...files, { names: ['tokenizer.json'], optional: true }, ...TEXT_FILES]
   } catch {
-    return false // what is wrong with it, the core says
+    return undefined // what is wrong with it, the core says
   }
 }
 
@@ -245,18 +259,9 @@ export async function encoderFiles(source: WireSource, signal: AbortSignal): Pro
   const [config, modules] = await Promise.all([read('config.json'), read('modules.json')])
   const first: Wanted = { names: ['config.json'], ...(config && { bytes: config }) }
   const weights: Wanted = { names: ['model.safetensors'] }
-  if (config && encodesImages(config)) {
-    return [first, { names: [PREPARATION], optional: true }, weights]
-  }
-  const wanted: Wanted[] = [
-    first,
-    { names: ['tokenizer.json', 'vocab.txt'] },
-    { names: ['tokenizer_config.json'], optional: true },
-    { names: ['sentence_bert_config.json'], optional: true },
-    { names: ['config_sentence_transformers.json'], optional: true },
-    { names: ['centers.safetensors'], optional: true },
-    weights,
-  ]
+  const images = config && imageFiles(config)
+  if (images) return [first, ...images, weights]
+  const wanted: Wanted[] = [first, { names: ['tokenizer.json', 'vocab.txt'] }, ...TEXT_FILES, weights]
   if (!modules) return wanted
   const parts = modulePaths(modules).map((path) => ({ names: [`${path}/config.json`], optional: true }))
   return [{ names: ['modules.json'], bytes: modules }, ...parts, ...wanted]

@@ -340,6 +340,17 @@ export class Core {
     )
   }
 
+  /** [images, texts] floats of [images + texts, dimension]; the size is checked. */
+  compare(encoder: Pointer, vectors: Float32Array, images: number, texts: number): Float32Array {
+    const bytes = new Uint8Array(vectors.buffer, vectors.byteOffset, vectors.byteLength)
+    return this.#guard(() =>
+      this.#withBytes(bytes, 'the vectors', (pointer) => {
+        this.#check(this.#exports.ferry_wasm_compare(encoder, pointer, images, texts))
+        return new Float32Array(this.#result().buffer)
+      }),
+    )
+  }
+
   tokenize(encoder: Pointer, text: string): number[] {
     return this.#guard(() =>
       this.#withText(text, 'a text', (pointer, size) => {

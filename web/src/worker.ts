@@ -443,6 +443,21 @@ export const handlers = {
     return core().encodeImage(known(encoders, encoder, 'encoder').handle, image)
   },
 
+  /** [images, texts] floats: the probabilities of texts for pictures, whose vectors come first. */
+  'encoder.compare'({
+    encoder,
+    vectors,
+    images,
+    texts,
+  }: {
+    encoder: number
+    vectors: Float32Array
+    images: number
+    texts: number
+  }): Float32Array {
+    return core().compare(known(encoders, encoder, 'encoder').handle, vectors, images, texts)
+  },
+
   /** Token ids of one text, special tokens included. */
   'encoder.tokenize'({ encoder, text }: { encoder: number; text: string }): number[] {
     return core().tokenize(known(encoders, encoder, 'encoder').handle, text)

@@ -1,5 +1,6 @@
 /* EfficientNet-Lite against timm; the same bits by all kernels and threads; files that do not fit.
  */
+#define _XOPEN_SOURCE 700 /* mkdtemp */
 #include "image_golden.h"
 
 #include "ferry/ferry.h"
@@ -16,17 +17,6 @@ static ferry_encoder *open_model(const char *path, const ferry_encoder_options *
     return encoder;
 }
 
-static float *encode(ferry_encoder *encoder, const image_golden *golden)
-{
-    ferry_error error;
-    float *out = calloc(golden->count, ferry_encoder_dimension(encoder) * sizeof *out);
-    assert_non_null(out);
-    if (ferry_encoder_encode_images(encoder, golden->image, golden->count, out, NULL, NULL,
-                                    &error) != FERRY_OK)
-        fail_msg("%s", error.message);
-    return out;
-}
-
 /* ---- parity ---- */
 
 static void check_parity(const char *path, const char *expected)
@@ -37,7 +27,7 @@ static void check_parity(const char *path, const char *expected)
     ferry_encoder *encoder = open_model(path, NULL);
     assert_true(ferry_encoder_takes_images(encoder) && !ferry_encoder_takes_texts(encoder));
     assert_int_equal(ferry_encoder_dimension(encoder), golden.dimension);
-    float *found = encode(encoder, &golden);
+    float *found = image_golden_encode(&golden, open_model(path, NULL));
     assert_rows_alike(found, golden.features, golden.count, golden.dimension, 0.99999, "features");
     const float *logits = golden_tensor(&golden.tensors, "logits", shape);
     assert_int_equal(ferry_encoder_classes(encoder), shape[1]);
@@ -75,9 +65,8 @@ static void the_pretrained_net_gives_what_timm_gives(void **state)
 
 /* ---- the same bits ---- */
 
-static void all_kernels_and_threads_give_the_same_bits(void **state)
+static void check_hash(ferry_precision precision, const char *hash_file)
 {
-    (void)state;
     const ferry_kernels *variants[8];
     size_t count = ferry_kernels_available(variants, 8);
     image_golden golden;
@@ -85,25 +74,51 @@ static void all_kernels_and_threads_give_the_same_bits(void **state)
     float *first = NULL;
     size_t bytes = golden.count * golden.dimension * sizeof *first;
     for (size_t v = 0; v < count; v++) {
-        for (size_t threads = 1; threads <= 3; threads += 2) {
-            ferry_encoder_options options = {
-                .size = sizeof options, .kernels = variants[v]->name, .threads = threads};
-            ferry_encoder *encoder = open_model(golden_path(tiny), &options);
-            float *found = encode(encoder, &golden);
+        for (size_t threads = 1; threads <= 4; threads++) {
+            ferry_encoder_options options = {.size = sizeof options,
+                                             .kernels = variants[v]->name,
+                                             .precision = precision,
+                                             .threads = threads};
+            float *found = image_golden_encode(&golden, open_model(golden_path(tiny), &options));
             if (first == NULL)
                 first = found;
             else if (memcmp(first, found, bytes) != 0)
                 fail_msg("%s with %zu threads gives other bits", variants[v]->name, threads);
             if (found != first) free(found);
-            ferry_encoder_close(encoder);
         }
     }
     size_t size;
-    char *hash = read_file(golden_path("image.hash"), &size), text[32];
+    char *hash = read_file(golden_path(hash_file), &size), text[32];
     snprintf(text, sizeof text, "%016llx\n", (unsigned long long)fnv1a(first, bytes));
     assert_string_equal(text, hash);
     free(hash);
     free(first);
+    image_golden_close(&golden);
+}
+
+static void all_kernels_and_threads_give_the_same_bits(void **state)
+{
+    (void)state;
+    check_hash(FERRY_PRECISION_F32, "image.hash");
+    check_hash(FERRY_PRECISION_INT8, "image.int8.hash");
+}
+
+static void int8_is_near_the_original(void **state)
+{
+    (void)state;
+    image_golden golden;
+    image_golden_open(&golden, "tiny-efficientnet/expected.safetensors");
+    free(image_golden_int8(&golden, golden_path(tiny), 0.99));
+    image_golden_close(&golden);
+    char file[1200];
+    const char *path = model_path("efficientnet-lite0");
+    snprintf(file, sizeof file, "%s/model.safetensors", path);
+    if (!file_exists(file)) {
+        print_message("skipped: no %s (sh tools/setup models)\n", file);
+        return;
+    }
+    image_golden_open(&golden, "efficientnet.safetensors");
+    free(image_golden_int8(&golden, path, 0.99));
     image_golden_close(&golden);
 }
 
@@ -112,30 +127,48 @@ static void depthwise_same_bits(void **state)
     (void)state;
     const ferry_kernels *variants[8];
     size_t count = ferry_kernels_available(variants, 8);
-    enum { MOST = 40, T = 11, GUARD = 16 };
-    for (size_t N = 1; N <= MOST; N += N < 18 ? 1 : 7) {
-        for (size_t side = 3; side <= 5; side += 2) {
-            for (size_t step = 1; step <= 2; step++) {
-                size_t row = ((T - 1) * step + side) * N;
-                float *x = calloc(row, side * sizeof *x), *w = calloc(side * side, N * sizeof *w);
-                float *bias = calloc(N, sizeof *bias);
-                float *expected = calloc(T * N + GUARD, sizeof *expected);
-                float *found = calloc(T * N + GUARD, sizeof *found);
-                for (size_t i = 0; i < row * side; i++)
-                    x[i] = (float)((int)(i * 7919 % 201) - 100) / 30;
-                for (size_t i = 0; i < side * side * N; i++)
-                    w[i] = (float)((int)(i * 104729 % 301) - 150) / 70;
-                for (size_t n = 0; n < N; n++) bias[n] = (float)n / 9 - 1;
-                ferry_kernels_scalar.depthwise(x, row, step, w, bias, 6.0f, expected, side, T, N);
-                for (size_t v = 1; v < count; v++) {
-                    memset(found, 0, (T * N + GUARD) * sizeof *found);
-                    variants[v]->depthwise(x, row, step, w, bias, 6.0f, found, side, T, N);
-                    if (memcmp(expected, found, (T * N + GUARD) * sizeof *found) != 0)
-                        fail_msg("depthwise of %s differs (side %zu, step %zu, N %zu)",
-                                 variants[v]->name, side, step, N);
-                }
-                free(x), free(w), free(bias), free(expected), free(found);
+    enum { MOST = 23, PIXELS = 2 * MOST + 5, LDY = 21, GUARD = 16 };
+    static float x[5 * PIXELS * FERRY_PANEL], w[25 * FERRY_PANEL], bias[FERRY_PANEL];
+    static float expected[MOST * LDY + GUARD], found[MOST * LDY + GUARD];
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++)
+        x[i] = (float)((int)(i * 7919 % 201) - 100) / 30;
+    for (size_t i = 0; i < sizeof w / sizeof *w; i++)
+        w[i] = (float)((int)(i * 104729 % 301) - 150) / 70;
+    for (size_t n = 0; n < FERRY_PANEL; n++) bias[n] = (float)n / 9 - 1;
+    for (size_t T = 1; T <= MOST; T++) {
+        for (size_t way = 0; way < 8; way++) {
+            size_t side = way & 1 ? 3 : 5, step = way & 2 ? 1 : 2, N = way & 4 ? 16 : T % 16 + 1;
+            size_t row = PIXELS * FERRY_PANEL;
+            memset(expected, 0, sizeof expected);
+            ferry_kernels_scalar.depthwise(x, row, step, w, bias, 6.0f, expected, LDY, side, T, N);
+            for (size_t v = 1; v < count; v++) {
+                memset(found, 0, sizeof found);
+                variants[v]->depthwise(x, row, step, w, bias, 6.0f, found, LDY, side, T, N);
+                if (memcmp(expected, found, sizeof found) != 0)
+                    fail_msg("depthwise of %s differs (side %zu, step %zu, T %zu, N %zu)",
+                             variants[v]->name, side, step, T, N);
             }
+        }
+    }
+}
+
+static void clamp_same_bits(void **state)
+{
+    (void)state;
+    const ferry_kernels *variants[8];
+    size_t count = ferry_kernels_available(variants, 8);
+    enum { MOST = 40 };
+    float x[MOST], expected[MOST], found[MOST];
+    for (size_t i = 0; i < MOST; i++) x[i] = (float)i / 3 - 4.0f;
+    x[5] = -0.0f, x[7] = 0.0f, x[8] = NAN, x[20] = INFINITY;
+    for (size_t n = 0; n <= MOST; n++) {
+        memset(expected, 1, sizeof expected);
+        ferry_kernels_scalar.clamp(x, 6.0f, expected, n);
+        for (size_t v = 1; v < count; v++) {
+            memset(found, 1, sizeof found);
+            variants[v]->clamp(x, 6.0f, found, n);
+            if (memcmp(expected, found, sizeof found) != 0)
+                fail_msg("clamp of %s differs (n %zu)", variants[v]->name, n);
         }
     }
 }
@@ -188,10 +221,8 @@ static void replace(size_t file, const char *old, const char *other)
 static void files_that_do_not_fit_are_named(void **state)
 {
     (void)state;
-    ferry_encoder_options int8 = {.size = sizeof int8, .precision = FERRY_PRECISION_INT8};
     ferry_encoder_options fit = {.size = sizeof fit, .image_fit = FERRY_IMAGE_FIT_COUNT};
     read_tiny();
-    refuse(2, &int8, FERRY_UNSUPPORTED, "f32");
     refuse(2, &fit, FERRY_INVALID_ARGUMENT, "image_fit");
     refuse(1, NULL, FERRY_NOT_FOUND, "model.safetensors is missing");
     replace(1, "blocks.2.1.conv_pwl.weight", "blocks.2.1.conv_pwx.weight");
@@ -287,7 +318,9 @@ int main(void)
         cmocka_unit_test(a_tiny_net_gives_what_timm_gives),
         cmocka_unit_test(the_pretrained_net_gives_what_timm_gives),
         cmocka_unit_test(all_kernels_and_threads_give_the_same_bits),
+        cmocka_unit_test(int8_is_near_the_original),
         cmocka_unit_test(depthwise_same_bits),
+        cmocka_unit_test(clamp_same_bits),
         cmocka_unit_test(files_that_do_not_fit_are_named),
         cmocka_unit_test(texts_and_pictures_are_told_apart),
         cmocka_unit_test(every_allocation_may_fail),

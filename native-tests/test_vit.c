@@ -1,5 +1,6 @@
 /* ViT, CLIP, SigLIP and DINOv2 against transformers; the same bits by all kernels and threads;
  * files that do not fit. */
+#define _XOPEN_SOURCE 700 /* mkdtemp */
 #include "image_golden.h"
 
 #include "ferry/ferry.h"
@@ -16,15 +17,8 @@ static float *encode(const char *folder, const ferry_encoder_options *options,
     if (ferry_encoder_open_directory(folder, options, &encoder, &error) != FERRY_OK)
         fail_msg("%s", error.message);
     assert_true(ferry_encoder_takes_images(encoder));
-    assert_int_equal(ferry_encoder_dimension(encoder), golden->dimension);
     assert_int_equal(ferry_encoder_classes(encoder), 0);
-    float *out = calloc(golden->count, golden->dimension * sizeof *out);
-    assert_non_null(out);
-    if (ferry_encoder_encode_images(encoder, golden->image, golden->count, out, NULL, NULL,
-                                    &error) != FERRY_OK)
-        fail_msg("%s", error.message);
-    ferry_encoder_close(encoder);
-    return out;
+    return image_golden_encode(golden, encoder);
 }
 
 static void towers_give_what_transformers_gives(void **state)
@@ -55,6 +49,37 @@ static void towers_give_what_transformers_gives(void **state)
                     first = found;
                 else
                     free(found);
+            }
+        }
+        free(first);
+        image_golden_close(&golden);
+    }
+}
+
+static void int8_gives_the_same_bits_everywhere(void **state)
+{
+    (void)state;
+    const ferry_kernels *variants[8];
+    size_t count = ferry_kernels_available(variants, 8);
+    for (size_t k = 0; k < KINDS; k++) {
+        char folder[64], name[96];
+        image_golden golden;
+        snprintf(folder, sizeof folder, "tiny-vit/%s", kinds[k]);
+        snprintf(name, sizeof name, "%s/expected.safetensors", folder);
+        image_golden_open(&golden, name);
+        float *first = image_golden_int8(&golden, golden_path(folder), 0.99);
+        size_t bytes = golden.count * golden.dimension * sizeof *first;
+        for (size_t v = 0; v < count; v++) {
+            for (size_t threads = 1; threads <= 3; threads += 2) {
+                ferry_encoder_options options = {.size = sizeof options,
+                                                 .kernels = variants[v]->name,
+                                                 .precision = FERRY_PRECISION_INT8,
+                                                 .threads = threads};
+                float *found = encode(golden_path(folder), &options, &golden);
+                if (memcmp(first, found, bytes) != 0)
+                    fail_msg("%s: %s with %zu threads gives other bits", kinds[k],
+                             variants[v]->name, threads);
+                free(found);
             }
         }
         free(first);
@@ -137,6 +162,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(towers_give_what_transformers_gives),
+        cmocka_unit_test(int8_gives_the_same_bits_everywhere),
         cmocka_unit_test(files_that_do_not_fit_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

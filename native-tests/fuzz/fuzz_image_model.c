@@ -1,6 +1,7 @@
 /*
  * An image or sound model's directory with edited bytes: opening it ends with a status, and if that
- * is OK, so does encoding. Input: which model, then edits of 5 bytes each as in fuzz_model.
+ * is OK, so does encoding. Input: which model and how it is loaded, then edits of 5 bytes each as in
+ * fuzz_model.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,8 +35,10 @@ static void read_original(size_t model, size_t i)
     originals[model][i] = (ferry_file){names[i], data, size};
 }
 
-static void try_model(const ferry_file *files, const uint8_t *data, size_t size)
+static void try_model(const ferry_file *files, unsigned way, const uint8_t *data, size_t size)
 {
+    ferry_encoder_options options = {.size = sizeof options, .overwrite = (way & 2) != 0};
+    if (way & 1) options.precision = FERRY_PRECISION_INT8;
     ferry_file edited[FILES];
     size_t count = files[2].data != NULL ? 3 : 2;
     for (size_t i = 0; i < count; i++) {
@@ -51,7 +54,7 @@ static void try_model(const ferry_file *files, const uint8_t *data, size_t size)
     }
     ferry_encoder *encoder;
     ferry_error error = {0};
-    if (ferry_encoder_open(edited, count, NULL, &encoder, &error) == FERRY_OK) {
+    if (ferry_encoder_open(edited, count, &options, &encoder, &error) == FERRY_OK) {
         static const uint8_t pixels[2 * 3 * 3] = {1, 200, 30, 4, 50, 60};
         ferry_image image = {pixels, 3, 2, 3};
         float *out = malloc(ferry_encoder_dimension(encoder) * sizeof *out);
@@ -79,6 +82,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (originals[0][0].data == NULL)
         for (size_t m = 0; m < MODELS; m++)
             for (size_t i = 0; i < FILES; i++) read_original(m, i);
-    if (size > 0) try_model(originals[data[0] % MODELS], data + 1, size - 1);
+    if (size > 0) try_model(originals[data[0] % MODELS], data[0] / MODELS, data + 1, size - 1);
     return 0;
 }

@@ -43,7 +43,7 @@ static void read_originals(void)
     for (size_t i = 0; i < FILES; i++) read_original(i);
     ferry_buffer_init(&quantized, allocator);
     ferry_files files = {originals[0], FILES};
-    if (ferry_transformer_quantize(files, &allocator, &quantized, NULL) != FERRY_OK) abort();
+    if (ferry_quantize(files, &allocator, &quantized, NULL) != FERRY_OK) abort();
     originals[1][WEIGHTS] = (ferry_file){names[WEIGHTS], quantized.data, quantized.size};
 }
 

@@ -308,8 +308,8 @@ ferry_status ferry_encoder_quantize_directory(const char *from, const char *to, 
     ferry_buffer weights;
     FERRY_TRY(ferry_directory_open(from, NULL, &dir, error));
     ferry_buffer_init(&weights, dir->allocator);
-    ferry_status status = ferry_transformer_quantize((ferry_files){dir->files, dir->count},
-                                                     &dir->allocator, &weights, error);
+    ferry_status status =
+        ferry_quantize((ferry_files){dir->files, dir->count}, &dir->allocator, &weights, error);
     status = ferry_in_directory(status, from, error);
     if (status == FERRY_OK) status = make_directories(to, error);
     if (status == FERRY_OK) status = copy_files(dir, to, error);

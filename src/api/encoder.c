@@ -123,8 +123,8 @@ const char *ferry_encoder_class_name(const ferry_encoder *encoder, size_t index)
 
 ferry_precision ferry_encoder_precision(const ferry_encoder *encoder)
 {
-    return encoder->pictures || encoder->sounds ? FERRY_PRECISION_F32
-                                                : encoder->text.transformer.precision;
+    if (encoder->sounds) return FERRY_PRECISION_F32;
+    return encoder->pictures ? encoder->image.precision : encoder->text.transformer.precision;
 }
 
 size_t ferry_encoder_max_tokens(const ferry_encoder *encoder)

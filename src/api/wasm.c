@@ -211,10 +211,8 @@ ferry_encoder *EXPORT(ferry_wasm_encoder_open)(int precision, const char *prompt
             : ferry_encoder_open(instance.queue, instance.queued, &options, &encoder, error);
     ferry_arena_free(&names);
     if (status == FERRY_OK) {
-        if (ferry_encoder_takes_texts(encoder)) { /* image encoders copy */
-            encoder->owner = keep_borrowed();
-            encoder->release = free;
-        }
+        encoder->owner = keep_borrowed();
+        encoder->release = free;
         cJSON *json = cJSON_CreateObject();
         cJSON_AddBoolToObject(json, "texts", ferry_encoder_takes_texts(encoder));
         cJSON_AddBoolToObject(json, "images", ferry_encoder_takes_images(encoder));

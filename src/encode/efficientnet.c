@@ -4,7 +4,12 @@
 
 static const float RELU6 = 6.0f;
 
-/* Pixels [H, W]; what SAME padding puts before the first of a row or column. */
+enum {
+    BAND = 256,       /* pixels that are expanded at a time, 16 channels of them: 16 KB */
+    CHUNK = 14,       /* rows of a part, where there are several threads */
+    HEAD_COLUMNS = 64 /* of a part */
+};
+
 typedef struct plane {
     size_t H, W;
 } plane;
@@ -14,209 +19,265 @@ static size_t out_size(size_t size, size_t stride)
     return (size + stride - 1) / stride;
 }
 
+/* What SAME padding puts before the first pixel of a row or column. */
 static size_t before(size_t size, size_t side, size_t stride)
 {
     size_t needed = (out_size(size, stride) - 1) * stride + side;
     return needed > size ? (needed - size) / 2 : 0;
 }
 
-static void clamp(float *x, size_t count)
+static size_t panels(size_t N)
 {
-    for (size_t i = 0; i < count; i++) {
-        float v = x[i] > 0.0f ? x[i] : 0.0f;
-        x[i] = v < RELU6 ? v : RELU6;
-    }
+    return (N + FERRY_PANEL - 1) / FERRY_PANEL;
 }
 
-/* ---- products of all channels, in parts of ROWS pixels ---- */
+static float *scratch_of(const ferry_efficientnet *net, size_t worker)
+{
+    return net->scratch + worker * net->scratch_size;
+}
 
-typedef struct product {
+/* ---- the stem, a row at a time ---- */
+
+typedef struct stem {
     const ferry_efficientnet *net;
-    const ferry_convolution *layer;
-    const float *x; /* [T, K] */
-    size_t T;
-    plane image;  /* of the output's pixels */
-    float *y;     /* pixel (r, c) at y + (r * pitch + c) * N */
-    size_t pitch; /* pixels from row to row */
-    bool activated, residual;
-} product;
+    const float *pixels;
+    plane out;
+} stem;
 
-static size_t part_size(const product *p, size_t first)
+/* The window's pixels around each output of a row, zeros outside: [out.W, side, side, 3]. */
+static void gather_windows(const stem *s, size_t r, float *to)
 {
-    return p->T - first < FERRY_EFFICIENTNET_ROWS ? p->T - first : FERRY_EFFICIENTNET_ROWS;
-}
-
-/* count pixels' results from `first` on to where they belong */
-static void give(const product *p, const float *from, size_t first, size_t count)
-{
-    size_t N = p->layer->N, W = p->image.W;
-    for (size_t t = first; t < first + count;) {
-        size_t row = t / W, column = t % W;
-        size_t run = W - column < first + count - t ? W - column : first + count - t;
-        float *to = p->y + (row * p->pitch + column) * N;
-        if (p->residual)
-            for (size_t i = 0; i < run * N; i++) to[i] = to[i] + from[i];
-        else
-            memcpy(to, from, run * N * sizeof *to);
-        from += run * N;
-        t += run;
-    }
-}
-
-static void pointwise_part(void *context, size_t index, size_t worker)
-{
-    const product *p = context;
-    const ferry_convolution *layer = p->layer;
-    size_t first = index * FERRY_EFFICIENTNET_ROWS, count = part_size(p, first);
-    float *y = p->net->scratch + worker * p->net->scratch_size;
-    p->net->kernels->matmul(p->x + first * layer->K, layer->K, layer->w, layer->bias, y, layer->N,
-                            count, layer->K, layer->N);
-    if (p->activated) clamp(y, count * layer->N);
-    give(p, y, first, count);
-}
-
-/* The window's pixels around each output's, zeros outside, then a product. */
-static void stem_part(void *context, size_t index, size_t worker)
-{
-    const product *p = context;
-    const ferry_efficientnet *net = p->net;
-    const ferry_convolution *layer = p->layer;
-    size_t first = index * FERRY_EFFICIENTNET_ROWS, count = part_size(p, first);
-    size_t side = layer->side, K = layer->K, inner = side * side * K;
-    size_t top = before(net->height, side, layer->stride);
-    size_t left = before(net->width, side, layer->stride);
-    float *x = net->scratch + worker * net->scratch_size;
-    float *y = x + FERRY_EFFICIENTNET_ROWS * inner, *to = x;
-    for (size_t t = first; t < first + count; t++) {
-        for (size_t i = 0; i < side; i++) {
-            for (size_t j = 0; j < side; j++, to += K) {
-                /* negative ones wrap around, and are too large as well */
-                size_t row = t / p->image.W * layer->stride + i - top;
-                size_t column = t % p->image.W * layer->stride + j - left;
-                if (row < net->height && column < net->width)
-                    memcpy(to, p->x + (row * net->width + column) * K, K * sizeof *to);
-                else
-                    memset(to, 0, K * sizeof *to);
+    const ferry_efficientnet *net = s->net;
+    size_t side = net->stem.side, stride = net->stem.stride, run = side * 3;
+    size_t top = before(net->height, side, stride), left = before(net->width, side, stride);
+    for (size_t c = 0; c < s->out.W; c++) {
+        for (size_t i = 0; i < side; i++, to += run) {
+            /* negative ones wrap around, and are too large as well */
+            size_t row = r * stride + i - top, column = c * stride - left;
+            const float *from = s->pixels + (row * net->width + column) * 3;
+            if (row < net->height && column < net->width && column + side <= net->width) {
+                for (size_t k = 0; k < run; k++) to[k] = from[k];
+                continue;
+            }
+            for (size_t j = 0; j < side; j++, column++) {
+                bool inside = row < net->height && column < net->width;
+                from = s->pixels + (row * net->width + column) * 3;
+                for (size_t k = 0; k < 3; k++) to[j * 3 + k] = inside ? from[k] : 0.0f;
             }
         }
     }
-    net->kernels->matmul(x, inner, layer->w, layer->bias, y, layer->N, count, inner, layer->N);
-    clamp(y, count * layer->N);
-    give(p, y, first, count);
 }
 
-static void run_product(const product *p, ferry_pool_task task)
+static void stem_row(void *context, size_t r, size_t worker)
 {
-    ferry_pool_run(p->net->pool, (p->T + FERRY_EFFICIENTNET_ROWS - 1) / FERRY_EFFICIENTNET_ROWS,
-                   task, (void *)(uintptr_t)p);
+    const stem *s = context;
+    const ferry_layer *layer = &s->net->stem.layer;
+    float *windows = scratch_of(s->net, worker), *y = s->net->x + r * s->out.W * layer->N;
+    gather_windows(s, r, windows);
+    ferry_layer_multiply(s->net->kernels, layer, 0, layer->N, windows, NULL, y, layer->N, s->out.W);
+    s->net->kernels->clamp(y, RELU6, y, s->out.W * layer->N);
 }
 
-/* ---- depthwise convolutions, a row at a time ---- */
+size_t ferry_efficientnet_stem_scratch(const ferry_efficientnet *net)
+{
+    return out_size(net->width, net->stem.stride) * net->stem.layer.K;
+}
 
-typedef struct depthwise {
+/* ---- the first half of a block: expansion and depthwise convolution ---- */
+
+/*
+ * A part is 16 channels of some rows of the output. Its input rows are expanded a band at a time
+ * into a frame with zeros around, just ahead of the depthwise convolution that reads them, so that
+ * the expanded pixels, six times as many numbers as there are, never leave the cache.
+ */
+typedef struct spread {
     const ferry_efficientnet *net;
-    const ferry_convolution *layer;
-    size_t pitch; /* pixels of a row of net->padded */
-    plane out;
-} depthwise;
+    const ferry_inverted_residual *block;
+    plane in, out;
+    size_t left, top; /* zeros before the first pixel */
+    size_t pitch;     /* pixels of a row of the frame */
+    size_t band;      /* output rows at a time */
+    size_t frame;     /* floats of the frame */
+    size_t chunk;     /* output rows of a part */
+} spread;
 
-static void depthwise_row(void *context, size_t index, size_t worker)
+static spread plan_spread(const ferry_inverted_residual *block, plane in)
 {
-    const depthwise *d = context;
-    const ferry_convolution *layer = d->layer;
-    size_t row = d->pitch * layer->N;
-    (void)worker;
-    d->net->kernels->depthwise(
-        d->net->padded + index * layer->stride * row, row, layer->stride, layer->w, layer->bias,
-        RELU6, d->net->spread + index * d->out.W * layer->N, layer->side, d->out.W, layer->N);
+    const ferry_depthwise *d = &block->depthwise;
+    spread s = {.block = block, .in = in};
+    s.out = (plane){out_size(in.H, d->stride), out_size(in.W, d->stride)};
+    s.left = before(in.W, d->side, d->stride);
+    s.top = before(in.H, d->side, d->stride);
+    s.pitch = (s.out.W - 1) * d->stride + d->side;
+    if (s.pitch < s.left + in.W) s.pitch = s.left + in.W; /* a stride may leave pixels out */
+    s.band = BAND / (in.W * d->stride);
+    if (s.band == 0) s.band = 1;
+    if (s.band > s.out.H) s.band = s.out.H;
+    s.frame = ((s.band - 1) * d->stride + d->side) * s.pitch * FERRY_PANEL;
+    s.chunk = s.out.H;
+    return s;
 }
 
-/* Zeros around [H, W, N] in net->padded; returns where its first pixel is. */
-static float *make_frame(ferry_efficientnet *net, const ferry_convolution *layer, plane in,
-                         size_t *pitch)
+size_t ferry_efficientnet_block_scratch(const ferry_inverted_residual *block, size_t H, size_t W)
 {
-    size_t N = layer->N, top = before(in.H, layer->side, layer->stride);
-    size_t left = before(in.W, layer->side, layer->stride);
-    size_t rows = (out_size(in.H, layer->stride) - 1) * layer->stride + layer->side;
-    *pitch = (out_size(in.W, layer->stride) - 1) * layer->stride + layer->side;
-    if (*pitch < left + in.W) *pitch = left + in.W; /* a stride may leave pixels out */
-    if (rows < top + in.H) rows = top + in.H;
-    size_t right = *pitch - left - in.W;
-    for (size_t r = 0; r < rows; r++) {
-        float *row = net->padded + r * *pitch * N;
-        if (r < top || r >= top + in.H) {
-            memset(row, 0, *pitch * N * sizeof *row);
+    spread s = plan_spread(block, (plane){H, W});
+    return s.frame + s.frame; /* the band's pixels before they are framed are fewer */
+}
+
+/* Pixels [first, first + count) of the channels from n on, not yet clamped, into flat [count, 16]
+ */
+static void expand(const spread *s, size_t n, size_t columns, size_t first, size_t count,
+                   float *flat)
+{
+    const ferry_layer *layer = &s->block->expand;
+    ferry_int8_rows rows = {0};
+    if (layer->panels == NULL) rows = ferry_int8_rows_from(&s->net->rows, layer->K, first);
+    ferry_layer_multiply(s->net->kernels, layer, n, columns, s->net->x + first * layer->K, &rows,
+                         flat, FERRY_PANEL, count);
+}
+
+/* Frame rows [first, end), counted with the zeros above the picture, into `to`. */
+static void fill_frame(const spread *s, size_t n, size_t columns, size_t first, size_t end,
+                       float *to, float *flat)
+{
+    size_t N = s->block->depthwise.N, W = s->in.W, row = s->pitch * FERRY_PANEL;
+    size_t from = first > s->top ? first - s->top : 0;
+    size_t stop = end > s->top ? end - s->top : 0;
+    if (stop > s->in.H) stop = s->in.H;
+    if (s->block->expands && from < stop) expand(s, n, columns, from * W, (stop - from) * W, flat);
+    for (size_t r = first; r < end; r++, to += row) {
+        float *inside = to + s->left * FERRY_PANEL;
+        if (r < s->top || r - s->top >= s->in.H) {
+            memset(inside, 0, W * FERRY_PANEL * sizeof *inside);
+        } else if (s->block->expands) {
+            s->net->kernels->clamp(flat, RELU6, inside, W * FERRY_PANEL);
+            flat += W * FERRY_PANEL;
         } else {
-            memset(row, 0, left * N * sizeof *row);
-            memset(row + (left + in.W) * N, 0, right * N * sizeof *row);
+            const float *x = s->net->x + (r - s->top) * W * N + n;
+            for (size_t c = 0; c < W; c++)
+                memcpy(inside + c * FERRY_PANEL, x + c * N, columns * sizeof *x);
         }
     }
-    return net->padded + (top * *pitch + left) * N;
+}
+
+static void spread_part(void *context, size_t index, size_t worker)
+{
+    const spread *s = context;
+    const ferry_depthwise *d = &s->block->depthwise;
+    size_t groups = panels(d->N), group = index % groups, n = group * FERRY_PANEL;
+    size_t columns = d->N - n < FERRY_PANEL ? d->N - n : FERRY_PANEL;
+    size_t row = s->pitch * FERRY_PANEL, first = index / groups * s->chunk;
+    size_t last = s->out.H - first < s->chunk ? s->out.H : first + s->chunk;
+    float *frame = scratch_of(s->net, worker), *flat = frame + s->frame;
+    memset(frame, 0, s->frame * sizeof *frame);
+    if (columns < FERRY_PANEL) memset(flat, 0, s->frame * sizeof *flat);
+    size_t base = first * d->stride, end = base; /* the rows that are in the frame */
+    for (size_t r = first; r < last; r += s->band) {
+        size_t rows = last - r < s->band ? last - r : s->band, begin = r * d->stride;
+        size_t kept = end > begin ? end - begin : 0;
+        if (kept > 0) memmove(frame, frame + (begin - base) * row, kept * row * sizeof *frame);
+        base = begin;
+        end = begin + (rows - 1) * d->stride + d->side;
+        fill_frame(s, n, columns, begin + kept, end, frame + kept * row, flat);
+        for (size_t i = 0; i < rows; i++)
+            s->net->kernels->depthwise(frame + i * d->stride * row, row, d->stride,
+                                       d->w + group * d->side * d->side * FERRY_PANEL, d->bias + n,
+                                       RELU6, s->net->spread + (r + i) * s->out.W * d->N + n, d->N,
+                                       d->side, s->out.W, columns);
+    }
+}
+
+/* ---- a block ---- */
+
+/* The part of a block's output and what of its input is added to it. */
+static void add_input(void *context, float *y, size_t ldy, size_t row, size_t column, size_t rows,
+                      size_t columns)
+{
+    const float *x = (const float *)context + row * ldy + column;
+    for (size_t t = 0; t < rows; t++, y += ldy, x += ldy)
+        for (size_t n = 0; n < columns; n++) y[n] = x[n] + y[n];
 }
 
 static plane run_block(ferry_efficientnet *net, const ferry_inverted_residual *block, plane in)
 {
-    const ferry_convolution *layer = &block->depthwise;
-    depthwise d = {.net = net,
-                   .layer = layer,
-                   .out = {out_size(in.H, layer->stride), out_size(in.W, layer->stride)}};
-    float *inside = make_frame(net, layer, in, &d.pitch);
-    product expand = {.net = net,
-                      .layer = &block->expand,
-                      .x = net->x,
-                      .T = in.H * in.W,
-                      .image = in,
-                      .y = inside,
-                      .pitch = d.pitch,
-                      .activated = true};
-    if (block->expands) {
-        run_product(&expand, pointwise_part);
+    const ferry_layer *layer = &block->expand;
+    spread s = plan_spread(block, in);
+    s.net = net;
+    if (ferry_pool_threads(net->pool) > 1 && s.out.H > CHUNK) s.chunk = CHUNK;
+    if (block->expands && layer->panels == NULL)
+        ferry_layer_quantize(net->kernels, net->pool, net->x, in.H * in.W, layer->K, &net->rows);
+    ferry_pool_run(net->pool, panels(block->depthwise.N) * ((s.out.H + s.chunk - 1) / s.chunk),
+                   spread_part, &s);
+    ferry_layer_run project = {.kernels = net->kernels,
+                               .pool = net->pool,
+                               .layers = &block->project,
+                               .count = 1,
+                               .x = net->spread,
+                               .rows = &net->rows,
+                               .y = net->next,
+                               .ldy = block->project.N,
+                               .T = s.out.H * s.out.W,
+                               .finish = block->residual ? add_input : NULL,
+                               .context = net->x};
+    ferry_layer_run_all(&project);
+    float *x = net->x;
+    net->x = net->next;
+    net->next = x;
+    return s.out;
+}
+
+/* ---- the head: a product, and each of its columns' mean over all pixels ---- */
+
+typedef struct head {
+    const ferry_efficientnet *net;
+    size_t T;
+    float *features;
+} head;
+
+size_t ferry_efficientnet_head_scratch(size_t H, size_t W)
+{
+    return H * W * HEAD_COLUMNS;
+}
+
+static void head_part(void *context, size_t index, size_t worker)
+{
+    const head *h = context;
+    const ferry_layer *layer = &h->net->head;
+    size_t first = index * HEAD_COLUMNS, rest = layer->N - first;
+    size_t columns = rest < HEAD_COLUMNS ? rest : HEAD_COLUMNS;
+    float *y = scratch_of(h->net, worker), *out = h->features + first;
+    ferry_layer_multiply(h->net->kernels, layer, first, columns, h->net->x, &h->net->rows, y,
+                         columns, h->T);
+    h->net->kernels->clamp(y, RELU6, y, h->T * columns);
+    memcpy(out, y, columns * sizeof *out);
+    for (size_t t = 1; t < h->T; t++)
+        for (size_t n = 0; n < columns; n++) out[n] = out[n] + y[t * columns + n];
+    for (size_t n = 0; n < columns; n++) out[n] = out[n] / (float)h->T;
+}
+
+static void classify(ferry_efficientnet *net, const float *features, float *logits)
+{
+    size_t N = net->features, classes = net->classes;
+    if (net->classifier != NULL) {
+        net->kernels->dot_rows(net->classifier, features, logits, classes, N);
     } else {
-        for (size_t r = 0; r < in.H; r++)
-            memcpy(inside + r * d.pitch * layer->N, net->x + r * in.W * layer->N,
-                   in.W * layer->N * sizeof *inside);
+        net->kernels->quantize_rows(features, N, 1, N, &net->rows);
+        ferry_layer_multiply(net->kernels, &net->classifier_int8, 0, classes, features, &net->rows,
+                             logits, classes, 1);
     }
-    ferry_pool_run(net->pool, d.out.H, depthwise_row, &d);
-    product project = {.net = net,
-                       .layer = &block->project,
-                       .x = net->spread,
-                       .T = d.out.H * d.out.W,
-                       .image = d.out,
-                       .y = net->x,
-                       .pitch = d.out.W,
-                       .residual = block->residual};
-    run_product(&project, pointwise_part);
-    return d.out;
+    for (size_t n = 0; n < classes; n++) logits[n] = logits[n] + net->classifier_bias[n];
 }
 
 void ferry_efficientnet_forward(ferry_efficientnet *net, const float *pixels, float *features,
                                 float *logits)
 {
     plane at = {out_size(net->height, net->stem.stride), out_size(net->width, net->stem.stride)};
-    product stem = {.net = net,
-                    .layer = &net->stem,
-                    .x = pixels,
-                    .T = at.H * at.W,
-                    .image = at,
-                    .y = net->x,
-                    .pitch = at.W};
-    run_product(&stem, stem_part);
+    stem s = {net, pixels, at};
+    ferry_pool_run(net->pool, at.H, stem_row, &s);
     for (size_t b = 0; b < net->blocks; b++) at = run_block(net, &net->block[b], at);
-    product head = {.net = net,
-                    .layer = &net->head,
-                    .x = net->x,
-                    .T = at.H * at.W,
-                    .image = at,
-                    .y = net->spread,
-                    .pitch = at.W,
-                    .activated = true};
-    run_product(&head, pointwise_part);
-    size_t N = net->features, T = at.H * at.W;
-    memcpy(features, net->spread, N * sizeof *features);
-    for (size_t t = 1; t < T; t++)
-        for (size_t n = 0; n < N; n++) features[n] = features[n] + net->spread[t * N + n];
-    for (size_t n = 0; n < N; n++) features[n] = features[n] / (float)T;
-    if (logits != NULL)
-        net->kernels->matmul(features, N, net->classifier, net->classifier_bias, logits,
-                             net->classes, 1, N, net->classes);
+    head h = {net, at.H * at.W, features};
+    if (net->head.panels == NULL)
+        ferry_layer_quantize(net->kernels, net->pool, net->x, h.T, net->head.K, &net->rows);
+    ferry_pool_run(net->pool, (net->features + HEAD_COLUMNS - 1) / HEAD_COLUMNS, head_part, &h);
+    if (logits != NULL) classify(net, features, logits);
 }

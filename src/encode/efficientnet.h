@@ -8,46 +8,63 @@
 #define FERRY_ENCODE_EFFICIENTNET_H
 
 #include "base/pool.h"
+#include "encode/layer.h"
 #include "input/safetensors.h"
 #include "math/kernels.h"
 
+/* Of all channels at once: a pixel's window [side, side, channels] is a row of a product. */
 typedef struct ferry_convolution {
-    size_t K, N;         /* channels in and out; of a depthwise one N alone counts */
     size_t side, stride; /* of the window */
-    const float *w; /* panels [ceil(N / 16), side * side * K, 16], or depthwise [side, side, N] */
-    const float *bias; /* [N] */
+    ferry_layer layer;   /* K = side * side * channels */
 } ferry_convolution;
+
+/* Of each channel by itself. */
+typedef struct ferry_depthwise {
+    size_t N, side, stride;
+    const float *w;    /* [ceil(N / 16), side, side, 16], zeros past N */
+    const float *bias; /* [ceil(N / 16), 16] */
+} ferry_depthwise;
 
 typedef struct ferry_inverted_residual {
     bool expands;  /* else the depthwise convolution is the first */
     bool residual; /* its input is added to what comes out */
-    ferry_convolution expand, depthwise, project;
+    ferry_layer expand, project;
+    ferry_depthwise depthwise;
 } ferry_inverted_residual;
 
-enum { FERRY_EFFICIENTNET_BLOCKS = 64, FERRY_EFFICIENTNET_ROWS = 48 /* pixels of a part */ };
+enum { FERRY_EFFICIENTNET_BLOCKS = 64 };
 
 typedef struct ferry_efficientnet {
     const ferry_kernels *kernels;
-    ferry_pool *pool;     /* borrowed; NULL: one thread */
-    size_t height, width; /* of the input */
-    ferry_convolution stem, head;
+    ferry_pool *pool;          /* borrowed; NULL: one thread */
+    ferry_precision precision; /* F32 or INT8, of the products of pixels by all channels */
+    size_t height, width;      /* of the input */
+    ferry_convolution stem;    /* f32 always */
+    ferry_layer head;
     ferry_inverted_residual block[FERRY_EFFICIENTNET_BLOCKS];
     size_t blocks;
     size_t features, classes; /* classes may be 0 */
-    const float *classifier;  /* panels [ceil(classes / 16), features, 16] */
+    const float *classifier;  /* [classes, features], or NULL where it is int8 */
+    ferry_layer classifier_int8;
     const float *classifier_bias;
-    float *x;       /* a block's input and output [H, W, C] */
-    float *padded;  /* what a depthwise convolution reads, zeros around it */
-    float *spread;  /* what it writes */
-    float *scratch; /* [threads, scratch_size] rows of one product */
+    float *x, *next;      /* a block's input and its output [H, W, C] */
+    float *spread;        /* what its depthwise convolution writes */
+    ferry_int8_rows rows; /* a product's input in int8 */
+    float *scratch;       /* [threads, scratch_size] */
     size_t scratch_size;
 } ferry_efficientnet;
 
-/* Everything is copied into the arena: the file's bytes are not needed any more. */
+/* Floats that a thread's scratch holds while it works on an input of [H, W] pixels. */
+size_t ferry_efficientnet_stem_scratch(const ferry_efficientnet *net);
+size_t ferry_efficientnet_block_scratch(const ferry_inverted_residual *block, size_t H, size_t W);
+size_t ferry_efficientnet_head_scratch(size_t H, size_t W);
+
+/* The classifier may stay a view into the file; everything else is copied into the arena, or with
+ * overwrite, where it fits, packed in its own place in the file's bytes. */
 ferry_status ferry_efficientnet_load(const ferry_file *weights, size_t height, size_t width,
-                                     const ferry_kernels *kernels, ferry_pool *pool,
-                                     ferry_arena *arena, ferry_efficientnet *out,
-                                     ferry_error *error);
+                                     const ferry_kernels *kernels, ferry_precision precision,
+                                     bool overwrite, ferry_pool *pool, ferry_arena *arena,
+                                     ferry_efficientnet *out, ferry_error *error);
 
 /* pixels [height, width, 3], normalised. features [features]; logits [classes] or NULL. */
 void ferry_efficientnet_forward(ferry_efficientnet *net, const float *pixels, float *features,

@@ -15,7 +15,9 @@ typedef struct loader {
     ferry_safetensors tensors;
     ferry_arena *arena;  /* what stays */
     ferry_arena scratch; /* the tensor list, until loading is done */
-    ferry_arena passing; /* one block's numbers as the file has them */
+    ferry_arena passing; /* one layer's numbers */
+    ferry_precision precision;
+    bool overwrite;
     ferry_error *error;
 } loader;
 
@@ -42,91 +44,107 @@ static ferry_status vector(loader *load, const char *name, const char *part, siz
 }
 
 /* The factor [N] a batch norm has for each channel's weights, and the bias [N] it adds. */
-static ferry_status fold(loader *load, const char *norm, size_t N, float **factor, float **bias)
+static ferry_status fold(loader *load, const char *norm, size_t N, float **factor,
+                         const float **bias)
 {
     const double epsilon = 1e-3;
     const float *weight, *shift, *mean, *variance;
+    *bias = NULL;
     FERRY_TRY(vector(load, norm, "weight", N, &weight));
     FERRY_TRY(vector(load, norm, "bias", N, &shift));
     FERRY_TRY(vector(load, norm, "running_mean", N, &mean));
     FERRY_TRY(vector(load, norm, "running_var", N, &variance));
+    size_t whole = (N + FERRY_PANEL - 1) / FERRY_PANEL * FERRY_PANEL; /* as depthwise wants it */
+    float *sum = ferry_arena_array(load->arena, whole, sizeof *sum);
     *factor = ferry_arena_array(&load->passing, N, sizeof **factor);
-    *bias = ferry_arena_array(load->arena, N, sizeof **bias);
-    if (*factor == NULL || *bias == NULL) return ferry_fail_memory(load->error, norm);
+    if (*factor == NULL || sum == NULL) return ferry_fail_memory(load->error, norm);
     for (size_t n = 0; n < N; n++) {
         double scale = (double)weight[n] / sqrt((double)variance[n] + epsilon);
         (*factor)[n] = (float)scale;
-        (*bias)[n] = (float)((double)shift[n] - (double)mean[n] * scale);
+        sum[n] = (float)((double)shift[n] - (double)mean[n] * scale);
     }
+    *bias = sum;
     return FERRY_OK;
 }
 
-/* A convolution's weight [N, K, side, side], its shape checked; K 0 is any, as are N and side. */
-static ferry_status shape(loader *load, const char *name, const ferry_tensor **tensor,
-                          ferry_convolution *out)
+/* A convolution's weight [N, K, side, side]: N 0, and side 0, are any. */
+static ferry_status find_window(loader *load, const char *name, size_t N, size_t K, size_t side,
+                                const ferry_tensor **tensor)
 {
     FERRY_TRY(find(load, name, "weight", tensor));
     const size_t *found = (*tensor)->shape;
     bool fits = (*tensor)->rank == 4 && found[2] == found[3] && found[2] % 2 == 1 &&
                 found[2] <= MAX_SIDE && found[0] >= 1 && found[0] <= MAX_CHANNELS &&
-                found[1] >= 1 && found[1] <= MAX_CHANNELS && (out->N == 0 || found[0] == out->N) &&
-                (out->K == 0 || found[1] == out->K) && (out->side == 0 || found[2] == out->side);
-    if (!fits)
-        return ferry_fail(load->error, FERRY_MALFORMED,
-                          "%s: tensor \"%s\" is not the weight of a convolution that fits the one "
-                          "before it: [%zu, %zu, %zu, %zu] of %zu dimensions",
-                          load->file->name, (*tensor)->name, found[0], found[1], found[2], found[3],
-                          (*tensor)->rank);
-    out->N = found[0];
-    out->K = found[1];
-    out->side = found[2];
+                found[1] >= 1 && found[1] <= MAX_CHANNELS && (N == 0 || found[0] == N) &&
+                found[1] == K && (side == 0 || found[2] == side);
+    if (fits) return FERRY_OK;
+    return ferry_fail(load->error, FERRY_MALFORMED,
+                      "%s: tensor \"%s\" is not the weight of a convolution that fits the one "
+                      "before it: [%zu, %zu, %zu, %zu] of %zu dimensions",
+                      load->file->name, (*tensor)->name, found[0], found[1], found[2], found[3],
+                      (*tensor)->rank);
+}
+
+/* All channels to all, pixel by pixel. */
+static ferry_status load_pointwise(loader *load, const char *name, const char *norm, size_t K,
+                                   ferry_layer *out)
+{
+    const ferry_layer_loader weights = {&load->tensors, load->arena, load->overwrite, load->error};
+    const ferry_tensor *tensor;
+    const float *bias;
+    float *factor = NULL;
+    FERRY_TRY(find_window(load, name, 0, K, 1, &tensor));
+    FERRY_TRY(fold(load, norm, tensor->shape[0], &factor, &bias));
+    FERRY_TRY(
+        ferry_layer_load(&weights, tensor, 0, K, tensor->shape[0], factor, load->precision, out));
+    out->bias = bias;
+    ferry_arena_free(&load->passing);
     return FERRY_OK;
 }
 
-/* All channels to all: panels of a matrix [side * side * K, N], the window's rows, then columns,
- * then channels. */
-static ferry_status load_full(loader *load, const char *name, const char *norm,
-                              ferry_convolution *out)
+/* The window's rows, then columns, then channels, as pixels lie. */
+static ferry_status load_stem(loader *load, ferry_convolution *out)
 {
+    static const char name[] = "conv_stem";
     const ferry_tensor *tensor;
-    const float *from;
-    float *factor, *bias;
-    FERRY_TRY(shape(load, name, &tensor, out));
+    const float *from, *bias;
+    float *factor = NULL;
+    FERRY_TRY(find_window(load, name, 0, 3, 3, &tensor));
     FERRY_TRY(ferry_tensor_as_f32(tensor, &load->passing, &from, load->error));
-    FERRY_TRY(fold(load, norm, out->N, &factor, &bias));
-    size_t window = out->side * out->side, inner = window * out->K, size;
-    float *matrix = ferry_arena_array(&load->passing, out->N, inner * sizeof *matrix);
-    float *panels = NULL;
-    if (ferry_panels_size(inner, out->N, &size))
-        panels = ferry_arena_array(load->arena, size, sizeof *panels);
-    if (matrix == NULL || panels == NULL) return ferry_fail_memory(load->error, name);
-    for (size_t n = 0; n < out->N; n++)
-        for (size_t k = 0; k < out->K; k++)
+    size_t N = tensor->shape[0], window = 9, K = 3;
+    FERRY_TRY(fold(load, "bn1", N, &factor, &bias));
+    float *matrix = ferry_arena_array(&load->passing, N, window * K * sizeof *matrix);
+    if (matrix == NULL) return ferry_fail_memory(load->error, name);
+    for (size_t n = 0; n < N; n++)
+        for (size_t k = 0; k < K; k++)
             for (size_t i = 0; i < window; i++)
-                matrix[n * inner + i * out->K + k] = *from++ * factor[n];
-    ferry_pack_panels(matrix, 1, inner, inner, out->N, panels);
-    out->w = panels;
-    out->bias = bias;
+                matrix[(n * window + i) * K + k] = *from++ * factor[n];
+    *out = (ferry_convolution){.side = 3, .stride = 2};
+    FERRY_TRY(ferry_layer_pack(load->arena, matrix, window * K, N, &out->layer, load->error));
+    out->layer.bias = bias;
+    ferry_arena_free(&load->passing);
     return FERRY_OK;
 }
 
-static ferry_status load_depthwise(loader *load, const char *name, const char *norm,
-                                   ferry_convolution *out)
+static ferry_status load_depthwise(loader *load, const char *name, const char *norm, size_t N,
+                                   size_t stride, ferry_depthwise *out)
 {
     const ferry_tensor *tensor;
     const float *from;
-    float *factor, *bias;
-    out->K = 1;
-    FERRY_TRY(shape(load, name, &tensor, out));
+    float *factor = NULL;
+    FERRY_TRY(find_window(load, name, N, 1, 0, &tensor));
     FERRY_TRY(ferry_tensor_as_f32(tensor, &load->passing, &from, load->error));
-    FERRY_TRY(fold(load, norm, out->N, &factor, &bias));
-    size_t window = out->side * out->side;
-    float *w = ferry_arena_array(load->arena, out->N, window * sizeof *w);
+    *out = (ferry_depthwise){.N = N, .side = tensor->shape[2], .stride = stride};
+    FERRY_TRY(fold(load, norm, N, &factor, &out->bias));
+    size_t window = out->side * out->side, groups = (N + FERRY_PANEL - 1) / FERRY_PANEL;
+    float *w = ferry_arena_array(load->arena, groups * FERRY_PANEL, window * sizeof *w);
     if (w == NULL) return ferry_fail_memory(load->error, name);
-    for (size_t n = 0; n < out->N; n++)
-        for (size_t i = 0; i < window; i++) w[i * out->N + n] = *from++ * factor[n];
+    for (size_t n = 0; n < N; n++) {
+        float *lane = w + n / FERRY_PANEL * FERRY_PANEL * window + n % FERRY_PANEL;
+        for (size_t i = 0; i < window; i++) lane[i * FERRY_PANEL] = *from++ * factor[n];
+    }
     out->w = w;
-    out->bias = bias;
+    ferry_arena_free(&load->passing);
     return FERRY_OK;
 }
 
@@ -143,16 +161,14 @@ static ferry_status load_block(loader *load, size_t stage, size_t index, size_t 
     snprintf(last, sizeof last, "%s.weight", text[4]);
     out->expands = ferry_safetensors_find(&load->tensors, last) != NULL;
     size_t stride = index == 0 ? strides[stage] : 1, wide = *channels;
-    out->expand = (ferry_convolution){.K = *channels, .side = 1, .stride = 1};
     if (out->expands) {
-        FERRY_TRY(load_full(load, text[0], text[1], &out->expand));
+        FERRY_TRY(load_pointwise(load, text[0], text[1], wide, &out->expand));
         wide = out->expand.N;
     }
-    out->depthwise = (ferry_convolution){.N = wide, .stride = stride};
-    out->project = (ferry_convolution){.K = wide, .side = 1, .stride = 1};
-    FERRY_TRY(load_depthwise(load, text[2], out->expands ? text[3] : text[1], &out->depthwise));
-    FERRY_TRY(load_full(load, out->expands ? text[4] : text[0], out->expands ? text[5] : text[3],
-                        &out->project));
+    FERRY_TRY(load_depthwise(load, text[2], out->expands ? text[3] : text[1], wide, stride,
+                             &out->depthwise));
+    FERRY_TRY(load_pointwise(load, out->expands ? text[4] : text[0],
+                             out->expands ? text[5] : text[3], wide, &out->project));
     out->residual = stride == 1 && out->project.N == *channels;
     *channels = out->project.N;
     return FERRY_OK;
@@ -169,7 +185,6 @@ static ferry_status load_blocks(loader *load, size_t *channels, ferry_efficientn
                 return ferry_fail(load->error, FERRY_LIMIT, "%s: more than %d blocks",
                                   load->file->name, FERRY_EFFICIENTNET_BLOCKS);
             FERRY_TRY(load_block(load, stage, index, channels, &out->block[out->blocks++]));
-            ferry_arena_free(&load->passing);
         }
     }
     return FERRY_OK;
@@ -177,27 +192,27 @@ static ferry_status load_blocks(loader *load, size_t *channels, ferry_efficientn
 
 static ferry_status load_classifier(loader *load, ferry_efficientnet *out)
 {
+    const ferry_layer_loader weights = {&load->tensors, load->arena, load->overwrite, load->error};
     const ferry_tensor *tensor;
-    const float *from, *bias;
-    size_t size;
+    const float *bias;
+    size_t K = out->features;
     if (ferry_safetensors_find(&load->tensors, "classifier.weight") == NULL) return FERRY_OK;
     FERRY_TRY(find(load, "classifier", "weight", &tensor));
-    if (tensor->rank != 2 || tensor->shape[1] != out->features || tensor->shape[0] == 0)
+    if (tensor->rank != 2 || tensor->shape[1] != K || tensor->shape[0] == 0)
         return ferry_fail(load->error, FERRY_MALFORMED,
                           "%s: tensor \"classifier.weight\" is not [classes, %zu]",
-                          load->file->name, out->features);
+                          load->file->name, K);
     out->classes = tensor->shape[0];
-    FERRY_TRY(ferry_tensor_as_f32(tensor, &load->passing, &from, load->error));
     FERRY_TRY(vector(load, "classifier", "bias", out->classes, &bias));
-    float *panels = NULL, *copy = ferry_arena_array(load->arena, out->classes, sizeof *copy);
-    if (ferry_panels_size(out->features, out->classes, &size))
-        panels = ferry_arena_array(load->arena, size, sizeof *panels);
-    if (panels == NULL || copy == NULL) return ferry_fail_memory(load->error, "the classifier");
-    ferry_pack_panels(from, 1, out->features, out->features, out->classes, panels);
+    float *copy = ferry_arena_array(load->arena, out->classes, sizeof *copy);
+    if (copy == NULL) return ferry_fail_memory(load->error, "the classifier");
     memcpy(copy, bias, out->classes * sizeof *copy);
-    out->classifier = panels;
     out->classifier_bias = copy;
-    return FERRY_OK;
+    ferry_arena_free(&load->passing);
+    if (load->precision == FERRY_PRECISION_INT8)
+        return ferry_layer_load(&weights, tensor, 0, K, out->classes, NULL, FERRY_PRECISION_INT8,
+                                &out->classifier_int8);
+    return ferry_tensor_as_f32(tensor, load->arena, &out->classifier, load->error);
 }
 
 /* ---- memory for the activations ---- */
@@ -207,64 +222,95 @@ static void keep_largest(size_t *largest, size_t value)
     *largest = value > *largest ? value : *largest;
 }
 
+/* What one product takes in int8. */
+typedef struct quantized {
+    size_t bytes, groups;
+} quantized;
+
+static void keep_quantized(quantized *most, uint64_t pixels, size_t K)
+{
+    keep_largest(&most->bytes, (size_t)pixels * ferry_int8_padded(K));
+    keep_largest(&most->groups, (size_t)pixels * ferry_int8_groups(K));
+}
+
+static bool make_rows(const quantized *most, ferry_arena *arena, ferry_int8_rows *out)
+{
+    out->q = ferry_arena_array(arena, most->bytes, 1);
+    out->scale = ferry_arena_array(arena, most->groups, sizeof *out->scale);
+    out->offset = ferry_arena_array(arena, most->groups, sizeof *out->offset);
+    return out->q != NULL && out->scale != NULL && out->offset != NULL;
+}
+
+static bool allocate(ferry_efficientnet *net, ferry_arena *arena, size_t x, size_t wide,
+                     const quantized *most)
+{
+    net->x = ferry_arena_array(arena, x, sizeof(float));
+    net->next = ferry_arena_array(arena, x, sizeof(float));
+    net->spread = ferry_arena_array(arena, wide, sizeof(float));
+    net->scratch =
+        ferry_arena_array(arena, ferry_pool_threads(net->pool), net->scratch_size * sizeof(float));
+    if (net->x == NULL || net->next == NULL || net->spread == NULL || net->scratch == NULL)
+        return false;
+    return net->precision == FERRY_PRECISION_F32 || make_rows(most, arena, &net->rows);
+}
+
 /* Sides are at most 2^12 and channels 2^14, which 64 bits hold; what a 32-bit machine cannot hold
- * is refused by the arena. */
+ * is refused by the limit. */
 static ferry_status make_workspace(ferry_efficientnet *net, ferry_arena *arena, ferry_error *error)
 {
-    const size_t rows = FERRY_EFFICIENTNET_ROWS;
+    const uint64_t most = (uint64_t)1 << 28; /* floats, 1 GB */
     size_t H = (net->height + 1) / 2, W = (net->width + 1) / 2;
-    uint64_t x = (uint64_t)H * W * net->stem.N, padded = 0, spread = 0;
-    size_t scratch = rows * (net->stem.side * net->stem.side * net->stem.K + net->stem.N);
-    keep_largest(&scratch, rows * net->head.N);
+    uint64_t x = (uint64_t)H * W * net->stem.layer.N, wide = 0;
+    quantized rows = {0};
+    net->scratch_size = ferry_efficientnet_stem_scratch(net);
     for (size_t b = 0; b < net->blocks; b++) {
         const ferry_inverted_residual *block = &net->block[b];
-        const ferry_convolution *d = &block->depthwise;
-        uint64_t around = (uint64_t)(H + d->side) * (W + d->side) * d->N;
-        padded = around > padded ? around : padded;
+        const ferry_depthwise *d = &block->depthwise;
+        keep_largest(&net->scratch_size, ferry_efficientnet_block_scratch(block, H, W));
+        if (x <= most && block->expands) keep_quantized(&rows, (uint64_t)H * W, block->expand.K);
         H = (H + d->stride - 1) / d->stride;
         W = (W + d->stride - 1) / d->stride;
-        uint64_t wide = (uint64_t)H * W * d->N, out = (uint64_t)H * W * block->project.N;
-        spread = wide > spread ? wide : spread;
+        uint64_t inner = (uint64_t)H * W * d->N, out = (uint64_t)H * W * block->project.N;
+        wide = inner > wide ? inner : wide;
         x = out > x ? out : x;
-        keep_largest(&scratch, rows * (block->expands ? block->expand.N : 0));
-        keep_largest(&scratch, rows * block->project.N);
+        if (wide <= most) keep_quantized(&rows, (uint64_t)H * W, d->N);
     }
-    uint64_t last = (uint64_t)H * W * net->head.N;
-    spread = last > spread ? last : spread;
-    const uint64_t most = (uint64_t)1 << 28; /* floats, 1 GB */
-    if (x > most || padded > most || spread > most)
+    if (x > most || wide > most)
         return ferry_fail(error, FERRY_LIMIT, "an input of %zu x %zu pixels: too large for memory",
                           net->width, net->height);
-    net->scratch_size = scratch;
-    net->x = ferry_arena_array(arena, (size_t)x, sizeof(float));
-    net->padded = ferry_arena_array(arena, (size_t)padded, sizeof(float));
-    net->spread = ferry_arena_array(arena, (size_t)spread, sizeof(float));
-    net->scratch = ferry_arena_array(arena, ferry_pool_threads(net->pool), scratch * sizeof(float));
-    bool made =
-        net->x != NULL && net->padded != NULL && net->spread != NULL && net->scratch != NULL;
-    return made ? FERRY_OK : ferry_fail_memory(error, "the image encoder's activations");
+    keep_largest(&net->scratch_size, ferry_efficientnet_head_scratch(H, W));
+    keep_quantized(&rows, (uint64_t)H * W, net->head.K);
+    keep_quantized(&rows, 1, net->features);
+    return allocate(net, arena, (size_t)x, (size_t)wide, &rows)
+               ? FERRY_OK
+               : ferry_fail_memory(error, "the image encoder's activations");
 }
 
 static ferry_status load_all(loader *load, ferry_efficientnet *out)
 {
     FERRY_TRY(ferry_safetensors_open(load->file, &load->scratch, &load->tensors, load->error));
-    out->stem = (ferry_convolution){.K = 3, .side = 3, .stride = 2};
-    FERRY_TRY(load_full(load, "conv_stem", "bn1", &out->stem));
-    size_t channels = out->stem.N;
+    FERRY_TRY(ferry_layer_precision(&load->tensors, load->file->name, load->precision,
+                                    &load->precision, load->error));
+    out->precision = load->precision;
+    FERRY_TRY(load_stem(load, &out->stem));
+    size_t channels = out->stem.layer.N;
     FERRY_TRY(load_blocks(load, &channels, out));
-    out->head = (ferry_convolution){.K = channels, .side = 1, .stride = 1};
-    FERRY_TRY(load_full(load, "conv_head", "bn2", &out->head));
+    FERRY_TRY(load_pointwise(load, "conv_head", "bn2", channels, &out->head));
     out->features = out->head.N;
     return load_classifier(load, out);
 }
 
 ferry_status ferry_efficientnet_load(const ferry_file *weights, size_t height, size_t width,
-                                     const ferry_kernels *kernels, ferry_pool *pool,
-                                     ferry_arena *arena, ferry_efficientnet *out,
-                                     ferry_error *error)
+                                     const ferry_kernels *kernels, ferry_precision precision,
+                                     bool overwrite, ferry_pool *pool, ferry_arena *arena,
+                                     ferry_efficientnet *out, ferry_error *error)
 {
     *out = (ferry_efficientnet){.kernels = kernels, .pool = pool, .height = height, .width = width};
-    loader load = {.file = weights, .arena = arena, .error = error};
+    loader load = {.file = weights,
+                   .arena = arena,
+                   .precision = precision,
+                   .overwrite = overwrite,
+                   .error = error};
     ferry_arena_init(&load.scratch, arena->allocator);
     ferry_arena_init(&load.passing, arena->allocator);
     ferry_status status = load_all(&load, out);

@@ -49,7 +49,9 @@ static ferry_status open_timm(ferry_files files, const cJSON *config, const ferr
     const ferry_file *weights = ferry_files_find(files, "model.safetensors");
     if (weights == NULL) return ferry_fail(error, FERRY_NOT_FOUND, "model.safetensors is missing");
     FERRY_TRY(ferry_efficientnet_load(weights, out->recipe.height, out->recipe.width, kernels,
-                                      out->pool, arena, &out->net, error));
+                                      options->precision, options->overwrite, out->pool, arena,
+                                      &out->net, error));
+    out->precision = out->net.precision;
     out->dimension = out->net.features;
     out->classes = out->net.classes;
     return FERRY_OK;
@@ -73,8 +75,9 @@ static ferry_status open_transformer(ferry_files files, const cJSON *config,
         return ferry_fail(error, FERRY_UNSUPPORTED,
                           "%s: an input of %zu x %zu pixels, expected a square", preparation->name,
                           out->recipe.width, out->recipe.height);
-    FERRY_TRY(ferry_vit_load(weights, &c, out->recipe.width, kernels, out->pool, arena, &out->vit,
-                             error));
+    FERRY_TRY(ferry_vit_load(weights, &c, out->recipe.width, kernels, options->precision,
+                             options->overwrite, out->pool, arena, &out->vit, error));
+    out->precision = out->vit.precision;
     out->transformer = true;
     out->dimension = out->vit.dimension;
     return FERRY_OK;
@@ -87,8 +90,6 @@ ferry_status ferry_image_encoder_open(ferry_files files, const ferry_kernels *ke
 {
     cJSON *config;
     *out = (ferry_image_encoder){.allocator = arena->allocator, .pool = pool};
-    if (options->precision == FERRY_PRECISION_INT8)
-        return ferry_fail(error, FERRY_UNSUPPORTED, "pictures are encoded in f32, not int8");
     FERRY_TRY(read_config(files, &config, error));
     bool timm = timm_architecture(config) != NULL;
     ferry_status status =

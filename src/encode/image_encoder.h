@@ -13,6 +13,7 @@ typedef struct ferry_image_encoder {
     ferry_image_recipe recipe;
     size_t dimension, classes; /* classes 0: the model names none */
     bool transformer;          /* which of the two it is */
+    ferry_precision precision; /* F32 or INT8 */
     ferry_efficientnet net;
     ferry_vit vit;
     uint8_t *rgb;     /* [height, width, 3] */

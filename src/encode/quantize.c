@@ -4,16 +4,25 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "encode/image_encoder.h"
 #include "encode/text_config.h"
 #include "input/safetensors.h"
 #include "math/int8.h"
 
 typedef struct quantizer {
     ferry_arena arena;
+    bool pictures;
     ferry_tensor *tensors; /* [count] of the new file */
     size_t count;
     ferry_error *error;
 } quantizer;
+
+typedef enum action {
+    LEAVE_OUT,
+    KEEP,
+    BY_ROW,  /* int8 with one scale a row */
+    BY_GROUP /* int8 with one for 64 neighbours */
+} action;
 
 static bool has_part(const char *name, const char *part)
 {
@@ -28,7 +37,30 @@ static const char *used_part(const char *name)
     return used && !has_part(name, "position_ids") ? name : NULL;
 }
 
-/* w [rows, columns] and its scales [rows, groups] in place of a float matrix. */
+static action action_of_text(const ferry_tensor *tensor)
+{
+    const char *part = used_part(tensor->name);
+    if (part == NULL) return LEAVE_OUT;
+    if (tensor->rank != 2) return KEEP;
+    if (strcmp(part, "embeddings.word_embeddings.weight") == 0) return BY_ROW;
+    return strncmp(part, "encoder.", 8) == 0 ? BY_GROUP : KEEP;
+}
+
+/* The blocks' matrices of a vision transformer; EfficientNet's convolutions of single pixels and
+ * its classifier. */
+static action action_of_picture(const ferry_tensor *tensor)
+{
+    const char *name = tensor->name;
+    if (has_part(name, "position_ids") || has_part(name, "num_batches_tracked")) return LEAVE_OUT;
+    bool matrix = tensor->rank == 2 && has_part(name, ".weight") &&
+                  (has_part(name, "encoder.layer") || strcmp(name, "classifier.weight") == 0);
+    bool pixels =
+        tensor->rank == 4 && tensor->shape[1] > 1 && tensor->shape[2] == 1 && tensor->shape[3] == 1;
+    return (matrix && strncmp(name, "text_model.", 11) != 0) || pixels ? BY_GROUP : KEEP;
+}
+
+/* w, of the tensor's own shape, and its scales [rows, groups] in place of a float matrix [rows,
+ * columns], which may have ones behind. */
 static ferry_status add_int8(quantizer *q, const ferry_tensor *tensor, bool by_row)
 {
     size_t N = tensor->shape[0], K = tensor->shape[1], G = by_row ? 1 : ferry_int8_groups(K);
@@ -54,26 +86,22 @@ static ferry_status add_int8(quantizer *q, const ferry_tensor *tensor, bool by_r
                                             .count = N * G,
                                             .data = scale,
                                             .size = N * G * sizeof *scale};
-    q->tensors[q->count++] = (ferry_tensor){.name = tensor->name,
-                                            .dtype = FERRY_I8,
-                                            .rank = 2,
-                                            .shape = {N, K},
-                                            .count = N * K,
-                                            .data = w,
-                                            .size = N * K};
+    ferry_tensor quantized = *tensor;
+    quantized.dtype = FERRY_I8;
+    quantized.data = w;
+    quantized.size = N * K;
+    q->tensors[q->count++] = quantized;
     return FERRY_OK;
 }
 
 static ferry_status add_tensor(quantizer *q, const ferry_tensor *tensor)
 {
-    const char *part = used_part(tensor->name);
-    if (part == NULL) return FERRY_OK;
+    action what = q->pictures ? action_of_picture(tensor) : action_of_text(tensor);
+    if (what == LEAVE_OUT) return FERRY_OK;
     if (tensor->dtype == FERRY_I8 || tensor->dtype == FERRY_U8)
         return ferry_fail(q->error, FERRY_UNSUPPORTED, "%s: tensor \"%s\" is %s already",
                           tensor->file, tensor->name, tensor->dtype == FERRY_I8 ? "int8" : "4-bit");
-    if (strcmp(part, "embeddings.word_embeddings.weight") == 0 && tensor->rank == 2)
-        return add_int8(q, tensor, true);
-    if (strncmp(part, "encoder.", 8) == 0 && tensor->rank == 2) return add_int8(q, tensor, false);
+    if (what != KEEP) return add_int8(q, tensor, what == BY_ROW);
     q->tensors[q->count++] = *tensor;
     return FERRY_OK;
 }
@@ -99,14 +127,14 @@ static ferry_status quantize(quantizer *q, const ferry_file *file, ferry_buffer 
     return ferry_safetensors_write(q->tensors, q->count, about, 2, out, q->error);
 }
 
-ferry_status ferry_transformer_quantize(ferry_files files, const ferry_allocator *allocator,
-                                        ferry_buffer *out, ferry_error *error)
+ferry_status ferry_quantize(ferry_files files, const ferry_allocator *allocator, ferry_buffer *out,
+                            ferry_error *error)
 {
-    ferry_text_config config; /* read so that only what Ferry can use is quantised */
     const ferry_file *weights = ferry_files_find(files, "model.safetensors");
-    FERRY_TRY(ferry_text_config_read(files, &config, error));
+    quantizer q = {.error = error, .pictures = ferry_image_encoder_recognises(files)};
+    ferry_text_config config; /* read so that only what Ferry can use is quantised */
+    if (!q.pictures) FERRY_TRY(ferry_text_config_read(files, &config, error));
     if (weights == NULL) return ferry_fail(error, FERRY_NOT_FOUND, "model.safetensors is missing");
-    quantizer q = {.error = error};
     ferry_arena_init(&q.arena, *allocator);
     ferry_status status = quantize(&q, weights, out);
     ferry_arena_free(&q.arena);

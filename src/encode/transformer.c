@@ -22,7 +22,7 @@ static void activate(const ferry_transformer *m, float *x, size_t count)
 /* y = layer(x), activated or not; parts are ranges of columns. */
 typedef struct product {
     const ferry_transformer *m;
-    const ferry_linear *layer;
+    const ferry_layer *layer;
     const float *x; /* [T, K] */
     const ferry_int8_rows *int8;
     float *y; /* [T, N] */
@@ -34,26 +34,19 @@ typedef struct product {
 static void multiply_columns(void *context, size_t index, size_t worker)
 {
     const product *p = context;
-    const ferry_linear *layer = p->layer;
-    size_t K = layer->K, N = layer->N, first = index * p->columns;
+    const ferry_layer *layer = p->layer;
+    size_t N = layer->N, first = index * p->columns;
     size_t count = N - first < p->columns ? N - first : p->columns;
     float *y = p->y + first;
     (void)worker;
-    if (layer->panels != NULL) {
-        p->m->kernels->matmul(p->x, K, layer->panels + first * K, layer->bias + first, y, N, p->T,
-                              K, count);
-    } else {
-        ferry_int8_panels w = {K, count, layer->int8.weights + first * ferry_int8_padded(K),
-                               layer->int8.scale + first * ferry_int8_groups(K)};
-        p->m->kernels->matmul_int8(p->int8, &w, layer->bias + first, y, N, p->T);
-    }
+    ferry_layer_multiply(p->m->kernels, layer, first, count, p->x, p->int8, y, N, p->T);
     if (!p->activated) return;
     for (size_t t = 0; t < p->T; t++) activate(p->m, y + t * N, count);
 }
 
 /* At most a block of rows, by one thread (pool NULL) or each thread some of the columns. */
 static void linear(const ferry_transformer *m, ferry_pool *pool, const ferry_scratch *scratch,
-                   const ferry_linear *layer, bool activated, const float *x, float *y, size_t T)
+                   const ferry_layer *layer, bool activated, const float *x, float *y, size_t T)
 {
     product p = {m, layer, x, &scratch->int8, y, T, layer->N, activated};
     size_t threads = ferry_pool_threads(pool), parts = 1;

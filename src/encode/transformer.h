@@ -4,16 +4,10 @@
 
 #include "base/memory.h"
 #include "base/pool.h"
+#include "encode/layer.h"
 #include "encode/text_config.h"
 #include "input/safetensors.h"
 #include "math/kernels.h"
-
-typedef struct ferry_linear { /* y = x W + b */
-    size_t K, N;
-    const float *panels;    /* W as [ceil(N / 16), K, 16], or NULL where it is int8 */
-    ferry_int8_panels int8; /* W in int8; weights is NULL where it is float */
-    const float *bias;      /* [N] */
-} ferry_linear;
 
 typedef struct ferry_embedding { /* [rows, hidden], one of the three */
     const float *f32;
@@ -28,11 +22,11 @@ typedef struct ferry_norm {
 } ferry_norm;
 
 typedef struct ferry_block {
-    ferry_linear query_key_value; /* hidden -> 3 * hidden, the three one behind another */
-    ferry_linear attention_output;
+    ferry_layer query_key_value; /* hidden -> 3 * hidden, the three one behind another */
+    ferry_layer attention_output;
     ferry_norm attention_norm;
-    ferry_linear intermediate; /* hidden -> intermediate */
-    ferry_linear output;       /* intermediate -> hidden */
+    ferry_layer intermediate; /* hidden -> intermediate */
+    ferry_layer output;       /* intermediate -> hidden */
     ferry_norm output_norm;
 } ferry_block;
 
@@ -75,7 +69,7 @@ typedef struct ferry_transformer {
 
 /*
  * Weights by their names in transformers' BertModel, with or without the prefix "bert.", or those
- * of a file written by ferry_transformer_quantize, or 4-bit ones: "<name>" U8 [N, K / 2] with
+ * of a file written by ferry_quantize, or 4-bit ones: "<name>" U8 [N, K / 2] with
  * "<name>_scale" F16 [N, K / 32]. Those of words stay 4-bit; matrices become int8 or f32.
  * Embeddings and biases stay views into the file where it holds aligned F32 (or I8); matrices are
  * packed into the arena, or with overwrite, and where they lie side by side, in their own place.

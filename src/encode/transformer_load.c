@@ -226,7 +226,7 @@ static ferry_status gather_int8(gather *g, int8_t *w, float *scale)
     return FERRY_OK;
 }
 
-static ferry_status pack_floats(gather *g, ferry_linear *out)
+static ferry_status pack_floats(gather *g, ferry_layer *out)
 {
     const float *matrix;
     size_t columns = g->count * g->N, size;
@@ -240,7 +240,7 @@ static ferry_status pack_floats(gather *g, ferry_linear *out)
     return FERRY_OK;
 }
 
-static ferry_status pack_int8(gather *g, bool quantized, ferry_linear *out)
+static ferry_status pack_int8(gather *g, bool quantized, ferry_layer *out)
 {
     size_t columns = g->count * g->N, G = ferry_int8_groups(g->K), bytes, scales;
     int8_t *w = ferry_arena_array(&g->scratch, columns, g->K);
@@ -265,7 +265,7 @@ static ferry_status pack_int8(gather *g, bool quantized, ferry_linear *out)
     return FERRY_OK;
 }
 
-static ferry_status pack_linear(gather *g, ferry_linear *out)
+static ferry_status pack_linear(gather *g, ferry_layer *out)
 {
     char full[MAX_NAME];
     const ferry_tensor *weight;
@@ -277,7 +277,7 @@ static ferry_status pack_linear(gather *g, ferry_linear *out)
         FERRY_TRY(load_array(g->load, full, 0, g->N, &g->scratch, &from));
         memcpy(bias + i * g->N, from, g->N * sizeof *from);
     }
-    *out = (ferry_linear){.K = g->K, .N = g->count * g->N, .bias = bias};
+    *out = (ferry_layer){.K = g->K, .N = g->count * g->N, .bias = bias};
     if (g->load->precision == FERRY_PRECISION_F32) return pack_floats(g, out);
     snprintf(full, sizeof full, "%s.weight", g->names[0]);
     FERRY_TRY(find(g->load, full, &weight));
@@ -285,7 +285,7 @@ static ferry_status pack_linear(gather *g, ferry_linear *out)
 }
 
 static ferry_status load_linear(loader *load, const char *const *names, size_t count, size_t K,
-                                size_t N, ferry_linear *out)
+                                size_t N, ferry_layer *out)
 {
     gather g = {.load = load, .names = names, .count = count, .K = K, .N = N};
     ferry_arena_init(&g.scratch, load->arena->allocator);
@@ -385,20 +385,11 @@ static ferry_status load_weights(loader *load, ferry_transformer *out)
     return FERRY_OK;
 }
 
-static bool make_int8_rows(const ferry_text_config *c, ferry_arena *arena, ferry_int8_rows *out)
-{
-    size_t widest = c->intermediate > c->hidden ? c->intermediate : c->hidden;
-    size_t groups = ferry_int8_groups(widest);
-    out->q = ferry_arena_array(arena, FERRY_BLOCK_ROWS_INT8, ferry_int8_padded(widest));
-    out->scale = ferry_arena_array(arena, FERRY_BLOCK_ROWS_INT8, groups * sizeof *out->scale);
-    out->offset = ferry_arena_array(arena, FERRY_BLOCK_ROWS_INT8, groups * sizeof *out->offset);
-    return out->q != NULL && out->scale != NULL && out->offset != NULL;
-}
-
 static bool make_scratch(const ferry_transformer *m, ferry_arena *arena, ferry_scratch *out)
 {
     const ferry_text_config *c = &m->config;
     size_t D = c->hidden / c->heads, keys;
+    size_t widest = c->intermediate > c->hidden ? c->intermediate : c->hidden;
     out->update = ferry_arena_array(arena, m->workspace.block, c->hidden * sizeof(float));
     out->intermediate =
         ferry_arena_array(arena, m->workspace.block, c->intermediate * sizeof(float));
@@ -407,7 +398,8 @@ static bool make_scratch(const ferry_transformer *m, ferry_arena *arena, ferry_s
         out->keys = ferry_arena_array(arena, keys, sizeof(float));
     return out->update != NULL && out->intermediate != NULL && out->scores != NULL &&
            out->keys != NULL &&
-           (m->precision != FERRY_PRECISION_INT8 || make_int8_rows(c, arena, &out->int8));
+           (m->precision != FERRY_PRECISION_INT8 ||
+            ferry_int8_rows_make(arena, FERRY_BLOCK_ROWS_INT8, widest, &out->int8));
 }
 
 static ferry_status make_workspace(ferry_transformer *m, size_t rows, ferry_arena *arena,

@@ -4,20 +4,35 @@
 #include <string.h>
 
 #include "encode/attention.h"
-#include "math/linear.h"
 #include "math/ops.h"
 
-enum { ROWS = 48 /* of a part that is activated or normalised */ };
+enum { ROWS = 48 /* of a part that is normalised */ };
 
-static void linear(const ferry_vit *vit, const ferry_vit_linear *layer, const float *x, float *y,
-                   size_t T)
+/* y [T, N], or count of them side by side; finish as in ferry_layer_run */
+static void linear(const ferry_vit *vit, const ferry_layer *layers, size_t count, const float *x,
+                   float *y, size_t T, ferry_layer_finish finish, void *context)
 {
-    ferry_linear(vit->kernels, vit->pool, x, layer->panels, layer->bias, y, T, layer->K, layer->N);
+    ferry_layer_run run = {.kernels = vit->kernels,
+                           .pool = vit->pool,
+                           .layers = layers,
+                           .count = count,
+                           .x = x,
+                           .rows = &vit->rows,
+                           .y = y,
+                           .ldy = count * layers->N,
+                           .T = T,
+                           .finish = finish,
+                           .context = context};
+    ferry_layer_run_all(&run);
 }
 
-static void add(float *x, const float *y, size_t count)
+/* Adds a product to the context, of the same shape. */
+static void add_to(void *context, float *y, size_t ldy, size_t row, size_t column, size_t count,
+                   size_t columns)
 {
-    for (size_t i = 0; i < count; i++) x[i] = x[i] + y[i];
+    float *x = (float *)context + row * ldy + column;
+    for (size_t t = 0; t < count; t++, y += ldy, x += ldy)
+        for (size_t n = 0; n < columns; n++) x[n] = x[n] + y[n];
 }
 
 /* ---- parts of rows ---- */
@@ -26,7 +41,7 @@ typedef struct rows {
     const ferry_vit *vit;
     const ferry_vit_norm *norm;
     const float *x;
-    float *y, *gate;
+    float *y;
     size_t T, N;
 } rows;
 
@@ -51,35 +66,41 @@ static void normalize(const ferry_vit *vit, const ferry_vit_norm *norm, const fl
     ferry_pool_run(vit->pool, (T + ROWS - 1) / ROWS, norm_part, &r);
 }
 
-static void activate_part(void *context, size_t index, size_t worker)
+/* x * sigmoid(1.702 x) */
+static void quick_gelu(const ferry_kernels *kernels, float *x, size_t count)
 {
-    const rows *r = context;
-    const ferry_kernels *kernels = r->vit->kernels;
-    size_t first = index * ROWS, count = rows_of(r, first) * r->N;
-    float *x = r->y + first * r->N;
-    (void)worker;
-    switch (r->vit->config.activation) {
-    case FERRY_VIT_GELU: kernels->gelu(x, count); break;
-    case FERRY_VIT_GELU_TANH: kernels->gelu_tanh(x, count); break;
-    case FERRY_VIT_RELU: ferry_relu(x, count); break;
-    case FERRY_VIT_QUICK_GELU: {
-        float *gate = r->gate + first * r->N;
-        for (size_t i = 0; i < count; i++) gate[i] = 1.702f * x[i];
-        kernels->sigmoid(gate, count);
-        for (size_t i = 0; i < count; i++) x[i] = x[i] * gate[i];
-        break;
-    }
+    enum { SOME = 256 };
+    float gate[SOME];
+    for (size_t i = 0; i < count; i += SOME) {
+        size_t some = count - i < SOME ? count - i : SOME;
+        for (size_t k = 0; k < some; k++) gate[k] = 1.702f * x[i + k];
+        kernels->sigmoid(gate, some);
+        for (size_t k = 0; k < some; k++) x[i + k] = x[i + k] * gate[k];
     }
 }
 
-/* y [T, hidden] through the two layers between which there are more numbers; in place */
-static void feed_forward(const ferry_vit *vit, const ferry_vit_linear *first,
-                         const ferry_vit_linear *second, float *y, size_t T)
+static void activate(void *context, float *y, size_t ldy, size_t row, size_t column, size_t count,
+                     size_t columns)
 {
-    rows r = {.vit = vit, .y = vit->wide, .gate = vit->gate, .T = T, .N = first->N};
-    linear(vit, first, y, vit->wide, T);
-    ferry_pool_run(vit->pool, (T + ROWS - 1) / ROWS, activate_part, &r);
-    linear(vit, second, vit->wide, y, T);
+    const ferry_vit *vit = context;
+    (void)row, (void)column;
+    for (size_t t = 0; t < count; t++, y += ldy) {
+        switch (vit->config.activation) {
+        case FERRY_VIT_GELU: vit->kernels->gelu(y, columns); break;
+        case FERRY_VIT_GELU_TANH: vit->kernels->gelu_tanh(y, columns); break;
+        case FERRY_VIT_RELU: ferry_relu(y, columns); break;
+        case FERRY_VIT_QUICK_GELU: quick_gelu(vit->kernels, y, columns); break;
+        }
+    }
+}
+
+/* x [T, hidden] += y [T, hidden] through the two layers between which there are more numbers; y
+ * is worked with. */
+static void feed_forward(const ferry_vit *vit, const ferry_layer *first, const ferry_layer *second,
+                         float *y, float *x, size_t T)
+{
+    linear(vit, first, 1, y, vit->wide, T, activate, (void *)(uintptr_t)vit);
+    linear(vit, second, 1, vit->wide, y, T, add_to, x);
 }
 
 /* ---- attention ---- */
@@ -108,15 +129,13 @@ static void attend_head(void *context, size_t index, size_t worker)
 
 static void run_block(ferry_vit *vit, const ferry_vit_block *block, sequences *s)
 {
-    size_t T = s->starts[s->count], count = T * vit->config.hidden;
+    size_t T = s->starts[s->count];
     normalize(vit, &block->first_norm, vit->x, vit->y, T);
-    linear(vit, &block->query_key_value, vit->y, vit->wide, T);
+    linear(vit, block->query_key_value, 3, vit->y, vit->wide, T, NULL, NULL);
     ferry_pool_run(vit->pool, vit->config.heads * s->count, attend_head, s);
-    linear(vit, &block->attention_output, vit->y, vit->wide, T);
-    add(vit->x, vit->wide, count);
+    linear(vit, &block->attention_output, 1, vit->y, vit->wide, T, add_to, vit->x);
     normalize(vit, &block->second_norm, vit->x, vit->y, T);
-    feed_forward(vit, &block->first, &block->second, vit->y, T);
-    add(vit->x, vit->y, count);
+    feed_forward(vit, &block->first, &block->second, vit->y, vit->x, T);
 }
 
 void ferry_vit_run_blocks(ferry_vit *vit, const size_t *starts, size_t count, bool causal)
@@ -131,7 +150,7 @@ static void pool_by_attention(ferry_vit *vit, float *out)
     const ferry_vit_head *head = &vit->head;
     size_t T = vit->tokens, hidden = vit->config.hidden, D = hidden / vit->config.heads;
     float *scores = vit->scratch, *keys = scores + FERRY_ATTENTION_ROWS * T;
-    linear(vit, &head->key_value, vit->x, vit->wide, T); /* [T, 2 * hidden] */
+    linear(vit, &head->key_value, 1, vit->x, vit->wide, T, NULL, NULL); /* [T, 2 * hidden] */
     for (size_t n = 0; n < hidden; n += D) {
         ferry_pack_panels(vit->wide + n, 1, 2 * hidden, D, T, keys);
         vit->kernels->matmul(head->query + n, D, keys, NULL, scores, T, 1, D, T);
@@ -139,10 +158,9 @@ static void pool_by_attention(ferry_vit *vit, float *out)
         vit->kernels->matmul_strided(scores, T, 1, vit->wide + hidden + n, 2 * hidden, vit->y + n,
                                      hidden, 1, T, D, false);
     }
-    linear(vit, &head->output, vit->y, out, 1);
+    linear(vit, &head->output, 1, vit->y, out, 1, NULL, NULL);
     normalize(vit, &head->norm, out, vit->y, 1);
-    feed_forward(vit, &head->first, &head->second, vit->y, 1);
-    add(out, vit->y, hidden);
+    feed_forward(vit, &head->first, &head->second, vit->y, out, 1);
 }
 
 /* ---- the whole ---- */
@@ -160,8 +178,9 @@ static void embed(ferry_vit *vit, const float *pixels)
             memcpy(to, from, p * 3 * sizeof *to);
     }
     if (class_tokens > 0) memcpy(vit->x, vit->class_token, hidden * sizeof *vit->x);
-    linear(vit, &vit->patches, vit->y, vit->x + class_tokens * hidden, across * across);
-    add(vit->x, vit->positions, vit->tokens * hidden);
+    linear(vit, &vit->patches, 1, vit->y, vit->x + class_tokens * hidden, across * across, NULL,
+           NULL);
+    for (size_t i = 0; i < vit->tokens * hidden; i++) vit->x[i] = vit->x[i] + vit->positions[i];
 }
 
 void ferry_vit_pool(ferry_vit *vit, const size_t *at, size_t count, float *out)
@@ -172,7 +191,7 @@ void ferry_vit_pool(ferry_vit *vit, const size_t *at, size_t count, float *out)
     for (size_t i = 0; i < count; i++)
         memcpy(to + i * hidden, vit->x + at[i] * hidden, hidden * sizeof *to);
     normalize(vit, &vit->final_norm, to, to, count);
-    if (projects) linear(vit, &vit->projection, to, out, count);
+    if (projects) linear(vit, &vit->projection, 1, to, out, count, NULL, NULL);
 }
 
 void ferry_vit_forward(ferry_vit *vit, const float *pixels, float *out)

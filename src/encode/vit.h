@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/pool.h"
+#include "encode/layer.h"
 #include "input/safetensors.h"
 #include "math/kernels.h"
 
@@ -39,22 +40,16 @@ typedef struct ferry_vit_norm {
     const float *weight, *bias; /* [hidden]; weight NULL: there is none */
 } ferry_vit_norm;
 
-typedef struct ferry_vit_linear { /* y = x W + b */
-    size_t K, N;
-    const float *panels; /* [ceil(N / 16), K, 16] */
-    const float *bias;   /* [N] or NULL */
-} ferry_vit_linear;
-
 /* DINOv2's layer scales are folded into attention_output and second. */
 typedef struct ferry_vit_block {
     ferry_vit_norm first_norm, second_norm;
-    ferry_vit_linear query_key_value, attention_output, first, second;
+    ferry_layer query_key_value[3], attention_output, first, second;
 } ferry_vit_block;
 
-/* SigLIP's: one learned query over all patches. */
+/* SigLIP's: one learned query over all patches; f32. */
 typedef struct ferry_vit_head {
     const float *query; /* [hidden], of the probe */
-    ferry_vit_linear key_value, output, first, second;
+    ferry_layer key_value, output, first, second;
     ferry_vit_norm norm;
 } ferry_vit_head;
 
@@ -65,22 +60,23 @@ enum { FERRY_VIT_MAX_GRID = 256 /* patches on a side; keeps products within 32 b
 typedef struct ferry_vit {
     ferry_vit_config config;
     const ferry_kernels *kernels;
-    ferry_pool *pool;         /* borrowed; NULL: one thread */
-    size_t side;              /* of the input, pixels */
-    size_t tokens;            /* T: the class token, if there is one, and the patches */
-    size_t dimension;         /* of what is given */
-    ferry_vit_linear patches; /* patch * patch * 3 -> hidden */
-    const float *class_token; /* [hidden] or NULL */
-    const float *positions;   /* [T, hidden], resized to the input */
+    ferry_pool *pool;          /* borrowed; NULL: one thread */
+    ferry_precision precision; /* F32 or INT8, of the blocks' layers */
+    size_t side;               /* of the input, pixels */
+    size_t tokens;             /* T: the class token, if there is one, and the patches */
+    size_t dimension;          /* of what is given */
+    ferry_layer patches;       /* f32: patch * patch * 3 -> hidden */
+    const float *class_token;  /* [hidden] or NULL */
+    const float *positions;    /* [T, hidden], resized to the input */
     ferry_vit_norm pre_norm, final_norm;
-    ferry_vit_block *block;      /* [layers] */
-    ferry_vit_linear projection; /* panels NULL: none */
-    ferry_vit_head head;         /* query NULL: none */
-    float *x;                    /* [T, hidden] */
-    float *y;                    /* [T, max(hidden, patch * patch * 3)] */
-    float *wide;                 /* [T, max(3 * hidden, intermediate)] */
-    float *gate;                 /* [T, intermediate], of QUICK_GELU */
-    float *scratch;              /* [threads, scratch_size]: of one head's attention */
+    ferry_vit_block *block; /* [layers] */
+    ferry_layer projection; /* f32; panels NULL: none */
+    ferry_vit_head head;    /* query NULL: none */
+    float *x;               /* [T, hidden] */
+    float *y;               /* [T, max(hidden, patch * patch * 3)] */
+    float *wide;            /* [T, max(3 * hidden, intermediate)] */
+    ferry_int8_rows rows;   /* [T, the widest K], of int8 layers */
+    float *scratch;         /* [threads, scratch_size]: of one head's attention */
     size_t scratch_size;
 } ferry_vit;
 
@@ -95,10 +91,12 @@ ferry_status ferry_vit_blocks_read(const cJSON *tower, const char *where, ferry_
 ferry_status ferry_vit_config_read(const cJSON *config, const char *where, ferry_vit_config *out,
                                    ferry_error *error);
 
-/* side: of the input, a multiple of the patch. Everything is copied into the arena. */
+/* side: of the input, a multiple of the patch. Everything is copied into the arena, or with
+ * overwrite, where it fits, packed in its own place in the file's bytes. */
 ferry_status ferry_vit_load(const ferry_file *weights, const ferry_vit_config *config, size_t side,
-                            const ferry_kernels *kernels, ferry_pool *pool, ferry_arena *arena,
-                            ferry_vit *out, ferry_error *error);
+                            const ferry_kernels *kernels, ferry_precision precision, bool overwrite,
+                            ferry_pool *pool, ferry_arena *arena, ferry_vit *out,
+                            ferry_error *error);
 
 /* x through the blocks: rows that attend to one another are starts[i] … starts[i + 1] - 1, causal
  * ones only to themselves and those before. starts [count + 1] */

@@ -75,19 +75,21 @@ typedef struct loader {
     ferry_safetensors tensors;
     const names *names;
     const char *prefix;
-    ferry_arena *arena;  /* what stays */
-    ferry_arena scratch; /* the tensor list, until loading is done */
-    ferry_arena passing; /* one layer's numbers as the file has them */
+    ferry_arena *arena;        /* what stays */
+    ferry_arena scratch;       /* the tensor list, until loading is done */
+    ferry_arena passing;       /* one layer's numbers as the file has them */
+    ferry_precision precision; /* of the blocks' layers */
+    bool overwrite;
     ferry_error *error;
 } loader;
 
-/* The numbers of a tensor that has `count` of them, as [rows, …] where rows is not 0. */
-static ferry_status read(loader *load, const char *prefix, const char *name, size_t rows,
-                         size_t count, const float **out)
+/* A tensor of `count` numbers, [rows, …] where rows is not 0. */
+static ferry_status find(loader *load, const char *prefix, const char *name, size_t rows,
+                         size_t count, const ferry_tensor **out)
 {
     char full[2 * MAX_NAME];
     snprintf(full, sizeof full, "%s%s", prefix, name);
-    const ferry_tensor *tensor = ferry_safetensors_find(&load->tensors, full);
+    const ferry_tensor *tensor = *out = ferry_safetensors_find(&load->tensors, full);
     if (tensor == NULL)
         return ferry_fail(load->error, FERRY_NOT_FOUND, "%s: tensor \"%s\" is missing",
                           load->file->name, full);
@@ -97,6 +99,15 @@ static ferry_status read(loader *load, const char *prefix, const char *name, siz
                           "config.json says %zu and %zu",
                           load->file->name, full, tensor->count,
                           tensor->rank > 0 ? tensor->shape[0] : 1, count, rows);
+    return FERRY_OK;
+}
+
+/* Its numbers. */
+static ferry_status read(loader *load, const char *prefix, const char *name, size_t rows,
+                         size_t count, const float **out)
+{
+    const ferry_tensor *tensor;
+    FERRY_TRY(find(load, prefix, name, rows, count, &tensor));
     return ferry_tensor_as_f32(tensor, &load->passing, out, load->error);
 }
 
@@ -122,49 +133,37 @@ static ferry_status load_norm(loader *load, const char *prefix, const char *name
     return copy(load, prefix, full, hidden, &out->bias);
 }
 
-/* matrix [N, K] and bias [N] (or NULL), each output times its scale [N] (or NULL). */
-static ferry_status pack(loader *load, const float *matrix, const float *bias, const float *scale,
-                         size_t K, size_t N, ferry_vit_linear *out)
+/* The rows [first, first + N) of a bias [rows], each times its factor [N] unless that is NULL. */
+static ferry_status load_bias(loader *load, const char *prefix, const char *name, size_t first,
+                              size_t N, size_t rows, const float *factor, const float **out)
 {
-    size_t size;
-    float *panels = NULL,
-          *copied = bias != NULL ? ferry_arena_array(load->arena, N, sizeof *copied) : NULL;
-    if (ferry_panels_size(K, N, &size))
-        panels = ferry_arena_array(load->arena, size, sizeof *panels);
-    if (panels == NULL || (bias != NULL && copied == NULL))
-        return ferry_fail_memory(load->error, "a layer's weights");
-    ferry_pack_panels(matrix, 1, K, K, N, panels);
-    for (size_t n = 0; n < N && scale != NULL; n++) {
-        float *column = panels + n / FERRY_PANEL * FERRY_PANEL * K + n % FERRY_PANEL;
-        for (size_t k = 0; k < K; k++) column[k * FERRY_PANEL] = column[k * FERRY_PANEL] * scale[n];
-    }
-    for (size_t n = 0; n < N && bias != NULL; n++)
-        copied[n] = scale != NULL ? bias[n] * scale[n] : bias[n];
-    *out = (ferry_vit_linear){K, N, panels, copied};
+    const float *from;
+    FERRY_TRY(read(load, prefix, name, rows, rows, &from));
+    float *bias = ferry_arena_array(load->arena, N, sizeof *bias);
+    if (bias == NULL) return ferry_fail_memory(load->error, name);
+    for (size_t n = 0; n < N; n++)
+        bias[n] = factor != NULL ? from[first + n] * factor[n] : from[first + n];
+    *out = bias;
     return FERRY_OK;
 }
 
-/* `count` layers of N outputs each side by side; scale names a tensor [N] or is NULL. */
-static ferry_status load_linear(loader *load, const char *prefix, const char *const *layers,
-                                size_t count, size_t K, size_t N, bool biased, const char *scale,
-                                ferry_vit_linear *out)
+/* "<name>.weight" [N, K] and, if biased, ".bias"; scale names a tensor [N] or is NULL. */
+static ferry_status load_linear(loader *load, const char *prefix, const char *name, size_t K,
+                                size_t N, bool biased, const char *scale, ferry_precision precision,
+                                ferry_layer *out)
 {
-    float *matrix = ferry_arena_array(&load->passing, count * N, K * sizeof *matrix);
-    float *bias = ferry_arena_array(&load->passing, count * N, sizeof *bias);
-    const float *from, *factor = NULL;
-    if (matrix == NULL || bias == NULL) return ferry_fail_memory(load->error, layers[0]);
-    for (size_t i = 0; i < count; i++) {
-        char full[MAX_NAME];
-        snprintf(full, sizeof full, "%s.weight", layers[i]);
-        FERRY_TRY(read(load, prefix, full, N, N * K, &from));
-        memcpy(matrix + i * N * K, from, N * K * sizeof *matrix);
-        if (!biased) continue;
-        snprintf(full, sizeof full, "%s.bias", layers[i]);
-        FERRY_TRY(read(load, prefix, full, N, N, &from));
-        memcpy(bias + i * N, from, N * sizeof *bias);
-    }
+    const ferry_layer_loader weights = {&load->tensors, load->arena, load->overwrite, load->error};
+    const ferry_tensor *tensor;
+    const float *factor = NULL, *bias = NULL;
+    char full[MAX_NAME];
     if (scale != NULL) FERRY_TRY(read(load, prefix, scale, N, N, &factor));
-    return pack(load, matrix, biased ? bias : NULL, factor, K, count * N, out);
+    snprintf(full, sizeof full, "%s.bias", name);
+    if (biased) FERRY_TRY(load_bias(load, prefix, full, 0, N, N, factor, &bias));
+    snprintf(full, sizeof full, "%s.weight", name);
+    FERRY_TRY(find(load, prefix, full, N, N * K, &tensor));
+    FERRY_TRY(ferry_layer_load(&weights, tensor, 0, K, N, factor, precision, out));
+    out->bias = bias;
+    return FERRY_OK;
 }
 
 static ferry_status load_block(loader *load, const ferry_vit_config *c, size_t number,
@@ -174,16 +173,18 @@ static ferry_status load_block(loader *load, const ferry_vit_config *c, size_t n
     char prefix[MAX_NAME];
     snprintf(prefix, sizeof prefix, "%s%s.%zu.", load->prefix, n->layer, number);
     const char *const attention[] = {n->query, n->key, n->value};
+    ferry_precision precision = load->precision;
     FERRY_TRY(load_norm(load, prefix, n->first_norm, c->hidden, &out->first_norm));
     FERRY_TRY(load_norm(load, prefix, n->second_norm, c->hidden, &out->second_norm));
-    FERRY_TRY(load_linear(load, prefix, attention, 3, c->hidden, c->hidden, true, NULL,
-                          &out->query_key_value));
-    FERRY_TRY(load_linear(load, prefix, &n->attention_output, 1, c->hidden, c->hidden, true,
-                          n->first_scale, &out->attention_output));
-    FERRY_TRY(load_linear(load, prefix, &n->first, 1, c->hidden, c->intermediate, true, NULL,
+    for (size_t i = 0; i < 3; i++)
+        FERRY_TRY(load_linear(load, prefix, attention[i], c->hidden, c->hidden, true, NULL,
+                              precision, &out->query_key_value[i]));
+    FERRY_TRY(load_linear(load, prefix, n->attention_output, c->hidden, c->hidden, true,
+                          n->first_scale, precision, &out->attention_output));
+    FERRY_TRY(load_linear(load, prefix, n->first, c->hidden, c->intermediate, true, NULL, precision,
                           &out->first));
-    return load_linear(load, prefix, &n->second, 1, c->intermediate, c->hidden, true,
-                       n->second_scale, &out->second);
+    return load_linear(load, prefix, n->second, c->intermediate, c->hidden, true, n->second_scale,
+                       precision, &out->second);
 }
 
 /* ---- patches and their positions ---- */
@@ -196,16 +197,17 @@ static ferry_status load_patches(loader *load, const ferry_vit_config *c, ferry_
     size_t pixels = c->patch * c->patch, K = pixels * 3;
     snprintf(full, sizeof full, "%s.weight", load->names->patch);
     FERRY_TRY(read(load, load->prefix, full, c->hidden, c->hidden * K, &from));
-    if (load->names->patch_bias) {
-        snprintf(full, sizeof full, "%s.bias", load->names->patch);
-        FERRY_TRY(read(load, load->prefix, full, c->hidden, c->hidden, &bias));
-    }
+    snprintf(full, sizeof full, "%s.bias", load->names->patch);
+    if (load->names->patch_bias)
+        FERRY_TRY(load_bias(load, load->prefix, full, 0, c->hidden, c->hidden, NULL, &bias));
     float *matrix = ferry_arena_array(&load->passing, c->hidden, K * sizeof *matrix);
     if (matrix == NULL) return ferry_fail_memory(load->error, load->names->patch);
     for (size_t n = 0; n < c->hidden; n++)
         for (size_t channel = 0; channel < 3; channel++)
             for (size_t i = 0; i < pixels; i++) matrix[n * K + i * 3 + channel] = *from++;
-    return pack(load, matrix, bias, NULL, K, c->hidden, &out->patches);
+    FERRY_TRY(ferry_layer_pack(load->arena, matrix, K, c->hidden, &out->patches, load->error));
+    out->patches.bias = bias;
+    return FERRY_OK;
 }
 
 /* The four weights, and the first index, with which torch's bicubic interpolation (a = -0.75,
@@ -284,31 +286,35 @@ static ferry_status load_positions(loader *load, const ferry_vit_config *c, ferr
 
 static ferry_status load_head(loader *load, const ferry_vit_config *c, ferry_vit *out)
 {
-    static const char *const output = "attention.out_proj", *const first = "mlp.fc1",
-                             *const second = "mlp.fc2";
+    static const char in[] = "attention.in_proj_weight", in_bias[] = "attention.in_proj_bias";
+    const ferry_layer_loader weights = {&load->tensors, load->arena, load->overwrite, load->error};
     char prefix[MAX_NAME];
     size_t hidden = c->hidden;
-    const float *matrix, *bias, *probe;
-    ferry_vit_linear query;
+    const float *probe;
+    const ferry_tensor *matrix;
+    ferry_layer query;
     ferry_vit_head *head = &out->head;
     snprintf(prefix, sizeof prefix, "%shead.", load->prefix);
     FERRY_TRY(read(load, prefix, "probe", 0, hidden, &probe));
+    FERRY_TRY(find(load, prefix, in, 3 * hidden, 3 * hidden * hidden, &matrix));
     FERRY_TRY(
-        read(load, prefix, "attention.in_proj_weight", 3 * hidden, 3 * hidden * hidden, &matrix));
-    FERRY_TRY(read(load, prefix, "attention.in_proj_bias", 3 * hidden, 3 * hidden, &bias));
-    FERRY_TRY(pack(load, matrix, bias, NULL, hidden, hidden, &query));
-    FERRY_TRY(pack(load, matrix + hidden * hidden, bias + hidden, NULL, hidden, 2 * hidden,
-                   &head->key_value));
+        ferry_layer_load(&weights, matrix, 0, hidden, hidden, NULL, FERRY_PRECISION_F32, &query));
+    FERRY_TRY(load_bias(load, prefix, in_bias, 0, hidden, 3 * hidden, NULL, &query.bias));
+    FERRY_TRY(ferry_layer_load(&weights, matrix, hidden, hidden, 2 * hidden, NULL,
+                               FERRY_PRECISION_F32, &head->key_value));
+    FERRY_TRY(load_bias(load, prefix, in_bias, hidden, 2 * hidden, 3 * hidden, NULL,
+                        &head->key_value.bias));
     float *asked = ferry_arena_array(load->arena, hidden, sizeof *asked);
     if (asked == NULL) return ferry_fail_memory(load->error, "the head's query");
-    out->kernels->matmul(probe, hidden, query.panels, query.bias, asked, hidden, 1, hidden, hidden);
+    ferry_layer_multiply(out->kernels, &query, 0, hidden, probe, NULL, asked, hidden, 1);
     head->query = asked;
-    FERRY_TRY(load_linear(load, prefix, &output, 1, hidden, hidden, true, NULL, &head->output));
+    FERRY_TRY(load_linear(load, prefix, "attention.out_proj", hidden, hidden, true, NULL,
+                          FERRY_PRECISION_F32, &head->output));
     FERRY_TRY(load_norm(load, prefix, "layernorm", hidden, &head->norm));
-    FERRY_TRY(
-        load_linear(load, prefix, &first, 1, hidden, c->intermediate, true, NULL, &head->first));
-    return load_linear(load, prefix, &second, 1, c->intermediate, hidden, true, NULL,
-                       &head->second);
+    FERRY_TRY(load_linear(load, prefix, "mlp.fc1", hidden, c->intermediate, true, NULL,
+                          FERRY_PRECISION_F32, &head->first));
+    return load_linear(load, prefix, "mlp.fc2", c->intermediate, hidden, true, NULL,
+                       FERRY_PRECISION_F32, &head->second);
 }
 
 static ferry_status make_workspace(ferry_vit *vit, ferry_arena *arena, ferry_error *error)
@@ -323,11 +329,11 @@ static ferry_status make_workspace(ferry_vit *vit, ferry_arena *arena, ferry_err
     vit->x = ferry_arena_array(arena, T, hidden * sizeof(float));
     vit->y = ferry_arena_array(arena, T, (hidden > pixels ? hidden : pixels) * sizeof(float));
     vit->wide = ferry_arena_array(arena, T, wide * sizeof(float));
-    if (c->activation == FERRY_VIT_QUICK_GELU)
-        vit->gate = ferry_arena_array(arena, T, c->intermediate * sizeof(float));
     vit->scratch = ferry_arena_array(arena, threads, vit->scratch_size * sizeof(float));
-    bool made = vit->x != NULL && vit->y != NULL && vit->wide != NULL && vit->scratch != NULL &&
-                (c->activation != FERRY_VIT_QUICK_GELU || vit->gate != NULL);
+    bool made = vit->x != NULL && vit->y != NULL && vit->wide != NULL && vit->scratch != NULL;
+    if (made && vit->precision == FERRY_PRECISION_INT8)
+        made = ferry_int8_rows_make(arena, T, c->intermediate > hidden ? c->intermediate : hidden,
+                                    &vit->rows);
     return made ? FERRY_OK : ferry_fail_memory(error, "the image encoder's activations");
 }
 
@@ -345,10 +351,12 @@ static ferry_status load_blocks(loader *load, const ferry_vit_config *c, const c
 
 static ferry_status load_all(loader *load, const ferry_vit_config *c, ferry_vit *out)
 {
-    static const char *const projection = "visual_projection";
     char full[MAX_NAME];
     load->names = &names_of[c->kind];
     FERRY_TRY(ferry_safetensors_open(load->file, &load->scratch, &load->tensors, load->error));
+    FERRY_TRY(ferry_layer_precision(&load->tensors, load->file->name, load->precision,
+                                    &load->precision, load->error));
+    out->precision = load->precision;
     snprintf(full, sizeof full, "%s%s", load->names->prefix, load->names->positions);
     load->prefix = ferry_safetensors_find(&load->tensors, full) != NULL ? load->names->prefix : "";
     FERRY_TRY(load_patches(load, c, out));
@@ -360,13 +368,14 @@ static ferry_status load_all(loader *load, const ferry_vit_config *c, ferry_vit 
     if (c->kind == FERRY_VIT_SIGLIP) return load_head(load, c, out);
     if (c->kind != FERRY_VIT_CLIP) return FERRY_OK;
     out->dimension = c->projection;
-    return load_linear(load, "", &projection, 1, c->hidden, c->projection, false, NULL,
-                       &out->projection);
+    return load_linear(load, "", "visual_projection", c->hidden, c->projection, false, NULL,
+                       FERRY_PRECISION_F32, &out->projection);
 }
 
 ferry_status ferry_vit_load(const ferry_file *weights, const ferry_vit_config *config, size_t side,
-                            const ferry_kernels *kernels, ferry_pool *pool, ferry_arena *arena,
-                            ferry_vit *out, ferry_error *error)
+                            const ferry_kernels *kernels, ferry_precision precision, bool overwrite,
+                            ferry_pool *pool, ferry_arena *arena, ferry_vit *out,
+                            ferry_error *error)
 {
     *out = (ferry_vit){.config = *config, .kernels = kernels, .pool = pool, .side = side};
     if (side / config->patch > FERRY_VIT_MAX_GRID)
@@ -376,7 +385,11 @@ ferry_status ferry_vit_load(const ferry_file *weights, const ferry_vit_config *c
         return ferry_fail(error, FERRY_UNSUPPORTED,
                           "an input of %zu pixels is no whole number of patches of %zu", side,
                           config->patch);
-    loader load = {.file = weights, .arena = arena, .error = error};
+    loader load = {.file = weights,
+                   .arena = arena,
+                   .precision = precision,
+                   .overwrite = overwrite,
+                   .error = error};
     ferry_arena_init(&load.scratch, arena->allocator);
     ferry_arena_init(&load.passing, arena->allocator);
     ferry_status status = load_all(&load, config, out);
@@ -434,18 +447,22 @@ static ferry_status load_text(loader *load, ferry_text_tower *out)
     FERRY_TRY(read_one(load, "logit_bias", &out->bias));
     out->scale = ferry_exp(out->scale);
     out->vit.dimension = c->blocks.projection;
-    return load_linear(load, "", &projection[head], 1, c->blocks.hidden, c->blocks.projection, head,
-                       NULL, &out->vit.projection);
+    return load_linear(load, "", projection[head], c->blocks.hidden, c->blocks.projection, head,
+                       NULL, FERRY_PRECISION_F32, &out->vit.projection);
 }
 
 ferry_status ferry_text_tower_load(const ferry_file *weights, const ferry_text_tower_config *config,
                                    size_t rows, const ferry_kernels *kernels, ferry_pool *pool,
                                    ferry_arena *arena, ferry_text_tower *out, ferry_error *error)
 {
-    *out = (ferry_text_tower){
-        .config = *config,
-        .vit = {.config = config->blocks, .kernels = kernels, .pool = pool, .tokens = rows}};
-    loader load = {.file = weights, .arena = arena, .error = error};
+    *out = (ferry_text_tower){.config = *config,
+                              .vit = {.config = config->blocks,
+                                      .precision = FERRY_PRECISION_F32,
+                                      .kernels = kernels,
+                                      .pool = pool,
+                                      .tokens = rows}};
+    loader load = {
+        .file = weights, .arena = arena, .precision = FERRY_PRECISION_F32, .error = error};
     ferry_arena_init(&load.scratch, arena->allocator);
     ferry_arena_init(&load.passing, arena->allocator);
     ferry_status status = load_text(&load, out);

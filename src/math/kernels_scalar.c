@@ -107,20 +107,29 @@ static void hyperbolic_tangent(float *x, size_t n)
     for (size_t i = 0; i < n; i++) x[i] = ferry_tanh(x[i]);
 }
 
-static void depthwise(const float *x, size_t row, size_t step, const float *w, const float *bias,
-                      float top, float *y, size_t side, size_t T, size_t N)
+static void clamp(const float *x, float top, float *y, size_t n)
 {
-    for (size_t t = 0; t < T; t++, x += step * N, y += N) {
-        for (size_t n = 0; n < N; n++) {
-            float sum = 0.0f;
-            for (size_t i = 0; i < side; i++) {
-                for (size_t j = 0; j < side; j++)
-                    sum = sum + x[i * row + j * N + n] * w[(i * side + j) * N + n];
+    for (size_t i = 0; i < n; i++) {
+        float value = x[i] > 0.0f ? x[i] : 0.0f;
+        y[i] = value < top ? value : top;
+    }
+}
+
+static void depthwise(const float *x, size_t row, size_t step, const float *w, const float *bias,
+                      float top, float *y, size_t ldy, size_t side, size_t T, size_t N)
+{
+    for (size_t t = 0; t < T; t++, x += step * FERRY_PANEL, y += ldy) {
+        float sum[FERRY_PANEL] = {0};
+        for (size_t i = 0; i < side; i++) {
+            for (size_t j = 0; j < side; j++) {
+                const float *a = x + i * row + j * FERRY_PANEL;
+                const float *b = w + (i * side + j) * FERRY_PANEL;
+#pragma GCC unroll 1 /* as in matmul */
+                for (size_t n = 0; n < FERRY_PANEL; n++) sum[n] = sum[n] + a[n] * b[n];
             }
-            sum = sum + bias[n];
-            sum = sum > 0.0f ? sum : 0.0f;
-            y[n] = sum < top ? sum : top;
         }
+        for (size_t n = 0; n < FERRY_PANEL; n++) sum[n] = sum[n] + bias[n];
+        clamp(sum, top, y, N);
     }
 }
 

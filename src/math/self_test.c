@@ -23,7 +23,7 @@ typedef struct results {
     float rows[ROWS * INNER], found[ROWS * PANELS];
     uint8_t reached[ROWS * PANELS / FERRY_PANEL];
     uint32_t differ[ROWS];
-    float depthwise[2 * COLUMNS];
+    float clamped[INNER], depthwise[2 * COLUMNS];
     int8_t q[ROWS * INNER];
     float scale[ROWS * GROUPS];
     int32_t offset[ROWS * GROUPS];
@@ -76,7 +76,9 @@ static void run(const ferry_kernels *kernels, const samples *s, results *r)
     kernels->gelu(r->rows, INNER);
     kernels->gelu_tanh(r->rows + INNER, INNER);
     kernels->gelu_backward(s->x, r->rows + INNER, INNER);
-    kernels->depthwise(s->x, 2 * COLUMNS, 1, s->weight, s->x, 6.0f, r->depthwise, 3, 2, COLUMNS);
+    kernels->clamp(s->x, 1.0f, r->clamped, INNER - 1);
+    kernels->depthwise(s->x, 4 * FERRY_PANEL, 1, s->weight, s->x, 6.0f, r->depthwise, COLUMNS, 3, 2,
+                       FERRY_PANEL - 1);
     kernels->sigmoid(r->rows + 2 * INNER, INNER);
     kernels->hyperbolic_tangent(r->rows + 3 * INNER, INNER);
     kernels->softmax(r->rows, INNER, 0.5f, ROWS, INNER);

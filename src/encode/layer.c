@@ -1,0 +1,107 @@
+#include "encode/layer.h"
+
+#include "math/ops.h"
+
+enum {
+    ROWS = 256,         /* of a part of a product: the weights are read once for each */
+    QUANTIZED_ROWS = 48 /* of a part that is quantised */
+};
+
+bool ferry_int8_rows_make(ferry_arena *arena, size_t T, size_t K, ferry_int8_rows *out)
+{
+    size_t groups = ferry_int8_groups(K);
+    out->q = ferry_arena_array(arena, T, ferry_int8_padded(K));
+    out->scale = ferry_arena_array(arena, T, groups * sizeof *out->scale);
+    out->offset = ferry_arena_array(arena, T, groups * sizeof *out->offset);
+    return out->q != NULL && out->scale != NULL && out->offset != NULL;
+}
+
+ferry_int8_rows ferry_int8_rows_from(const ferry_int8_rows *rows, size_t K, size_t t)
+{
+    size_t groups = ferry_int8_groups(K);
+    return (ferry_int8_rows){rows->q + t * ferry_int8_padded(K), rows->scale + t * groups,
+                             rows->offset + t * groups};
+}
+
+typedef struct quantizing {
+    const ferry_kernels *kernels;
+    const float *x;
+    size_t T, K;
+    const ferry_int8_rows *out;
+} quantizing;
+
+static void quantize_part(void *context, size_t index, size_t worker)
+{
+    const quantizing *q = context;
+    size_t first = index * QUANTIZED_ROWS, rest = q->T - first;
+    ferry_int8_rows out = ferry_int8_rows_from(q->out, q->K, first);
+    (void)worker;
+    q->kernels->quantize_rows(q->x + first * q->K, q->K,
+                              rest < QUANTIZED_ROWS ? rest : QUANTIZED_ROWS, q->K, &out);
+}
+
+void ferry_layer_quantize(const ferry_kernels *kernels, ferry_pool *pool, const float *x, size_t T,
+                          size_t K, const ferry_int8_rows *out)
+{
+    quantizing q = {kernels, x, T, K, out};
+    ferry_pool_run(pool, (T + QUANTIZED_ROWS - 1) / QUANTIZED_ROWS, quantize_part, &q);
+}
+
+void ferry_layer_multiply(const ferry_kernels *kernels, const ferry_layer *layer, size_t first,
+                          size_t count, const float *x, const ferry_int8_rows *rows, float *y,
+                          size_t ldy, size_t T)
+{
+    size_t K = layer->K;
+    const float *bias = layer->bias != NULL ? layer->bias + first : NULL;
+    if (layer->panels != NULL) {
+        kernels->matmul(x, K, layer->panels + first * K, bias, y, ldy, T, K, count);
+        return;
+    }
+    ferry_int8_panels w = {K, count, layer->int8.weights + first * ferry_int8_padded(K),
+                           layer->int8.scale + first * ferry_int8_groups(K)};
+    kernels->matmul_int8(rows, &w, bias, y, ldy, T);
+}
+
+/* ---- a product in parts ---- */
+
+typedef struct product {
+    const ferry_layer_run *run;
+    size_t columns; /* of a part: a multiple of 16 */
+    size_t across;  /* parts of a layer's columns */
+} product;
+
+static void multiply_part(void *context, size_t index, size_t worker)
+{
+    const product *p = context;
+    const ferry_layer_run *run = p->run;
+    size_t side_by_side = p->across * run->count;
+    size_t row = index / side_by_side * ROWS, number = index % side_by_side / p->across;
+    size_t column = index % p->across * p->columns;
+    const ferry_layer *layer = &run->layers[number];
+    size_t rows = run->T - row < ROWS ? run->T - row : ROWS;
+    size_t columns = layer->N - column < p->columns ? layer->N - column : p->columns;
+    float *y = run->y + row * run->ldy + number * layer->N + column;
+    ferry_int8_rows quantized = {0};
+    (void)worker;
+    if (layer->panels == NULL) quantized = ferry_int8_rows_from(run->rows, layer->K, row);
+    ferry_layer_multiply(run->kernels, layer, column, columns, run->x + row * layer->K, &quantized,
+                         y, run->ldy, rows);
+    if (run->finish != NULL)
+        run->finish(run->context, y, run->ldy, row, number * layer->N + column, rows, columns);
+}
+
+void ferry_layer_run_all(const ferry_layer_run *run)
+{
+    const ferry_layer *layer = run->layers;
+    size_t threads = ferry_pool_threads(run->pool), down = (run->T + ROWS - 1) / ROWS;
+    product p = {run, layer->N + -layer->N % FERRY_PANEL, 1};
+    if (threads > 1) { /* at least two parts a thread, of whole pairs of panels */
+        size_t wanted = (2 * threads + down * run->count - 1) / (down * run->count);
+        size_t pair = 2 * FERRY_PANEL, pairs = (layer->N + pair - 1) / pair;
+        p.columns = (pairs + wanted - 1) / wanted * pair;
+        p.across = (layer->N + p.columns - 1) / p.columns;
+    }
+    if (layer->panels == NULL)
+        ferry_layer_quantize(run->kernels, run->pool, run->x, run->T, layer->K, run->rows);
+    ferry_pool_run(run->pool, down * run->count * p.across, multiply_part, &p);
+}

@@ -1,0 +1,82 @@
+/* Linear layers in f32 or int8: loading their weights, and their products over the pool. */
+#ifndef FERRY_ENCODE_LAYER_H
+#define FERRY_ENCODE_LAYER_H
+
+#include "base/pool.h"
+#include "input/safetensors.h"
+#include "math/kernels.h"
+
+typedef struct ferry_layer { /* y = x W + b */
+    size_t K, N;
+    const float *panels;    /* W as [ceil(N / 16), K, 16], or NULL where it is int8 */
+    ferry_int8_panels int8; /* W in int8; weights is NULL where it is float */
+    const float *bias;      /* [N] or NULL */
+} ferry_layer;
+
+/* ---- products ---- */
+
+/* Room for [T, K] quantised activations, all zeros; false without memory. */
+bool ferry_int8_rows_make(ferry_arena *arena, size_t T, size_t K, ferry_int8_rows *out);
+
+/* The rows from t on. */
+ferry_int8_rows ferry_int8_rows_from(const ferry_int8_rows *rows, size_t K, size_t t);
+
+/* x [T, K] to int8, by all threads. */
+void ferry_layer_quantize(const ferry_kernels *kernels, ferry_pool *pool, const float *x, size_t T,
+                          size_t K, const ferry_int8_rows *out);
+
+/* Columns [first, first + count) of y = layer(x), first a multiple of 16: y [T, count] rows ldy
+ * apart. x [T, K] is read by a float layer, rows by an int8 one. */
+void ferry_layer_multiply(const ferry_kernels *kernels, const ferry_layer *layer, size_t first,
+                          size_t count, const float *x, const ferry_int8_rows *rows, float *y,
+                          size_t ldy, size_t T);
+
+/* What else is to be done with a part [rows, columns] of a product, which begins at `row` and
+ * `column` of it and lies at y, while it is in the cache. */
+typedef void (*ferry_layer_finish)(void *context, float *y, size_t ldy, size_t row, size_t column,
+                                   size_t rows, size_t columns);
+
+typedef struct ferry_layer_run {
+    const ferry_kernels *kernels;
+    ferry_pool *pool;          /* NULL: one thread */
+    const ferry_layer *layers; /* [count] of the same K and N, whose outputs lie side by side */
+    size_t count;
+    const float *x;              /* [T, K] */
+    const ferry_int8_rows *rows; /* room for x in int8, where the layers are */
+    float *y;                    /* [T, count * N] rows ldy apart */
+    size_t ldy, T;
+    ferry_layer_finish finish; /* or NULL */
+    void *context;             /* of finish */
+} ferry_layer_run;
+
+void ferry_layer_run_all(const ferry_layer_run *run);
+
+/* ---- weights ---- */
+
+typedef struct ferry_layer_loader {
+    const ferry_safetensors *tensors;
+    ferry_arena *arena; /* what stays */
+    bool overwrite;     /* a tensor's bytes, with what is packed of it, if that fits */
+    ferry_error *error;
+} ferry_layer_loader;
+
+/* What a file of weights is loaded as: AUTO is INT8 where some are, F32 where none is. UNSUPPORTED
+ * for int8 weights in F32. */
+ferry_status ferry_layer_precision(const ferry_safetensors *tensors, const char *file,
+                                   ferry_precision wanted, ferry_precision *out,
+                                   ferry_error *error);
+
+/*
+ * Rows [first, first + N) of a tensor whose shape the caller has checked: [rows, K], or the same
+ * with ones behind. F32, F16, BF16, or I8 with "<name>_scale" F32 [rows, ceil(K / 64)]; each output
+ * times factor [N], unless that is NULL. out->bias is left NULL.
+ */
+ferry_status ferry_layer_load(const ferry_layer_loader *loader, const ferry_tensor *tensor,
+                              size_t first, size_t K, size_t N, const float *factor,
+                              ferry_precision precision, ferry_layer *out);
+
+/* A float layer of matrix [N, K], copied. */
+ferry_status ferry_layer_pack(ferry_arena *arena, const float *matrix, size_t K, size_t N,
+                              ferry_layer *out, ferry_error *error);
+
+#endif

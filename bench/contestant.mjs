@@ -6,11 +6,13 @@
  *   onnxruntime-node MODEL       native
  *   transformers MODEL           transformers.js, q8, tokenizer included; native in Node, wasm in a page
  *   wllama MODEL                 llama.cpp in wasm, tokenizer included; in a page
+ *   ferry-pictures BUILD PRECISION MODEL_DIR
+ *   onnxruntime-web-pictures MODEL MEAN STD   the same engine, pixels normalised already
  *   rank                         ferry-rec: one event, new top-10
  *   rank-plain                   the same in plain JavaScript, as a scale
  *
  * answer(verb, numbers, lines) resolves to what is printed; the verbs are those of encode.c, and
- * "rows" with lines of token ids for contestants whose info says that they want ids. All run one thread unless told otherwise.
+ * "rows" with lines of token ids for contestants whose info says that they want ids, and "pictures" with lines of pixels. All run one thread unless told otherwise.
  */
 const inNode = typeof process === 'object'
 const at = (path) => new URL(`../${path}`, import.meta.url)
@@ -39,8 +41,12 @@ export async function create(kind, ...options) {
         made[verb]?.(lines)
         return 'ok'
       }
+      if (verb === 'pictures') {
+        made.pictures(lines.map(pixelsOf))
+        return 'ok'
+      }
       if (verb === 'vectors') {
-        const vectors = await made.encode(texts.slice(first, first + count))
+        const vectors = await made.encode(texts.slice(first, first + count), first, count)
         return vectors.map((vector) => Array.from(vector, (x) => x.toPrecision(9)).join(' ')).join('\n')
       }
       const once = made.prepare(verb, texts, first, count)
@@ -56,7 +62,55 @@ export async function create(kind, ...options) {
   }
 }
 
+/* RGB, [side, side, 3] */
+function pixelsOf(line) {
+  const data = new Uint8Array(line.length / 2)
+  for (let i = 0; i < data.length; i++) data[i] = parseInt(line.slice(2 * i, 2 * i + 2), 16)
+  const side = Math.sqrt(data.length / 3)
+  return { data, width: side, height: side }
+}
+
+/* Contestants that take one picture after the other. */
+function ofPictures(info, prepare, encodeOne) {
+  let prepared = []
+  return {
+    info,
+    pictures: (pictures) => (prepared = pictures.map(prepare)),
+    async encode(_, first, count) {
+      const vectors = []
+      for (const one of prepared.slice(first, first + count)) vectors.push(await encodeOne(one))
+      return vectors
+    },
+    prepare(verb, _, first, count) {
+      const some = prepared.slice(first, first + count)
+      return async () => {
+        for (const one of some) await encodeOne(one)
+      }
+    },
+  }
+}
+
 const KINDS = {
+  async 'ferry-pictures'(build, precision, model) {
+    const { Ferry } = await import(at('web/dist/index.js'))
+    const ferry = await Ferry.load({ kernels: build, threads: 1 })
+    const encoder = await ferry.encoder(at(`${model}/`), { precision })
+    const { version, kernels } = ferry.capabilities
+    return ofPictures({ version, kernels }, (picture) => picture, (picture) => encoder.encodeImage(picture))
+  },
+
+  async 'onnxruntime-web-pictures'(model, mean, std) {
+    const ort = await onnxruntimeWeb('1')
+    const session = await ort.InferenceSession.create(await bytes(at(model)), { executionProviders: ['wasm'], logSeverityLevel: 3 })
+    function tensor({ data, width, height }) {
+      const [pixels, plane] = [new Float32Array(data.length), width * height]
+      data.forEach((value, i) => (pixels[(i % 3) * plane + Math.floor(i / 3)] = (value / 255 - mean) / std))
+      return { pixel_values: new ort.Tensor('float32', pixels, [1, 3, height, width]) }
+    }
+    const info = { version: await versionOf('onnxruntime-web') }
+    return ofPictures(info, tensor, async (feed) => (await session.run(feed)).embedding.data)
+  },
+
   async ferry(build, precision = 'f32', threads = '1') {
     const { Ferry } = await import(at('web/dist/index.js'))
     const ferry = await Ferry.load({ kernels: build, threads: Number(threads) })
@@ -77,10 +131,7 @@ const KINDS = {
   },
 
   async 'onnxruntime-web'(model, threads = '1') {
-    const ort = await import(at(`${peers}/onnxruntime-web/dist/${inNode ? 'ort.node.min.mjs' : 'ort.wasm.min.mjs'}`))
-    if (!inNode) ort.env.wasm.wasmPaths = at(`${peers}/onnxruntime-web/dist/`).href
-    ort.env.wasm.numThreads = Number(threads)
-    return onnx(ort, 'onnxruntime-web', model, { executionProviders: ['wasm'] })
+    return onnx(await onnxruntimeWeb(threads), 'onnxruntime-web', model, { executionProviders: ['wasm'] })
   },
 
   async 'onnxruntime-node'(model) {
@@ -201,6 +252,14 @@ const KINDS = {
       },
     }
   },
+}
+
+async function onnxruntimeWeb(threads) {
+  const ort = await import(at(`${peers}/onnxruntime-web/dist/${inNode ? 'ort.node.min.mjs' : 'ort.wasm.min.mjs'}`))
+  if (!inNode) ort.env.wasm.wasmPaths = at(`${peers}/onnxruntime-web/dist/`).href
+  ort.env.wasm.numThreads = Number(threads)
+  ort.env.logLevel = 'error'
+  return ort
 }
 
 /* onnxruntime's engines share one interface. */

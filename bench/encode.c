@@ -10,6 +10,8 @@
  *   tokenize FIRST COUNT WARM REPEAT   token ids only
  *   vectors FIRST COUNT                COUNT lines of numbers
  *   ids INDEX                          one line of token ids
+ *   pictures N                         the next N lines are square pictures, RGB in hexadecimal; from
+ *                                      then on run, encode and vectors are about them
  */
 #define _POSIX_C_SOURCE 200809L
 #include "ferry/ferry.h"
@@ -24,6 +26,7 @@ enum { MAX_IDS = 512 };
 
 static ferry_text *texts; /* [text_count] */
 static size_t text_count;
+static ferry_image *pictures; /* [text_count] in place of texts, or NULL */
 static float *vectors; /* [text_count, dimension] */
 
 _Noreturn static void die(const char *format, ...)
@@ -69,9 +72,36 @@ static void read_texts(size_t count, size_t dimension)
     }
 }
 
+static unsigned digit(char c)
+{
+    return c <= '9' ? (unsigned)(c - '0') : (unsigned)(c - 'a' + 10);
+}
+
+static void read_pictures(size_t count, size_t dimension)
+{
+    read_texts(count, dimension);
+    pictures = allocate(count, sizeof *pictures);
+    for (size_t i = 0; i < count; i++) {
+        const char *from = texts[i].data;
+        size_t bytes = texts[i].size / 2, side = 1;
+        uint8_t *pixels = allocate(bytes, 1);
+        for (size_t k = 0; k < bytes; k++)
+            pixels[k] = (uint8_t)(digit(from[2 * k]) << 4 | digit(from[2 * k + 1]));
+        while (side * side * 3 < bytes) side++;
+        if (side * side * 3 != bytes) die("%zu bytes are no square picture", bytes);
+        pictures[i] = (ferry_image){pixels, side, side, 3};
+    }
+}
+
 static void encode(ferry_encoder *encoder, size_t first, size_t count)
 {
     ferry_error error;
+    if (pictures) {
+        if (ferry_encoder_encode_images(encoder, pictures + first, count, vectors, NULL, NULL,
+                                        &error))
+            die("%s", error.message);
+        return;
+    }
     if (ferry_encoder_encode(encoder, texts + first, count, vectors, NULL, NULL, &error))
         die("%s", error.message);
 }
@@ -102,6 +132,9 @@ static void answer(ferry_encoder *encoder, const char *line)
     int32_t ids[MAX_IDS];
     if (sscanf(line, "texts %zu", &count) == 1) {
         read_texts(count, dimension);
+        printf("ok");
+    } else if (sscanf(line, "pictures %zu", &count) == 1) {
+        read_pictures(count, dimension);
         printf("ok");
     } else if (sscanf(line, "%15s %zu %zu %zu %zu", verb, &first, &count, &warm, &repeat) == 5) {
         check_range(first, count);

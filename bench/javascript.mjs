@@ -120,7 +120,7 @@ async function main() {
     if (done) return close()
     const [verb, ...numbers] = value.split(' ')
     let lines
-    if (verb === 'texts' || verb === 'rows') {
+    if (verb === 'texts' || verb === 'rows' || verb === 'pictures') {
       lines = []
       while (lines.length < Number(numbers[0])) lines.push((await input.next()).value)
     }

@@ -2,6 +2,7 @@
 
     python peers.py onnxruntime|openvino MODEL_FILE MODEL_DIR [THREADS]
     python peers.py llama.cpp MODEL.gguf [THREADS]
+    python peers.py pictures MODEL_FILE lite|half [THREADS]
     python peers.py tokenizers|nanotoken MODEL_DIR
     python peers.py numpy|faiss-flat|faiss-sq8|usearch-f32|usearch-i8 VECTORS.safetensors
 
@@ -129,6 +130,35 @@ class LlamaCpp:
 
     def ids(self, index):
         return self.model.tokenize(self.texts[index].encode(), special=False)[:256]
+
+
+class Pictures:
+    """onnxruntime with pixels that are normalised already, one picture after the other."""
+
+    def __init__(self, engine, preparation):
+        from image_models import HALF, LITE
+
+        self.engine, self.preparation = engine, {"lite": LITE, "half": HALF}[preparation]
+
+    def info(self):
+        return {"version": self.engine.version}
+
+    def pictures(self, lines):
+        import numpy as np
+        from pictures import SIDE, normalized
+
+        self.feeds = []
+        for line in lines:
+            pixels = np.frombuffer(bytes.fromhex(line), np.uint8).reshape(SIDE, SIDE, 3)
+            self.feeds.append({"pixel_values": normalized(pixels, *self.preparation)[None]})
+
+    def encode(self, first, count):
+        return [self.engine(feed)[0] for feed in self.feeds[first : first + count]]
+
+    def prepare(self, verb, first, count):
+        if verb != "run":
+            raise ValueError(verb)
+        return lambda: self.encode(first, count)
 
 
 class Tokenizers:
@@ -268,6 +298,9 @@ def make(kind, *arguments):
         return Encoder(engine(model, threads), model_dir)
     if kind == "llama.cpp":
         return LlamaCpp(arguments[0], int(arguments[1]) if len(arguments) > 1 else 1)
+    if kind == "pictures":
+        model, preparation, threads = *arguments[:2], int(arguments[2]) if len(arguments) > 2 else 1
+        return Pictures(OnnxRuntime(model, threads), preparation)
     return {"tokenizers": Tokenizers, "nanotoken": NanoToken}[kind](*arguments)
 
 
@@ -279,6 +312,9 @@ def main(*arguments):
         numbers = list(map(int, numbers))
         if verb == "texts":
             peer.texts = [sys.stdin.readline().rstrip("\n") for _ in range(numbers[0])]
+            print("ok", flush=True)
+        elif verb == "pictures":
+            peer.pictures([sys.stdin.readline().rstrip("\n") for _ in range(numbers[0])])
             print("ok", flush=True)
         elif verb == "vectors":
             for vector in peer.encode(*numbers):

@@ -1,5 +1,6 @@
 /* musicnn's VGG against torch and TensorFlow; the same bits by all kernels and threads; files that
  * do not fit. */
+#define _XOPEN_SOURCE 700 /* mkdtemp */
 #include "image_golden.h"
 
 #include "sound_clips.h"

@@ -74,7 +74,8 @@ static void stem_row(void *context, size_t r, size_t worker)
     const ferry_layer *layer = &s->net->stem.layer;
     float *windows = scratch_of(s->net, worker), *y = s->net->x + r * s->out.W * layer->N;
     gather_windows(s, r, windows);
-    ferry_layer_multiply(s->net->kernels, layer, 0, layer->N, windows, NULL, y, layer->N, s->out.W);
+    ferry_layer_input in = {.x = windows};
+    ferry_layer_multiply(s->net->kernels, layer, 0, layer->N, &in, y, layer->N, s->out.W);
     s->net->kernels->clamp(y, RELU6, y, s->out.W * layer->N);
 }
 
@@ -130,10 +131,9 @@ static void expand(const spread *s, size_t n, size_t columns, size_t first, size
                    float *flat)
 {
     const ferry_layer *layer = &s->block->expand;
-    ferry_int8_rows rows = {0};
-    if (layer->panels == NULL) rows = ferry_int8_rows_from(&s->net->rows, layer->K, first);
-    ferry_layer_multiply(s->net->kernels, layer, n, columns, s->net->x + first * layer->K, &rows,
-                         flat, FERRY_PANEL, count);
+    ferry_layer_input all = {.x = s->net->x, .int7 = s->net->rows};
+    ferry_layer_input in = ferry_layer_input_from(layer, &all, first);
+    ferry_layer_multiply(s->net->kernels, layer, n, columns, &in, flat, FERRY_PANEL, count);
 }
 
 /* Frame rows [first, end), counted with the zeros above the picture, into `to`. */
@@ -160,6 +160,24 @@ static void fill_frame(const spread *s, size_t n, size_t columns, size_t first, 
     }
 }
 
+/* Row r of the output, of a group's columns, from the frame's rows at x. */
+static void convolve_row(const spread *s, size_t group, const float *x, size_t row, size_t r,
+                         size_t columns)
+{
+    const ferry_depthwise *d = &s->block->depthwise;
+    const ferry_kernels *kernels = s->net->kernels;
+    size_t n = group * FERRY_PANEL, N4 = ferry_int8_padded(d->N);
+    const float *w = d->w + n * d->side * d->side, *bias = d->bias + n;
+    if (s->net->precision == FERRY_PRECISION_F32)
+        kernels->depthwise(x, row, d->stride, w, bias, RELU6,
+                           s->net->spread + r * s->out.W * d->N + n, d->N, d->side, s->out.W,
+                           columns);
+    else
+        kernels->depthwise_int7(x, row, d->stride, w, bias, RELU6, 1.0f / FERRY_EFFICIENTNET_STEP,
+                                s->net->bytes + r * s->out.W * N4 + n, N4, d->side, s->out.W,
+                                columns);
+}
+
 static void spread_part(void *context, size_t index, size_t worker)
 {
     const spread *s = context;
@@ -180,10 +198,7 @@ static void spread_part(void *context, size_t index, size_t worker)
         end = begin + (rows - 1) * d->stride + d->side;
         fill_frame(s, n, columns, begin + kept, end, frame + kept * row, flat);
         for (size_t i = 0; i < rows; i++)
-            s->net->kernels->depthwise(frame + i * d->stride * row, row, d->stride,
-                                       d->w + group * d->side * d->side * FERRY_PANEL, d->bias + n,
-                                       RELU6, s->net->spread + (r + i) * s->out.W * d->N + n, d->N,
-                                       d->side, s->out.W, columns);
+            convolve_row(s, group, frame + i * d->stride * row, row, r + i, columns);
     }
 }
 
@@ -198,22 +213,44 @@ static void add_input(void *context, float *y, size_t ldy, size_t row, size_t co
         for (size_t n = 0; n < columns; n++) y[n] = x[n] + y[n];
 }
 
+typedef struct quantizing {
+    const ferry_efficientnet *net;
+    size_t T, K;
+} quantizing;
+
+static void quantize_part(void *context, size_t index, size_t worker)
+{
+    const quantizing *q = context;
+    size_t first = index * BAND, rest = q->T - first;
+    const ferry_int7_rows out = {q->net->rows.q + first * ferry_int8_padded(q->K),
+                                 q->net->rows.scale + first};
+    (void)worker;
+    q->net->kernels->quantize_int7(q->net->x + first * q->K, q->K, rest < BAND ? rest : BAND, q->K,
+                                   &out);
+}
+
+/* In int8, net->x [T, K] into net->rows. */
+static void quantize(const ferry_efficientnet *net, size_t T, size_t K)
+{
+    quantizing q = {net, T, K};
+    if (net->precision == FERRY_PRECISION_INT8)
+        ferry_pool_run(net->pool, (T + BAND - 1) / BAND, quantize_part, &q);
+}
+
 static plane run_block(ferry_efficientnet *net, const ferry_inverted_residual *block, plane in)
 {
     const ferry_layer *layer = &block->expand;
     spread s = plan_spread(block, in);
     s.net = net;
     if (ferry_pool_threads(net->pool) > 1 && s.out.H > CHUNK) s.chunk = CHUNK;
-    if (block->expands && layer->panels == NULL)
-        ferry_layer_quantize(net->kernels, net->pool, net->x, in.H * in.W, layer->K, &net->rows);
+    if (block->expands) quantize(net, in.H * in.W, layer->K);
     ferry_pool_run(net->pool, panels(block->depthwise.N) * ((s.out.H + s.chunk - 1) / s.chunk),
                    spread_part, &s);
     ferry_layer_run project = {.kernels = net->kernels,
                                .pool = net->pool,
                                .layers = &block->project,
                                .count = 1,
-                               .x = net->spread,
-                               .rows = &net->rows,
+                               .in = {.x = net->spread, .int7 = {net->bytes, NULL}},
                                .y = net->next,
                                .ldy = block->project.N,
                                .T = s.out.H * s.out.W,
@@ -246,8 +283,8 @@ static void head_part(void *context, size_t index, size_t worker)
     size_t first = index * HEAD_COLUMNS, rest = layer->N - first;
     size_t columns = rest < HEAD_COLUMNS ? rest : HEAD_COLUMNS;
     float *y = scratch_of(h->net, worker), *out = h->features + first;
-    ferry_layer_multiply(h->net->kernels, layer, first, columns, h->net->x, &h->net->rows, y,
-                         columns, h->T);
+    ferry_layer_input in = {.x = h->net->x, .int7 = h->net->rows};
+    ferry_layer_multiply(h->net->kernels, layer, first, columns, &in, y, columns, h->T);
     h->net->kernels->clamp(y, RELU6, y, h->T * columns);
     memcpy(out, y, columns * sizeof *out);
     for (size_t t = 1; t < h->T; t++)
@@ -261,9 +298,10 @@ static void classify(ferry_efficientnet *net, const float *features, float *logi
     if (net->classifier != NULL) {
         net->kernels->dot_rows(net->classifier, features, logits, classes, N);
     } else {
-        net->kernels->quantize_rows(features, N, 1, N, &net->rows);
-        ferry_layer_multiply(net->kernels, &net->classifier_int8, 0, classes, features, &net->rows,
-                             logits, classes, 1);
+        ferry_layer_input in = {.int7 = net->rows};
+        net->kernels->quantize_int7(features, N, 1, N, &net->rows);
+        ferry_layer_multiply(net->kernels, &net->classifier_int8, 0, classes, &in, logits, classes,
+                             1);
     }
     for (size_t n = 0; n < classes; n++) logits[n] = logits[n] + net->classifier_bias[n];
 }
@@ -276,8 +314,7 @@ void ferry_efficientnet_forward(ferry_efficientnet *net, const float *pixels, fl
     ferry_pool_run(net->pool, at.H, stem_row, &s);
     for (size_t b = 0; b < net->blocks; b++) at = run_block(net, &net->block[b], at);
     head h = {net, at.H * at.W, features};
-    if (net->head.panels == NULL)
-        ferry_layer_quantize(net->kernels, net->pool, net->x, h.T, net->head.K, &net->rows);
+    quantize(net, h.T, net->head.K);
     ferry_pool_run(net->pool, (net->features + HEAD_COLUMNS - 1) / HEAD_COLUMNS, head_part, &h);
     if (logits != NULL) classify(net, features, logits);
 }

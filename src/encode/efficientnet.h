@@ -34,10 +34,15 @@ typedef struct ferry_inverted_residual {
 
 enum { FERRY_EFFICIENTNET_BLOCKS = 64 };
 
+/* In int8 what ReLU6 gives, 0…6, is 0…127. */
+#define FERRY_EFFICIENTNET_STEP (6.0f / 127.0f)
+
+#define FERRY_EFFICIENTNET_EPSILON 1e-3 /* of batch norm */
+
 typedef struct ferry_efficientnet {
     const ferry_kernels *kernels;
     ferry_pool *pool;          /* borrowed; NULL: one thread */
-    ferry_precision precision; /* F32 or INT8, of the products of pixels by all channels */
+    ferry_precision precision; /* F32 or INT8, of the products of single pixels */
     size_t height, width;      /* of the input */
     ferry_convolution stem;    /* f32 always */
     ferry_layer head;
@@ -48,8 +53,9 @@ typedef struct ferry_efficientnet {
     ferry_layer classifier_int8;
     const float *classifier_bias;
     float *x, *next;      /* a block's input and its output [H, W, C] */
-    float *spread;        /* what its depthwise convolution writes */
-    ferry_int8_rows rows; /* a product's input in int8 */
+    float *spread;        /* what its depthwise convolution writes [H, W, C]; NULL in int8 */
+    uint8_t *bytes;       /* that in int8 [H, W, C4], of FERRY_EFFICIENTNET_STEP */
+    ferry_int7_rows rows; /* a block's input in int8 [H * W, C4] */
     float *scratch;       /* [threads, scratch_size] */
     size_t scratch_size;
 } ferry_efficientnet;
@@ -65,6 +71,15 @@ ferry_status ferry_efficientnet_load(const ferry_file *weights, size_t height, s
                                      const ferry_kernels *kernels, ferry_precision precision,
                                      bool overwrite, ferry_pool *pool, ferry_arena *arena,
                                      ferry_efficientnet *out, ferry_error *error);
+
+/*
+ * What quantising `weight`, a float convolution [N, K, 1, 1], asks of the batch norm behind it:
+ * *name of its bias, and what that is to be, *out [N]. NULL where nothing is. Both live in the
+ * arena.
+ */
+ferry_status ferry_efficientnet_shift(const ferry_safetensors *tensors, const ferry_tensor *weight,
+                                      ferry_arena *arena, const char **name, float **out,
+                                      ferry_error *error);
 
 /* pixels [height, width, 3], normalised. features [features]; logits [classes] or NULL. */
 void ferry_efficientnet_forward(ferry_efficientnet *net, const float *pixels, float *features,

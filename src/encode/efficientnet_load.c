@@ -43,15 +43,16 @@ static ferry_status vector(loader *load, const char *name, const char *part, siz
     return ferry_tensor_as_f32(tensor, &load->passing, out, load->error);
 }
 
-/* The factor [N] a batch norm has for each channel's weights, and the bias [N] it adds. */
-static ferry_status fold(loader *load, const char *norm, size_t N, float **factor,
-                         const float **bias)
+/* The factor [N] a batch norm has for each channel's weights, and the bias [N] it adds; moved [N]
+ * takes the place of the norm's own bias unless it is NULL. */
+static ferry_status fold(loader *load, const char *norm, const float *moved, size_t N,
+                         float **factor, const float **bias)
 {
-    const double epsilon = 1e-3;
     const float *weight, *shift, *mean, *variance;
     *bias = NULL;
     FERRY_TRY(vector(load, norm, "weight", N, &weight));
     FERRY_TRY(vector(load, norm, "bias", N, &shift));
+    if (moved != NULL) shift = moved;
     FERRY_TRY(vector(load, norm, "running_mean", N, &mean));
     FERRY_TRY(vector(load, norm, "running_var", N, &variance));
     size_t whole = (N + FERRY_PANEL - 1) / FERRY_PANEL * FERRY_PANEL; /* as depthwise wants it */
@@ -59,7 +60,7 @@ static ferry_status fold(loader *load, const char *norm, size_t N, float **facto
     *factor = ferry_arena_array(&load->passing, N, sizeof **factor);
     if (*factor == NULL || sum == NULL) return ferry_fail_memory(load->error, norm);
     for (size_t n = 0; n < N; n++) {
-        double scale = (double)weight[n] / sqrt((double)variance[n] + epsilon);
+        double scale = (double)weight[n] / sqrt((double)variance[n] + FERRY_EFFICIENTNET_EPSILON);
         (*factor)[n] = (float)scale;
         sum[n] = (float)((double)shift[n] - (double)mean[n] * scale);
     }
@@ -85,18 +86,36 @@ static ferry_status find_window(loader *load, const char *name, size_t N, size_t
                       (*tensor)->rank);
 }
 
+/* What a convolution of single pixels reads in int8. */
+typedef enum input_kind {
+    SIGNED, /* quantised a pixel at a time */
+    RELU6   /* of FERRY_EFFICIENTNET_STEP, as the depthwise convolution gives it */
+} input_kind;
+
 /* All channels to all, pixel by pixel. */
 static ferry_status load_pointwise(loader *load, const char *name, const char *norm, size_t K,
-                                   ferry_layer *out)
+                                   input_kind input, ferry_layer *out)
 {
     const ferry_layer_loader weights = {&load->tensors, load->arena, load->overwrite, load->error};
     const ferry_tensor *tensor;
     const float *bias;
-    float *factor = NULL;
+    const char *moved_name;
+    float *factor = NULL, *moved = NULL;
+    bool int8 = load->precision == FERRY_PRECISION_INT8;
     FERRY_TRY(find_window(load, name, 0, K, 1, &tensor));
-    FERRY_TRY(fold(load, norm, tensor->shape[0], &factor, &bias));
-    FERRY_TRY(
-        ferry_layer_load(&weights, tensor, 0, K, tensor->shape[0], factor, load->precision, out));
+    size_t N = tensor->shape[0];
+    if (int8 && tensor->dtype != FERRY_I8)
+        FERRY_TRY(ferry_efficientnet_shift(&load->tensors, tensor, &load->passing, &moved_name,
+                                           &moved, load->error));
+    FERRY_TRY(fold(load, norm, moved, N, &factor, &bias));
+    if (!int8)
+        FERRY_TRY(ferry_layer_load(&weights, tensor, 0, K, N, factor, FERRY_PRECISION_F32, out));
+    else if (input == SIGNED)
+        FERRY_TRY(
+            ferry_layer_load_int7(&weights, tensor, K, N, factor, 1.0f, FERRY_INT7_ZERO, out));
+    else
+        FERRY_TRY(
+            ferry_layer_load_int7(&weights, tensor, K, N, factor, FERRY_EFFICIENTNET_STEP, 0, out));
     out->bias = bias;
     ferry_arena_free(&load->passing);
     return FERRY_OK;
@@ -112,7 +131,7 @@ static ferry_status load_stem(loader *load, ferry_convolution *out)
     FERRY_TRY(find_window(load, name, 0, 3, 3, &tensor));
     FERRY_TRY(ferry_tensor_as_f32(tensor, &load->passing, &from, load->error));
     size_t N = tensor->shape[0], window = 9, K = 3;
-    FERRY_TRY(fold(load, "bn1", N, &factor, &bias));
+    FERRY_TRY(fold(load, "bn1", NULL, N, &factor, &bias));
     float *matrix = ferry_arena_array(&load->passing, N, window * K * sizeof *matrix);
     if (matrix == NULL) return ferry_fail_memory(load->error, name);
     for (size_t n = 0; n < N; n++)
@@ -135,7 +154,7 @@ static ferry_status load_depthwise(loader *load, const char *name, const char *n
     FERRY_TRY(find_window(load, name, N, 1, 0, &tensor));
     FERRY_TRY(ferry_tensor_as_f32(tensor, &load->passing, &from, load->error));
     *out = (ferry_depthwise){.N = N, .side = tensor->shape[2], .stride = stride};
-    FERRY_TRY(fold(load, norm, N, &factor, &out->bias));
+    FERRY_TRY(fold(load, norm, NULL, N, &factor, &out->bias));
     size_t window = out->side * out->side, groups = (N + FERRY_PANEL - 1) / FERRY_PANEL;
     float *w = ferry_arena_array(load->arena, groups * FERRY_PANEL, window * sizeof *w);
     if (w == NULL) return ferry_fail_memory(load->error, name);
@@ -162,13 +181,13 @@ static ferry_status load_block(loader *load, size_t stage, size_t index, size_t 
     out->expands = ferry_safetensors_find(&load->tensors, last) != NULL;
     size_t stride = index == 0 ? strides[stage] : 1, wide = *channels;
     if (out->expands) {
-        FERRY_TRY(load_pointwise(load, text[0], text[1], wide, &out->expand));
+        FERRY_TRY(load_pointwise(load, text[0], text[1], wide, SIGNED, &out->expand));
         wide = out->expand.N;
     }
     FERRY_TRY(load_depthwise(load, text[2], out->expands ? text[3] : text[1], wide, stride,
                              &out->depthwise));
     FERRY_TRY(load_pointwise(load, out->expands ? text[4] : text[0],
-                             out->expands ? text[5] : text[3], wide, &out->project));
+                             out->expands ? text[5] : text[3], wide, RELU6, &out->project));
     out->residual = stride == 1 && out->project.N == *channels;
     *channels = out->project.N;
     return FERRY_OK;
@@ -210,8 +229,8 @@ static ferry_status load_classifier(loader *load, ferry_efficientnet *out)
     out->classifier_bias = copy;
     ferry_arena_free(&load->passing);
     if (load->precision == FERRY_PRECISION_INT8)
-        return ferry_layer_load(&weights, tensor, 0, K, out->classes, NULL, FERRY_PRECISION_INT8,
-                                &out->classifier_int8);
+        return ferry_layer_load_int7(&weights, tensor, K, out->classes, NULL, 1.0f, FERRY_INT7_ZERO,
+                                     &out->classifier_int8);
     return ferry_tensor_as_f32(tensor, load->arena, &out->classifier, load->error);
 }
 
@@ -222,36 +241,40 @@ static void keep_largest(size_t *largest, size_t value)
     *largest = value > *largest ? value : *largest;
 }
 
-/* What one product takes in int8. */
-typedef struct quantized {
-    size_t bytes, groups;
-} quantized;
+/* Room for the activations: numbers of a block's input, of what its depthwise convolution gives,
+ * and of those in int8. */
+typedef struct room {
+    uint64_t x, wide, wide_bytes;
+    size_t bytes, pixels; /* of a block's input in int8 */
+} room;
 
-static void keep_quantized(quantized *most, uint64_t pixels, size_t K)
+static bool allocate(ferry_efficientnet *net, ferry_arena *arena, const room *r)
 {
-    keep_largest(&most->bytes, (size_t)pixels * ferry_int8_padded(K));
-    keep_largest(&most->groups, (size_t)pixels * ferry_int8_groups(K));
-}
-
-static bool make_rows(const quantized *most, ferry_arena *arena, ferry_int8_rows *out)
-{
-    out->q = ferry_arena_array(arena, most->bytes, 1);
-    out->scale = ferry_arena_array(arena, most->groups, sizeof *out->scale);
-    out->offset = ferry_arena_array(arena, most->groups, sizeof *out->offset);
-    return out->q != NULL && out->scale != NULL && out->offset != NULL;
-}
-
-static bool allocate(ferry_efficientnet *net, ferry_arena *arena, size_t x, size_t wide,
-                     const quantized *most)
-{
-    net->x = ferry_arena_array(arena, x, sizeof(float));
-    net->next = ferry_arena_array(arena, x, sizeof(float));
-    net->spread = ferry_arena_array(arena, wide, sizeof(float));
+    bool int8 = net->precision == FERRY_PRECISION_INT8;
+    net->x = ferry_arena_array(arena, (size_t)r->x, sizeof(float));
+    net->next = ferry_arena_array(arena, (size_t)r->x, sizeof(float));
     net->scratch =
         ferry_arena_array(arena, ferry_pool_threads(net->pool), net->scratch_size * sizeof(float));
-    if (net->x == NULL || net->next == NULL || net->spread == NULL || net->scratch == NULL)
-        return false;
-    return net->precision == FERRY_PRECISION_F32 || make_rows(most, arena, &net->rows);
+    if (net->x == NULL || net->next == NULL || net->scratch == NULL) return false;
+    if (!int8) {
+        net->spread = ferry_arena_array(arena, (size_t)r->wide, sizeof(float));
+        return net->spread != NULL;
+    }
+    net->bytes = ferry_arena_array(arena, (size_t)r->wide_bytes, 1);
+    net->rows.q = ferry_arena_array(arena, r->bytes, 1);
+    net->rows.scale = ferry_arena_array(arena, r->pixels, sizeof *net->rows.scale);
+    return net->bytes != NULL && net->rows.q != NULL && net->rows.scale != NULL;
+}
+
+static void keep_larger(uint64_t *largest, uint64_t value)
+{
+    *largest = value > *largest ? value : *largest;
+}
+
+static void keep_quantized(room *r, size_t pixels, size_t K)
+{
+    keep_largest(&r->bytes, pixels * ferry_int8_padded(K));
+    keep_largest(&r->pixels, pixels);
 }
 
 /* Sides are at most 2^12 and channels 2^14, which 64 bits hold; what a 32-bit machine cannot hold
@@ -260,30 +283,27 @@ static ferry_status make_workspace(ferry_efficientnet *net, ferry_arena *arena, 
 {
     const uint64_t most = (uint64_t)1 << 28; /* floats, 1 GB */
     size_t H = (net->height + 1) / 2, W = (net->width + 1) / 2;
-    uint64_t x = (uint64_t)H * W * net->stem.layer.N, wide = 0;
-    quantized rows = {0};
+    room r = {.x = (uint64_t)H * W * net->stem.layer.N};
     net->scratch_size = ferry_efficientnet_stem_scratch(net);
     for (size_t b = 0; b < net->blocks; b++) {
         const ferry_inverted_residual *block = &net->block[b];
         const ferry_depthwise *d = &block->depthwise;
         keep_largest(&net->scratch_size, ferry_efficientnet_block_scratch(block, H, W));
-        if (x <= most && block->expands) keep_quantized(&rows, (uint64_t)H * W, block->expand.K);
+        if (r.x <= most && block->expands) keep_quantized(&r, H * W, block->expand.K);
         H = (H + d->stride - 1) / d->stride;
         W = (W + d->stride - 1) / d->stride;
-        uint64_t inner = (uint64_t)H * W * d->N, out = (uint64_t)H * W * block->project.N;
-        wide = inner > wide ? inner : wide;
-        x = out > x ? out : x;
-        if (wide <= most) keep_quantized(&rows, (uint64_t)H * W, d->N);
+        keep_larger(&r.wide, (uint64_t)H * W * d->N);
+        keep_larger(&r.wide_bytes, (uint64_t)H * W * ferry_int8_padded(d->N));
+        keep_larger(&r.x, (uint64_t)H * W * block->project.N);
     }
-    if (x > most || wide > most)
+    if (r.x > most || r.wide > most)
         return ferry_fail(error, FERRY_LIMIT, "an input of %zu x %zu pixels: too large for memory",
                           net->width, net->height);
     keep_largest(&net->scratch_size, ferry_efficientnet_head_scratch(H, W));
-    keep_quantized(&rows, (uint64_t)H * W, net->head.K);
-    keep_quantized(&rows, 1, net->features);
-    return allocate(net, arena, (size_t)x, (size_t)wide, &rows)
-               ? FERRY_OK
-               : ferry_fail_memory(error, "the image encoder's activations");
+    keep_quantized(&r, H * W, net->head.K);
+    keep_quantized(&r, 1, net->features);
+    return allocate(net, arena, &r) ? FERRY_OK
+                                    : ferry_fail_memory(error, "the image encoder's activations");
 }
 
 static ferry_status load_all(loader *load, ferry_efficientnet *out)
@@ -295,7 +315,7 @@ static ferry_status load_all(loader *load, ferry_efficientnet *out)
     FERRY_TRY(load_stem(load, &out->stem));
     size_t channels = out->stem.layer.N;
     FERRY_TRY(load_blocks(load, &channels, out));
-    FERRY_TRY(load_pointwise(load, "conv_head", "bn2", channels, &out->head));
+    FERRY_TRY(load_pointwise(load, "conv_head", "bn2", channels, SIGNED, &out->head));
     out->features = out->head.N;
     return load_classifier(load, out);
 }

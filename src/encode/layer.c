@@ -16,11 +16,26 @@ bool ferry_int8_rows_make(ferry_arena *arena, size_t T, size_t K, ferry_int8_row
     return out->q != NULL && out->scale != NULL && out->offset != NULL;
 }
 
-ferry_int8_rows ferry_int8_rows_from(const ferry_int8_rows *rows, size_t K, size_t t)
+static ferry_int8_rows int8_from(const ferry_int8_rows *rows, size_t K, size_t t)
 {
     size_t groups = ferry_int8_groups(K);
     return (ferry_int8_rows){rows->q + t * ferry_int8_padded(K), rows->scale + t * groups,
                              rows->offset + t * groups};
+}
+
+ferry_layer_input ferry_layer_input_from(const ferry_layer *layer, const ferry_layer_input *in,
+                                         size_t t)
+{
+    ferry_layer_input from = {0};
+    if (layer->panels != NULL) {
+        from.x = in->x + t * layer->K;
+    } else if (layer->int8.weights != NULL) {
+        from.int8 = int8_from(&in->int8, layer->K, t);
+    } else {
+        from.int7.q = in->int7.q + t * ferry_int8_padded(layer->K);
+        from.int7.scale = in->int7.scale != NULL ? in->int7.scale + t : NULL;
+    }
+    return from;
 }
 
 typedef struct quantizing {
@@ -34,7 +49,7 @@ static void quantize_part(void *context, size_t index, size_t worker)
 {
     const quantizing *q = context;
     size_t first = index * QUANTIZED_ROWS, rest = q->T - first;
-    ferry_int8_rows out = ferry_int8_rows_from(q->out, q->K, first);
+    ferry_int8_rows out = int8_from(q->out, q->K, first);
     (void)worker;
     q->kernels->quantize_rows(q->x + first * q->K, q->K,
                               rest < QUANTIZED_ROWS ? rest : QUANTIZED_ROWS, q->K, &out);
@@ -48,18 +63,21 @@ void ferry_layer_quantize(const ferry_kernels *kernels, ferry_pool *pool, const 
 }
 
 void ferry_layer_multiply(const ferry_kernels *kernels, const ferry_layer *layer, size_t first,
-                          size_t count, const float *x, const ferry_int8_rows *rows, float *y,
-                          size_t ldy, size_t T)
+                          size_t count, const ferry_layer_input *in, float *y, size_t ldy, size_t T)
 {
-    size_t K = layer->K;
+    size_t K = layer->K, K4 = ferry_int8_padded(K);
     const float *bias = layer->bias != NULL ? layer->bias + first : NULL;
     if (layer->panels != NULL) {
-        kernels->matmul(x, K, layer->panels + first * K, bias, y, ldy, T, K, count);
-        return;
+        kernels->matmul(in->x, K, layer->panels + first * K, bias, y, ldy, T, K, count);
+    } else if (layer->int8.weights != NULL) {
+        ferry_int8_panels w = {K, count, layer->int8.weights + first * K4,
+                               layer->int8.scale + first * ferry_int8_groups(K)};
+        kernels->matmul_int8(&in->int8, &w, bias, y, ldy, T);
+    } else {
+        ferry_int8_columns w = {K, count, layer->int7.weights + first * K4,
+                                layer->int7.scale + first, layer->int7.start + first};
+        kernels->matmul_int7(&in->int7, &w, bias, y, ldy, T);
     }
-    ferry_int8_panels w = {K, count, layer->int8.weights + first * ferry_int8_padded(K),
-                           layer->int8.scale + first * ferry_int8_groups(K)};
-    kernels->matmul_int8(rows, &w, bias, y, ldy, T);
 }
 
 /* ---- a product in parts ---- */
@@ -81,11 +99,9 @@ static void multiply_part(void *context, size_t index, size_t worker)
     size_t rows = run->T - row < ROWS ? run->T - row : ROWS;
     size_t columns = layer->N - column < p->columns ? layer->N - column : p->columns;
     float *y = run->y + row * run->ldy + number * layer->N + column;
-    ferry_int8_rows quantized = {0};
+    ferry_layer_input in = ferry_layer_input_from(layer, &run->in, row);
     (void)worker;
-    if (layer->panels == NULL) quantized = ferry_int8_rows_from(run->rows, layer->K, row);
-    ferry_layer_multiply(run->kernels, layer, column, columns, run->x + row * layer->K, &quantized,
-                         y, run->ldy, rows);
+    ferry_layer_multiply(run->kernels, layer, column, columns, &in, y, run->ldy, rows);
     if (run->finish != NULL)
         run->finish(run->context, y, run->ldy, row, number * layer->N + column, rows, columns);
 }
@@ -101,7 +117,7 @@ void ferry_layer_run_all(const ferry_layer_run *run)
         p.columns = (pairs + wanted - 1) / wanted * pair;
         p.across = (layer->N + p.columns - 1) / p.columns;
     }
-    if (layer->panels == NULL)
-        ferry_layer_quantize(run->kernels, run->pool, run->x, run->T, layer->K, run->rows);
+    if (layer->int8.weights != NULL)
+        ferry_layer_quantize(run->kernels, run->pool, run->in.x, run->T, layer->K, &run->in.int8);
     ferry_pool_run(run->pool, down * run->count * p.across, multiply_part, &p);
 }

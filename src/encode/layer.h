@@ -8,28 +8,38 @@
 
 typedef struct ferry_layer { /* y = x W + b */
     size_t K, N;
-    const float *panels;    /* W as [ceil(N / 16), K, 16], or NULL where it is int8 */
-    ferry_int8_panels int8; /* W in int8; weights is NULL where it is float */
-    const float *bias;      /* [N] or NULL */
+    /* W, one of the three; NULL, or with weights NULL, is what it is not */
+    const float *panels;     /* [ceil(N / 16), K, 16] */
+    ferry_int8_panels int8;  /* text encoders' and transformers' int8 */
+    ferry_int8_columns int7; /* convolutional nets' */
+    const float *bias;       /* [N] or NULL */
 } ferry_layer;
+
+/* [T, K], as the layer wants it: the others are ignored. */
+typedef struct ferry_layer_input {
+    const float *x;
+    ferry_int8_rows int8;
+    ferry_int7_rows int7;
+} ferry_layer_input;
 
 /* ---- products ---- */
 
 /* Room for [T, K] quantised activations, all zeros; false without memory. */
 bool ferry_int8_rows_make(ferry_arena *arena, size_t T, size_t K, ferry_int8_rows *out);
 
-/* The rows from t on. */
-ferry_int8_rows ferry_int8_rows_from(const ferry_int8_rows *rows, size_t K, size_t t);
+/* Its rows from t on. */
+ferry_layer_input ferry_layer_input_from(const ferry_layer *layer, const ferry_layer_input *in,
+                                         size_t t);
 
 /* x [T, K] to int8, by all threads. */
 void ferry_layer_quantize(const ferry_kernels *kernels, ferry_pool *pool, const float *x, size_t T,
                           size_t K, const ferry_int8_rows *out);
 
-/* Columns [first, first + count) of y = layer(x), first a multiple of 16: y [T, count] rows ldy
- * apart. x [T, K] is read by a float layer, rows by an int8 one. */
+/* Columns [first, first + count) of y = layer(in), first a multiple of 16: y [T, count] rows ldy
+ * apart. */
 void ferry_layer_multiply(const ferry_kernels *kernels, const ferry_layer *layer, size_t first,
-                          size_t count, const float *x, const ferry_int8_rows *rows, float *y,
-                          size_t ldy, size_t T);
+                          size_t count, const ferry_layer_input *in, float *y, size_t ldy,
+                          size_t T);
 
 /* What else is to be done with a part [rows, columns] of a product, which begins at `row` and
  * `column` of it and lies at y, while it is in the cache. */
@@ -41,9 +51,8 @@ typedef struct ferry_layer_run {
     ferry_pool *pool;          /* NULL: one thread */
     const ferry_layer *layers; /* [count] of the same K and N, whose outputs lie side by side */
     size_t count;
-    const float *x;              /* [T, K] */
-    const ferry_int8_rows *rows; /* room for x in int8, where the layers are */
-    float *y;                    /* [T, count * N] rows ldy apart */
+    ferry_layer_input in; /* int8 is room for x, where the layers are; int7 is given */
+    float *y;             /* [T, count * N] rows ldy apart */
     size_t ldy, T;
     ferry_layer_finish finish; /* or NULL */
     void *context;             /* of finish */
@@ -74,6 +83,14 @@ ferry_status ferry_layer_precision(const ferry_safetensors *tensors, const char 
 ferry_status ferry_layer_load(const ferry_layer_loader *loader, const ferry_tensor *tensor,
                               size_t first, size_t K, size_t N, const float *factor,
                               ferry_precision precision, ferry_layer *out);
+
+/*
+ * The same as `int7`, F32, F16, BF16, or I8 -127…127 with "<name>_scale" F32 [rows]: all of a
+ * tensor, whose inputs are bytes 0…127 with `zero` added, of input_scale each.
+ */
+ferry_status ferry_layer_load_int7(const ferry_layer_loader *loader, const ferry_tensor *tensor,
+                                   size_t K, size_t N, const float *factor, float input_scale,
+                                   int zero, ferry_layer *out);
 
 /* A float layer of matrix [N, K], copied. */
 ferry_status ferry_layer_pack(ferry_arena *arena, const float *matrix, size_t K, size_t N,

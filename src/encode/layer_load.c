@@ -75,11 +75,11 @@ static ferry_status load_f32(loading *l, ferry_layer *out)
     return FERRY_OK;
 }
 
-/* The int8 weights w [N, K] and scale [N, groups] of a quantised file. */
-static ferry_status read_int8(loading *l, int8_t *w, float *scale)
+/* The int8 weights w [N, K] up to `largest` and scale [N, groups] of a quantised file. */
+static ferry_status read_int8(loading *l, size_t groups, int largest, int8_t *w, float *scale)
 {
     ferry_error *error = l->loader->error;
-    size_t groups = ferry_int8_groups(l->K), rows = l->tensor->count / l->K;
+    size_t rows = l->tensor->count / l->K;
     const ferry_tensor *scales = find_scale(l->loader->tensors, l->tensor);
     const float *from;
     if (scales == NULL || scales->count != rows * groups)
@@ -90,11 +90,10 @@ static ferry_status read_int8(loading *l, int8_t *w, float *scale)
     memcpy(scale, from + l->first * groups, l->N * groups * sizeof *scale);
     memcpy(w, (const int8_t *)l->tensor->data + l->first * l->K, l->N * l->K);
     for (size_t i = 0; i < l->N * l->K; i++) {
-        if (w[i] > FERRY_INT8_WEIGHT_MAX || w[i] < -FERRY_INT8_WEIGHT_MAX)
+        if (w[i] > largest || w[i] < -largest)
             return ferry_fail(error, FERRY_MALFORMED,
                               "%s: tensor \"%s\" has %d at %zu, expected -%d…%d", l->tensor->file,
-                              l->tensor->name, w[i], l->first * l->K + i, FERRY_INT8_WEIGHT_MAX,
-                              FERRY_INT8_WEIGHT_MAX);
+                              l->tensor->name, w[i], l->first * l->K + i, largest, largest);
     }
     return FERRY_OK;
 }
@@ -109,7 +108,7 @@ static ferry_status load_int8(loading *l, ferry_layer *out)
     if (w == NULL || scale == NULL || !ferry_int8_panels_size(l->K, l->N, &bytes, &scales))
         return ferry_fail_memory(error, l->tensor->name);
     if (l->tensor->dtype == FERRY_I8) {
-        FERRY_TRY(read_int8(l, w, scale));
+        FERRY_TRY(read_int8(l, groups, FERRY_INT8_WEIGHT_MAX, w, scale));
     } else {
         const float *from;
         FERRY_TRY(ferry_tensor_as_f32(l->tensor, &l->scratch, &from, error));
@@ -134,6 +133,56 @@ ferry_status ferry_layer_load(const ferry_layer_loader *loader, const ferry_tens
     ferry_arena_init(&l.scratch, loader->arena->allocator);
     ferry_status status =
         precision == FERRY_PRECISION_INT8 ? load_int8(&l, out) : load_f32(&l, out);
+    ferry_arena_free(&l.scratch);
+    return status;
+}
+
+/* What is quantised, w [N, K] and scale [N], for matmul_int7. */
+static ferry_status pack_int7(loading *l, const int8_t *w, float *scale, int zero, ferry_layer *out)
+{
+    ferry_arena *arena = l->loader->arena;
+    size_t bytes, groups;
+    if (!ferry_int8_panels_size(l->K, l->N, &bytes, &groups))
+        return ferry_fail_memory(l->loader->error, l->tensor->name);
+    size_t whole = (l->N + FERRY_PANEL - 1) / FERRY_PANEL * FERRY_PANEL;
+    int8_t *packed = room(l, bytes);
+    float *scales = ferry_arena_array(arena, whole, sizeof *scales);
+    int32_t *start = ferry_arena_array(arena, whole, sizeof *start);
+    if (packed == NULL || scales == NULL || start == NULL)
+        return ferry_fail_memory(l->loader->error, l->tensor->name);
+    scale_rows(l, scale, 1);
+    ferry_int8_pack_columns(w, scale, l->K, l->N, zero, packed, scales, start);
+    out->int7 = (ferry_int8_columns){l->K, l->N, packed, scales, start};
+    return FERRY_OK;
+}
+
+/* Reads or makes them. */
+static ferry_status load_int7(loading *l, float input_scale, int zero, ferry_layer *out)
+{
+    ferry_error *error = l->loader->error;
+    int8_t *w = ferry_arena_array(&l->scratch, l->N, l->K);
+    float *scale = ferry_arena_array(&l->scratch, l->N, sizeof *scale);
+    if (w == NULL || scale == NULL) return ferry_fail_memory(error, l->tensor->name);
+    if (l->tensor->dtype == FERRY_I8) {
+        FERRY_TRY(read_int8(l, 1, 127, w, scale));
+    } else {
+        const float *from;
+        FERRY_TRY(ferry_tensor_as_f32(l->tensor, &l->scratch, &from, error));
+        for (size_t n = 0; n < l->N; n++)
+            scale[n] = ferry_int8_quantize(from + n * l->K, l->K, 127, w + n * l->K);
+    }
+    for (size_t n = 0; n < l->N; n++) scale[n] = scale[n] * input_scale;
+    return pack_int7(l, w, scale, zero, out);
+}
+
+ferry_status ferry_layer_load_int7(const ferry_layer_loader *loader, const ferry_tensor *tensor,
+                                   size_t K, size_t N, const float *factor, float input_scale,
+                                   int zero, ferry_layer *out)
+{
+    loading l = {.loader = loader, .tensor = tensor, .K = K, .N = N, .factor = factor};
+    *out = (ferry_layer){.K = K, .N = N};
+    ferry_arena_init(&l.scratch, loader->arena->allocator);
+    ferry_status status = load_int7(&l, input_scale, zero, out);
     ferry_arena_free(&l.scratch);
     return status;
 }

@@ -52,11 +52,11 @@ static action action_of_picture(const ferry_tensor *tensor)
 {
     const char *name = tensor->name;
     if (has_part(name, "position_ids") || has_part(name, "num_batches_tracked")) return LEAVE_OUT;
-    bool matrix = tensor->rank == 2 && has_part(name, ".weight") &&
-                  (has_part(name, "encoder.layer") || strcmp(name, "classifier.weight") == 0);
+    bool matrix = tensor->rank == 2 && has_part(name, ".weight") && has_part(name, "encoder.layer");
     bool pixels =
         tensor->rank == 4 && tensor->shape[1] > 1 && tensor->shape[2] == 1 && tensor->shape[3] == 1;
-    return (matrix && strncmp(name, "text_model.", 11) != 0) || pixels ? BY_GROUP : KEEP;
+    if (pixels || strcmp(name, "classifier.weight") == 0) return BY_ROW;
+    return matrix && strncmp(name, "text_model.", 11) != 0 ? BY_GROUP : KEEP;
 }
 
 /* w, of the tensor's own shape, and its scales [rows, groups] in place of a float matrix [rows,
@@ -106,6 +106,23 @@ static ferry_status add_tensor(quantizer *q, const ferry_tensor *tensor)
     return FERRY_OK;
 }
 
+/* An EfficientNet's biases take back what quantising shifts. */
+static ferry_status move_bias(quantizer *q, const ferry_safetensors *tensors,
+                              const ferry_tensor *weight)
+{
+    const char *name;
+    float *moved;
+    if (action_of_picture(weight) != BY_ROW) return FERRY_OK;
+    FERRY_TRY(ferry_efficientnet_shift(tensors, weight, &q->arena, &name, &moved, q->error));
+    for (size_t i = 0; i < q->count && moved != NULL; i++) {
+        if (strcmp(q->tensors[i].name, name) != 0) continue;
+        q->tensors[i].dtype = FERRY_F32;
+        q->tensors[i].data = moved;
+        q->tensors[i].size = q->tensors[i].count * sizeof *moved;
+    }
+    return FERRY_OK;
+}
+
 /* Wide dtypes first, so that each tensor stays aligned. */
 static int by_width(const void *a, const void *b)
 {
@@ -121,6 +138,8 @@ static ferry_status quantize(quantizer *q, const ferry_file *file, ferry_buffer 
     q->tensors = ferry_arena_array(&q->arena, 2 * tensors.count + 1, sizeof *q->tensors);
     if (q->tensors == NULL) return ferry_fail_memory(q->error, file->name);
     for (size_t i = 0; i < tensors.count; i++) FERRY_TRY(add_tensor(q, &tensors.tensors[i]));
+    for (size_t i = 0; i < tensors.count && q->pictures; i++)
+        FERRY_TRY(move_bias(q, &tensors, &tensors.tensors[i]));
     qsort(q->tensors, q->count, sizeof *q->tensors, by_width);
     static const ferry_safetensors_pair about[] = {{"format", "pt"},
                                                    {"quantization", "ferry int8, groups of 64"}};

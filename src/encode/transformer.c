@@ -39,7 +39,8 @@ static void multiply_columns(void *context, size_t index, size_t worker)
     size_t count = N - first < p->columns ? N - first : p->columns;
     float *y = p->y + first;
     (void)worker;
-    ferry_layer_multiply(p->m->kernels, layer, first, count, p->x, p->int8, y, N, p->T);
+    ferry_layer_input in = {.x = p->x, .int8 = *p->int8};
+    ferry_layer_multiply(p->m->kernels, layer, first, count, &in, y, N, p->T);
     if (!p->activated) return;
     for (size_t t = 0; t < p->T; t++) activate(p->m, y + t * N, count);
 }

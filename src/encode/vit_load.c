@@ -306,7 +306,8 @@ static ferry_status load_head(loader *load, const ferry_vit_config *c, ferry_vit
                         &head->key_value.bias));
     float *asked = ferry_arena_array(load->arena, hidden, sizeof *asked);
     if (asked == NULL) return ferry_fail_memory(load->error, "the head's query");
-    ferry_layer_multiply(out->kernels, &query, 0, hidden, probe, NULL, asked, hidden, 1);
+    ferry_layer_input input = {.x = probe};
+    ferry_layer_multiply(out->kernels, &query, 0, hidden, &input, asked, hidden, 1);
     head->query = asked;
     FERRY_TRY(load_linear(load, prefix, "attention.out_proj", hidden, hidden, true, NULL,
                           FERRY_PRECISION_F32, &head->output));

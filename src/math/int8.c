@@ -37,6 +37,24 @@ void ferry_int8_pack(const int8_t *w, const float *scale, size_t K, size_t N, ui
     }
 }
 
+void ferry_int8_pack_columns(const int8_t *w, const float *scale, size_t K, size_t N, int zero,
+                             int8_t *weights, float *scales, int32_t *start)
+{
+    size_t padded = ferry_int8_padded(K);
+    for (size_t n = 0; n < N; n += FERRY_PANEL) {
+        for (size_t k = 0; k < padded; k += 4)
+            for (size_t j = 0; j < FERRY_PANEL; j++)
+                for (size_t i = k; i < k + 4; i++)
+                    *weights++ = n + j < N && i < K ? w[(n + j) * K + i] : 0;
+        for (size_t j = 0; j < FERRY_PANEL; j++) {
+            int32_t sum = 0;
+            for (size_t k = 0; n + j < N && k < K; k++) sum += w[(n + j) * K + k];
+            *scales++ = n + j < N ? scale[n + j] : 0.0f;
+            *start++ = -zero * sum;
+        }
+    }
+}
+
 float ferry_int8_quantize(const float *from, size_t n, int largest, int8_t *x)
 {
     float lane[FERRY_PANEL] = {0}; /* a maximum is the same in any order */

@@ -46,6 +46,29 @@ typedef struct ferry_int8_panels {
     const float *scale;     /* [ceil(N / 16), G, 16]; 0 past N */
 } ferry_int8_panels;
 
+/*
+ * The second scheme, of convolutional nets: weights have all 8 bits, -127…127, and one scale an
+ * output; inputs have 7, 0…127, and one scale a row or for all. As exact, the other way round: the
+ * weights are the signed bytes. docs/int8.md says what each costs.
+ */
+enum { FERRY_INT7_MAX = 127, FERRY_INT7_ZERO = 64 /* what a signed input of 0 is: 1…127 */ };
+
+typedef struct ferry_int7_rows {
+    uint8_t *q;   /* [T, K4] 0…127; any past K */
+    float *scale; /* [T], or NULL: all 1 */
+} ferry_int7_rows;
+
+typedef struct ferry_int8_columns {
+    size_t K, N;
+    const int8_t *weights; /* [ceil(N / 16), K4 / 4, 16, 4]; 0 past K and N */
+    const float *scale;    /* [ceil(N / 16), 16]; 0 past N */
+    const int32_t *start;  /* [ceil(N / 16), 16] -zero times the sum of a column's weights */
+} ferry_int8_columns;
+
+/* w [N, K] with scale [N] into columns; inputs are stored with `zero` added. */
+void ferry_int8_pack_columns(const int8_t *w, const float *scale, size_t K, size_t N, int zero,
+                             int8_t *weights, float *scales, int32_t *start);
+
 /* Bytes of weights and floats of scale; false on overflow. */
 bool ferry_int8_panels_size(size_t K, size_t N, size_t *weights, size_t *scales);
 

@@ -34,7 +34,13 @@ static inline int total(__m256i v)
 #define INT8_PANELS 1
 typedef __m256i accumulator;
 #define START(offset) _mm256_set1_epi32(offset)
+#define START_FROM(columns) _mm256_loadu_si256((const __m256i *)(const void *)(columns))
 #define FINISH(sum) ((mask)(sum))
+#define ACCUMULATE_SIGNED(sum, w, x)                                                            \
+    (sum) = _mm256_add_epi32(                                                                   \
+        (sum),                                                                                  \
+        _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi32(four_bytes(x)), (__m256i)(w)), \
+                          _mm256_set1_epi16(1)))
 #define ACCUMULATE(sum, w, x)                                                                   \
     (sum) = _mm256_add_epi32(                                                                   \
         (sum),                                                                                  \

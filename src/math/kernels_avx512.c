@@ -25,7 +25,13 @@
 #define INT8_PANELS 2
 typedef __m512i accumulator;
 #define START(offset) _mm512_set1_epi32(offset)
+#define START_FROM(columns) _mm512_loadu_si512(columns)
 #define FINISH(sum) ((mask)(sum))
+#define ACCUMULATE_SIGNED(sum, w, x)                                                            \
+    (sum) = _mm512_add_epi32(                                                                   \
+        (sum),                                                                                  \
+        _mm512_madd_epi16(_mm512_maddubs_epi16(_mm512_set1_epi32(four_bytes(x)), (__m512i)(w)), \
+                          _mm512_set1_epi16(1)))
 #define ACCUMULATE(sum, w, x)                                                                   \
     (sum) = _mm512_add_epi32(                                                                   \
         (sum),                                                                                  \

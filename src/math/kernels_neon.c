@@ -17,7 +17,9 @@
 #define INT8_PANELS 1
 typedef int32x4_t accumulator;
 #define START(offset) vdupq_n_s32(offset)
+#define START_FROM(columns) vld1q_s32(columns)
 #define FINISH(sum) ((mask)(sum))
+#define ACCUMULATE_SIGNED(sum, w, x) ACCUMULATE(sum, w, x) /* 0…127 are the same too */
 #define ACCUMULATE(sum, w, x) \
     (sum) = vdotq_s32((sum), (int8x16_t)(w), vreinterpretq_s8_s32(vdupq_n_s32(four_bytes(x))))
 

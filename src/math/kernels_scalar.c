@@ -115,21 +115,41 @@ static void clamp(const float *x, float top, float *y, size_t n)
     }
 }
 
+/* One pixel of 16 channels. */
+static void depthwise_pixel(const float *x, size_t row, const float *w, const float *bias,
+                            float top, size_t side, float sum[FERRY_PANEL])
+{
+    for (size_t n = 0; n < FERRY_PANEL; n++) sum[n] = 0.0f;
+    for (size_t i = 0; i < side; i++) {
+        for (size_t j = 0; j < side; j++) {
+            const float *a = x + i * row + j * FERRY_PANEL;
+            const float *b = w + (i * side + j) * FERRY_PANEL;
+#pragma GCC unroll 1 /* as in matmul */
+            for (size_t n = 0; n < FERRY_PANEL; n++) sum[n] = sum[n] + a[n] * b[n];
+        }
+    }
+    for (size_t n = 0; n < FERRY_PANEL; n++) sum[n] = sum[n] + bias[n];
+    clamp(sum, top, sum, FERRY_PANEL);
+}
+
 static void depthwise(const float *x, size_t row, size_t step, const float *w, const float *bias,
                       float top, float *y, size_t ldy, size_t side, size_t T, size_t N)
 {
     for (size_t t = 0; t < T; t++, x += step * FERRY_PANEL, y += ldy) {
-        float sum[FERRY_PANEL] = {0};
-        for (size_t i = 0; i < side; i++) {
-            for (size_t j = 0; j < side; j++) {
-                const float *a = x + i * row + j * FERRY_PANEL;
-                const float *b = w + (i * side + j) * FERRY_PANEL;
-#pragma GCC unroll 1 /* as in matmul */
-                for (size_t n = 0; n < FERRY_PANEL; n++) sum[n] = sum[n] + a[n] * b[n];
-            }
-        }
-        for (size_t n = 0; n < FERRY_PANEL; n++) sum[n] = sum[n] + bias[n];
-        clamp(sum, top, y, N);
+        float sum[FERRY_PANEL];
+        depthwise_pixel(x, row, w, bias, top, side, sum);
+        memcpy(y, sum, N * sizeof *y);
+    }
+}
+
+static void depthwise_int7(const float *x, size_t row, size_t step, const float *w,
+                           const float *bias, float top, float scale, uint8_t *q, size_t ldq,
+                           size_t side, size_t T, size_t N)
+{
+    for (size_t t = 0; t < T; t++, x += step * FERRY_PANEL, q += ldq) {
+        float sum[FERRY_PANEL];
+        depthwise_pixel(x, row, w, bias, top, side, sum);
+        for (size_t n = 0; n < N; n++) q[n] = (uint8_t)ferry_round_int8(sum[n] * scale);
     }
 }
 
@@ -199,6 +219,44 @@ static void matmul_int8(const ferry_int8_rows *x, const ferry_int8_panels *w, co
                      w->weights + n * padded, w->scale + n * groups, w->K, sum);
             for (size_t j = 0; j < columns; j++)
                 y[t * ldy + n + j] = bias != NULL ? sum[j] + bias[n + j] : sum[j];
+        }
+    }
+}
+
+static void quantize_int7(const float *x, size_t ldx, size_t T, size_t K,
+                          const ferry_int7_rows *out)
+{
+    size_t padded = ferry_int8_padded(K);
+    for (size_t t = 0; t < T; t++) {
+        int8_t *q = (int8_t *)out->q + t * padded;
+        out->scale[t] = ferry_int8_quantize(x + t * ldx, K, FERRY_INT7_MAX - FERRY_INT7_ZERO, q);
+        for (size_t k = 0; k < K; k++) out->q[t * padded + k] = (uint8_t)(q[k] + FERRY_INT7_ZERO);
+        for (size_t k = K; k < padded; k++) out->q[t * padded + k] = 0;
+    }
+}
+
+static void matmul_int7(const ferry_int7_rows *x, const ferry_int8_columns *w, const float *bias,
+                        float *y, size_t ldy, size_t T)
+{
+    size_t padded = ferry_int8_padded(w->K);
+    for (size_t n = 0; n < w->N; n += FERRY_PANEL) {
+        size_t columns = w->N - n < FERRY_PANEL ? w->N - n : FERRY_PANEL;
+        for (size_t t = 0; t < T; t++) {
+            const uint8_t *q = x->q + t * padded;
+            float row_scale = x->scale != NULL ? x->scale[t] : 1.0f;
+            int32_t dot[FERRY_PANEL];
+            for (size_t j = 0; j < FERRY_PANEL; j++) dot[j] = w->start[n + j];
+            for (size_t k = 0; k < padded; k += 4) {
+                const int8_t *four = w->weights + n * padded + k * FERRY_PANEL; /* [16, 4] */
+                for (size_t j = 0; j < FERRY_PANEL; j++) {
+                    dot[j] += q[k] * four[4 * j] + q[k + 1] * four[4 * j + 1] +
+                              q[k + 2] * four[4 * j + 2] + q[k + 3] * four[4 * j + 3];
+                }
+            }
+            for (size_t j = 0; j < columns; j++) {
+                float sum = (float)dot[j] * w->scale[n + j] * row_scale;
+                y[t * ldy + n + j] = bias != NULL ? sum + bias[n + j] : sum;
+            }
         }
     }
 }

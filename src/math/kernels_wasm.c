@@ -11,6 +11,17 @@ typedef struct accumulator {
 } accumulator;
 #define START(offset) \
     ((accumulator){wasm_i32x4_make(offset, 0, offset, 0), wasm_i32x4_make(offset, 0, offset, 0)})
+#define START_FROM(columns)                                                                   \
+    ((accumulator){wasm_u64x2_extend_low_u32x4(wasm_v128_load(columns)),                      \
+                   wasm_u64x2_extend_high_u32x4(wasm_v128_load(columns))})
+#define ACCUMULATE_SIGNED(sum, w, x)                                                            \
+    do {                                                                                        \
+        v128_t wide = wasm_i16x8_extend_low_i8x16(wasm_i32x4_splat(four_bytes(x)));             \
+        (sum).low = wasm_i32x4_add(                                                             \
+            (sum).low, wasm_i32x4_dot_i16x8(wasm_i16x8_extend_low_i8x16((v128_t)(w)), wide));   \
+        (sum).high = wasm_i32x4_add(                                                            \
+            (sum).high, wasm_i32x4_dot_i16x8(wasm_i16x8_extend_high_i8x16((v128_t)(w)), wide)); \
+    } while (0)
 #define FINISH(sum)                                                              \
     ((mask)wasm_i32x4_add(wasm_i32x4_shuffle((sum).low, (sum).high, 0, 2, 4, 6), \
                           wasm_i32x4_shuffle((sum).low, (sum).high, 1, 3, 5, 7)))

@@ -8,7 +8,11 @@
 #define INT8_PANELS 1
 typedef v128_t accumulator;
 #define START(offset) wasm_i32x4_splat(offset)
+#define START_FROM(columns) wasm_v128_load(columns)
 #define FINISH(sum) ((mask)(sum))
+#define ACCUMULATE_SIGNED(sum, w, x)                                                             \
+    (sum) = wasm_i32x4_relaxed_dot_i8x16_i7x16_add((v128_t)(w), wasm_i32x4_splat(four_bytes(x)), \
+                                                   (sum))
 #define ACCUMULATE(sum, w, x)                                                                    \
     (sum) = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(wasm_i32x4_splat(four_bytes(x)), (v128_t)(w), \
                                                    (sum))

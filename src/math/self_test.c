@@ -13,7 +13,7 @@ typedef struct samples {
     int8_t w[COLUMNS * INNER];
     float scale[COLUMNS * GROUPS], packed_scale[PANELS * GROUPS];
     int8_t query[ROWS * INNER], table[PANELS * INNER];
-    int32_t sum[ROWS];
+    int32_t sum[ROWS], start[PANELS];
     uint64_t signs[ROWS * WORDS];
     uint8_t packed[PANELS * INNER];
 } samples;
@@ -23,7 +23,8 @@ typedef struct results {
     float rows[ROWS * INNER], found[ROWS * PANELS];
     uint8_t reached[ROWS * PANELS / FERRY_PANEL];
     uint32_t differ[ROWS];
-    float clamped[INNER], depthwise[2 * COLUMNS];
+    float clamped[INNER], depthwise[2 * COLUMNS], int7[ROWS * COLUMNS];
+    uint8_t depthwise_q[2 * COLUMNS], q7[ROWS * INNER];
     int8_t q[ROWS * INNER];
     float scale[ROWS * GROUPS];
     int32_t offset[ROWS * GROUPS];
@@ -79,6 +80,12 @@ static void run(const ferry_kernels *kernels, const samples *s, results *r)
     kernels->clamp(s->x, 1.0f, r->clamped, INNER - 1);
     kernels->depthwise(s->x, 4 * FERRY_PANEL, 1, s->weight, s->x, 6.0f, r->depthwise, COLUMNS, 3, 2,
                        FERRY_PANEL - 1);
+    ferry_int7_rows rows7 = {r->q7, r->scale};
+    ferry_int8_columns columns = {INNER, COLUMNS, s->table, s->packed_scale, s->start};
+    kernels->depthwise_int7(s->x, 4 * FERRY_PANEL, 1, s->weight, s->x, 6.0f, 21.0f, r->depthwise_q,
+                            COLUMNS, 3, 2, FERRY_PANEL - 1);
+    kernels->quantize_int7(s->x, INNER, ROWS, INNER, &rows7);
+    kernels->matmul_int7(&rows7, &columns, s->weight, r->int7, COLUMNS, ROWS);
     kernels->sigmoid(r->rows + 2 * INNER, INNER);
     kernels->hyperbolic_tangent(r->rows + 3 * INNER, INNER);
     kernels->softmax(r->rows, INNER, 0.5f, ROWS, INNER);

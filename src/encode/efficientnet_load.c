@@ -300,6 +300,7 @@ static ferry_status make_workspace(ferry_efficientnet *net, ferry_arena *arena, 
         return ferry_fail(error, FERRY_LIMIT, "an input of %zu x %zu pixels: too large for memory",
                           net->width, net->height);
     keep_largest(&net->scratch_size, ferry_efficientnet_head_scratch(H, W));
+    net->scratch_size += -net->scratch_size % FERRY_PANEL; /* each thread's begins on a line */
     keep_quantized(&r, H * W, net->head.K);
     keep_quantized(&r, 1, net->features);
     return allocate(net, arena, &r) ? FERRY_OK

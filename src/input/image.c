@@ -205,8 +205,19 @@ typedef struct resizing {
     int32_t *sum;  /* [across.count, 3] */
 } resizing;
 
+/* Whether a picture as large as what is wanted lies where it is wanted: nothing is resized. */
+static bool fits(const taps *t)
+{
+    return t->in == t->out && t->length == t->in && t->from == 0 && t->count == t->in;
+}
+
 static void resize_rows(const ferry_image *image, const resizing *r, uint8_t *out)
 {
+    if (fits(&r->across) && fits(&r->down)) {
+        for (size_t y = 0; y < image->height; y++, out += image->width * 3)
+            memcpy(out, read_row(image, y, r->row), image->width * 3);
+        return;
+    }
     size_t bytes = r->across.count * 3, next = 0; /* rows below `next` are in the ring */
     for (size_t y = 0; y < r->down.count; y++, out += bytes) {
         size_t first = r->down.first[y], end = first + r->down.used[y];
@@ -269,5 +280,6 @@ void ferry_image_normalize(const ferry_image_recipe *recipe, const uint8_t *rgb,
     for (size_t c = 0; c < 3; c++)
         for (int i = 0; i < 256; i++)
             value[c][i] = (float)(((double)i * recipe->rescale - recipe->mean[c]) / recipe->std[c]);
-    for (size_t i = 0; i < pixels * 3; i++) out[i] = value[i % 3][rgb[i]];
+    for (size_t i = 0; i < pixels; i++, rgb += 3, out += 3)
+        for (size_t c = 0; c < 3; c++) out[c] = value[c][rgb[c]];
 }

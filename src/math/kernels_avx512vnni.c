@@ -12,6 +12,7 @@
 #define ZERO_WHERE_LESS(x, y, v)                                                            \
     (vector) _mm512_maskz_mov_ps(_mm512_cmp_ps_mask((__m512)(x), (__m512)(y), _CMP_NLT_UQ), \
                                  (__m512)(v))
+#define NARROW(v) (small) _mm512_cvtepi32_epi8((__m512i)(v))
 #define MASKED
 #define FIRST(count) (__mmask16)((1u << (count)) - 1)
 #define LOAD_SOME(from, count) (vector) _mm512_maskz_loadu_ps(FIRST(count), from)

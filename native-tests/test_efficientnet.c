@@ -130,6 +130,7 @@ static void depthwise_same_bits(void **state)
     enum { MOST = 23, PIXELS = 2 * MOST + 5, LDY = 21, GUARD = 16 };
     static float x[5 * PIXELS * FERRY_PANEL], w[25 * FERRY_PANEL], bias[FERRY_PANEL];
     static float expected[MOST * LDY + GUARD], found[MOST * LDY + GUARD];
+    static uint8_t bytes[MOST * LDY + GUARD], found_bytes[MOST * LDY + GUARD];
     for (size_t i = 0; i < sizeof x / sizeof *x; i++)
         x[i] = (float)((int)(i * 7919 % 201) - 100) / 30;
     for (size_t i = 0; i < sizeof w / sizeof *w; i++)
@@ -140,14 +141,74 @@ static void depthwise_same_bits(void **state)
             size_t side = way & 1 ? 3 : 5, step = way & 2 ? 1 : 2, N = way & 4 ? 16 : T % 16 + 1;
             size_t row = PIXELS * FERRY_PANEL;
             memset(expected, 0, sizeof expected);
+            memset(bytes, 0, sizeof bytes);
             ferry_kernels_scalar.depthwise(x, row, step, w, bias, 6.0f, expected, LDY, side, T, N);
+            ferry_kernels_scalar.depthwise_int7(x, row, step, w, bias, 6.0f, 127.0f / 6.0f, bytes,
+                                                LDY, side, T, N);
             for (size_t v = 1; v < count; v++) {
                 memset(found, 0, sizeof found);
                 variants[v]->depthwise(x, row, step, w, bias, 6.0f, found, LDY, side, T, N);
                 if (memcmp(expected, found, sizeof found) != 0)
                     fail_msg("depthwise of %s differs (side %zu, step %zu, T %zu, N %zu)",
                              variants[v]->name, side, step, T, N);
+                memset(found_bytes, 0, sizeof found_bytes);
+                variants[v]->depthwise_int7(x, row, step, w, bias, 6.0f, 127.0f / 6.0f, found_bytes,
+                                            LDY, side, T, N);
+                if (memcmp(bytes, found_bytes, sizeof bytes) != 0)
+                    fail_msg("depthwise_int7 of %s differs (side %zu, step %zu, T %zu, N %zu)",
+                             variants[v]->name, side, step, T, N);
             }
+        }
+    }
+}
+
+/* Sums at their extremes, and against integers added up one by one. */
+static void int7_same_bits(void **state)
+{
+    (void)state;
+    enum { ROWS = 15, INNER = 150, COLUMNS = 50, PANELS = 64 };
+    static const size_t inner[] = {1, 4, 7, 64, 96, 150}, columns[] = {1, 16, 17, 32, 50};
+    static float x[ROWS * INNER], weight[COLUMNS * INNER], scale[COLUMNS], packed_scale[PANELS];
+    static float bias[COLUMNS], expected[ROWS * COLUMNS], found[ROWS * COLUMNS], row_scale[2][ROWS];
+    static int8_t w[COLUMNS * INNER], packed[PANELS * (INNER + 3)];
+    static uint8_t q[2][ROWS * (INNER + 3)];
+    static int32_t start[PANELS];
+    const ferry_kernels *variants[8];
+    size_t count = ferry_kernels_available(variants, 8);
+    for (size_t i = 0; i < ROWS * INNER; i++)
+        x[i] = i < 3 * INNER ? (i < INNER ? 9.0f : -9.0f) : (float)((int)(i * 7919 % 401) - 200);
+    for (size_t i = 0; i < COLUMNS * INNER; i++)
+        weight[i] = i < 3 * INNER ? 1.0f : (float)((int)(i * 104729 % 301) - 150) / 70;
+    for (size_t n = 0; n < COLUMNS; n++) bias[n] = (float)n / 9 - 1;
+    for (size_t way = 0; way < 2 * 6 * 5 * 2; way++) {
+        size_t K = inner[way % 6], N = columns[way / 6 % 5], T = way / 30 % 2 ? ROWS : 3;
+        bool scaled = way / 60 != 0;
+        size_t K4 = ferry_int8_padded(K);
+        for (size_t n = 0; n < N; n++)
+            scale[n] = ferry_int8_quantize(weight + n * K, K, 127, w + n * K);
+        ferry_int8_pack_columns(w, scale, K, N, FERRY_INT7_ZERO, packed, packed_scale, start);
+        ferry_int7_rows rows = {q[0], row_scale[0]}, other = {q[1], row_scale[1]};
+        ferry_int8_columns all = {K, N, packed, packed_scale, start};
+        ferry_kernels_scalar.quantize_int7(x, K, T, K, &rows);
+        if (!scaled) rows.scale = NULL;
+        ferry_kernels_scalar.matmul_int7(&rows, &all, bias, expected, N, T);
+        for (size_t i = 0; i < T * N; i++) {
+            int sum = 0;
+            size_t t = i / N, n = i % N;
+            for (size_t k = 0; k < K; k++)
+                sum += (q[0][t * K4 + k] - FERRY_INT7_ZERO) * w[n * K + k];
+            float s = (float)sum * scale[n] * (scaled ? row_scale[0][t] : 1.0f);
+            assert_true(expected[i] == s + bias[n]);
+        }
+        for (size_t v = 1; v < count; v++) {
+            variants[v]->quantize_int7(x, K, T, K, &other);
+            assert_memory_equal(q[0], q[1], T * K4);
+            assert_memory_equal(row_scale[0], row_scale[1], T * sizeof(float));
+            memset(found, 0, sizeof found);
+            variants[v]->matmul_int7(&rows, &all, bias, found, N, T);
+            if (memcmp(expected, found, T * N * sizeof *found) != 0)
+                fail_msg("matmul_int7 of %s differs (K %zu, N %zu, T %zu)", variants[v]->name, K, N,
+                         T);
         }
     }
 }
@@ -321,6 +382,7 @@ int main(void)
         cmocka_unit_test(int8_is_near_the_original),
         cmocka_unit_test(depthwise_same_bits),
         cmocka_unit_test(clamp_same_bits),
+        cmocka_unit_test(int7_same_bits),
         cmocka_unit_test(files_that_do_not_fit_are_named),
         cmocka_unit_test(texts_and_pictures_are_told_apart),
         cmocka_unit_test(every_allocation_may_fail),

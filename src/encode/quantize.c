@@ -141,8 +141,9 @@ static ferry_status quantize(quantizer *q, const ferry_file *file, ferry_buffer 
     for (size_t i = 0; i < tensors.count && q->pictures; i++)
         FERRY_TRY(move_bias(q, &tensors, &tensors.tensors[i]));
     qsort(q->tensors, q->count, sizeof *q->tensors, by_width);
-    static const ferry_safetensors_pair about[] = {{"format", "pt"},
-                                                   {"quantization", "ferry int8, groups of 64"}};
+    const ferry_safetensors_pair about[] = {
+        {"format", "pt"},
+        {"quantization", q->pictures ? "ferry int8" : "ferry int8, groups of 64"}};
     return ferry_safetensors_write(q->tensors, q->count, about, 2, out, q->error);
 }
 

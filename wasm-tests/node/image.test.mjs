@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { after, before } from 'node:test'
 import { serve } from '../../web/demo/serve.mjs'
 import { Ferry, FerryError } from '../../web/dist/index.js'
-import { buildsHere, distance, fnv1a64, golden, readSafetensors } from '../support.mjs'
+import { buildsHere, distance, fnv1a64, golden, model, readSafetensors, skipWithout } from '../support.mjs'
 
 const tiny = join(golden, 'tiny-efficientnet')
 const tensors = readSafetensors(join(tiny, 'expected.safetensors'))
@@ -18,7 +18,10 @@ const images = Object.keys(tensors)
 
 /** The bits of several vectors, as native-tests/test_efficientnet.c takes them. */
 const hash = (vectors) => fnv1a64(Buffer.concat(vectors.map(({ buffer }) => Buffer.from(buffer)))) + '\n'
-const expected = readFileSync(join(golden, 'image.hash'), 'utf8')
+const expected = {
+  f32: readFileSync(join(golden, 'image.hash'), 'utf8'),
+  int8: readFileSync(join(golden, 'image.int8.hash'), 'utf8'),
+}
 
 let ferry
 before(async () => void (ferry = await Ferry.load()))
@@ -42,7 +45,7 @@ test('pictures: vectors as timm gives them, from path and URL, the bits of the n
     for (const image of images) vectors.push(await encoder.encodeImage(image))
     const { worst } = distance(vectors, tensors.features)
     assert.ok(worst >= 0.99999, `cosine ${worst}`)
-    assert.equal(hash(vectors), expected)
+    assert.equal(hash(vectors), expected.f32)
     encoder.close()
   }
 })
@@ -51,12 +54,32 @@ test('all builds give the same bits', async (t) => {
   for (const { kernels, skip } of await buildsHere(Ferry)) {
     await t.test(kernels, { skip }, async () => {
       const other = await Ferry.load({ kernels })
-      const encoder = await other.encoder(tiny)
-      const vectors = []
-      for (const image of images) vectors.push(await encoder.encodeImage(image))
-      assert.equal(hash(vectors), expected)
+      for (const precision of ['f32', 'int8']) {
+        const encoder = await other.encoder(tiny, { precision })
+        assert.equal(encoder.precision, precision)
+        const vectors = []
+        for (const image of images) vectors.push(await encoder.encodeImage(image))
+        assert.equal(hash(vectors), expected[precision])
+      }
       other.close()
     })
+  }
+})
+
+const pretrained = join(model, '../efficientnet-lite0')
+test('EfficientNet-Lite0 takes its weights and at most 32 MB, as told', { skip: skipWithout(join(pretrained, 'model.safetensors')) }, async () => {
+  for (const precision of ['f32', 'int8']) {
+    for (const threads of [1, 4]) {
+      const own = await Ferry.load({ threads })
+      const told = await own.measure(pretrained)
+      const encoder = await own.encoder(pretrained, { precision })
+      await encoder.encodeImage(images[0])
+      const [memory, weights] = [await own.memory(), statSync(join(pretrained, 'model.safetensors')).size]
+      console.log(`${precision}, ${threads} threads: ${((memory - weights) / 1e6).toFixed(1)} MB beside ${(weights / 1e6).toFixed(1)} MB of weights`)
+      assert.equal(told.memory, weights + 32_000_000)
+      assert.ok(memory <= told.memory, `${memory} of ${told.memory}`)
+      own.close()
+    }
   }
 })
 
@@ -86,7 +109,6 @@ test('what is no picture, and the wrong encoder, are named', async () => {
   assert.equal((await encoder.encodeImage(images[0])).length, encoder.dimension)
   encoder.close()
   await refused(encoder.encodeImage(images[0]), 'INVALID_ARGUMENT', /closed/)
-  await refused(ferry.encoder(tiny, { precision: 'int8' }), 'UNSUPPORTED', /f32/)
   await refused(ferry.encoder(tiny, { imageFit: 'stretch' }), 'INVALID_ARGUMENT', /stretch/)
   const texts = await ferry.encoder(join(golden, 'tiny-bert/gelu-mean'))
   assert.deepEqual([texts.images, texts.texts], [false, true])

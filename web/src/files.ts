@@ -446,15 +446,12 @@ export async function measureEncoder(
 ): Promise<{ download: number; memory: number }> {
   let download = 0
   let memory = BESIDE_WEIGHTS + MORE_THREADS * Math.max(threads - 4, 0)
-  const all = await encoderFiles(source, signal)
-  const images = all.some(({ names }) => names[0] === PREPARATION)
-  for (const wanted of all) {
+  for (const wanted of await encoderFiles(source, signal)) {
     const opened = await openWanted(source, wanted, signal)
     if (!opened) continue
     const file = await sized(opened)
     download += opened.size || file.size
-    // An image encoder's weights are packed into memory of their own.
-    if (file.layout) memory += images ? 2 * file.size : file.size
+    if (file.layout) memory += file.size
     for (const { name, dtype, size } of file.layout?.tensors ?? []) {
       // 16-bit weights are widened into memory of their own; 4-bit matrices become int8, words stay.
       if (/^B?F16$/.test(dtype) && !name.endsWith('_scale')) memory += 2 * size

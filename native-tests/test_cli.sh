@@ -103,6 +103,28 @@ expect 0 "stdin:2: left out" encode_lines
 expect 0 "stdin:3: left out" encode_lines
 expect 1 'no "image"' encode_lines --strict
 
+# ---- sounds ----
+sounds="$ferry encode --model $golden/tiny-musicnn"
+if $sounds --audio "$golden/sounds/u8.wav" 2>&1 >/dev/null | grep -q 'this build decodes no sounds'; then
+    echo "skipped: a build without libsndfile"
+else
+    expect 0 '{"id":"1","embedding":[' $sounds --audio "$golden/sounds/u8.wav" --audio "$golden/sounds/vorbis.ogg"
+    expect 0 '{"id":"0","embedding":[' $sounds --audio "$golden/sounds/mislabelled.wav" --threads 2
+    expect 0 '"tags":{"plucked":0.7738' $sounds --logits --audio "$golden/sounds/16-bit.flac"
+    expect 1 "/no/such" $sounds --audio /no/such.ogg
+    expect 1 "rgb.png: begins with" $sounds --audio "$golden/images/rgb.png"
+    expect 1 "this model encodes pictures, not sounds" $pictures --audio "$golden/sounds/u8.wav"
+    printf '{"id":"a","audio":"%s"}\n{"id":"b","audio":"%s"}\n{"text":"c"}\n' "$golden/sounds/float.wav" \
+        "$golden/images/picture.gif" >"$work/sounds.jsonl"
+    encode_sounds() { $sounds "$@" <"$work/sounds.jsonl"; }
+    expect 0 '{"id":"a","embedding":[' encode_sounds
+    expect 0 "stdin:2: left out" encode_sounds
+    expect 0 "stdin:3: left out" encode_sounds
+    expect 1 'no "audio"' encode_sounds --strict
+fi
+expect 1 "this model encodes sounds, not texts" $sounds --text x
+expect 2 "one of them" $sounds --audio x --text y
+
 # ---- recommend ----
 recommend="$ferry recommend --catalog $work/shop --history $work/history.jsonl"
 expect 0 "history.jsonl:2: left out" $recommend

@@ -77,7 +77,7 @@ static void resampled_tones_are_the_tones_and_soxrs(void **state)
     golden_tensors golden;
     golden_tensors_open(&golden, "sounds.safetensors");
     for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
-        char name[32];
+        char name[64];
         size_t shape[2], count;
         snprintf(name, sizeof name, "resampled.%zu", rates[i]);
         const float *expected = golden_tensor(&golden, name, shape);

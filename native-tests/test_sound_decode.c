@@ -3,6 +3,8 @@
 
 #include "golden_tensors.h"
 
+#include "sound_leaks.h"
+
 static void formats_are_decoded_as_soundfile_does(void **state)
 {
     (void)state;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "input/sound.h"
+#include "sound_leaks.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -3,8 +3,8 @@
  *
  * This is the only installed header. Three handles, in the order a visitor's event walks them:
  *
- *   ferry_encoder   a pretrained encoder of texts, pictures or both, from a Hugging Face directory
- *   ferry_catalog   the items of a shop, each with the vector its text was encoded to
+ *   ferry_encoder   a pretrained encoder of texts, pictures or both, or sounds, from its directory
+ *   ferry_catalog   the items of a shop, each with the vector it was encoded to
  *   ferry_visitor   one person's typed history over a catalogue; asks for recommendations
  *
  * Conventions
@@ -366,6 +366,22 @@ typedef bool (*ferry_row_refused)(void *user, const char *file, size_t line, con
 
 typedef struct ferry_catalog ferry_catalog;
 
+/* What an item may be known by: X(NAME, "name"). Sets of them are bits, 1 << FERRY_MODALITY_…. */
+#define FERRY_MODALITY_LIST(X) \
+    X(TEXT, "text")            \
+    X(IMAGE, "image")          \
+    X(AUDIO, "audio")
+
+typedef enum ferry_modality {
+#define FERRY_MODALITY_ENUM(name, text) FERRY_MODALITY_##name,
+    FERRY_MODALITY_LIST(FERRY_MODALITY_ENUM)
+#undef FERRY_MODALITY_ENUM
+        FERRY_MODALITY_COUNT
+} ferry_modality;
+
+/* "text"; NULL for a number that is none. */
+FERRY_API const char *ferry_modality_name(ferry_modality modality);
+
 typedef struct ferry_catalog_options {
     size_t size;                      /* sizeof(ferry_catalog_options) */
     const ferry_allocator *allocator; /* NULL: malloc */
@@ -386,7 +402,8 @@ typedef struct ferry_item {
     const char *json; /* the whole item as one line of JSON, unknown fields included */
 } ferry_item;
 
-/* An empty catalogue, to be filled by ferry_catalog_add and finished by ferry_catalog_encode. */
+/* An empty catalogue, to be filled by ferry_catalog_add and finished by ferry_catalog_encode or
+ * ferry_catalog_encode_media. */
 FERRY_API ferry_status ferry_catalog_create(const ferry_catalog_options *options,
                                             ferry_catalog **out, ferry_error *error);
 
@@ -407,6 +424,65 @@ FERRY_API ferry_status ferry_catalog_encode(ferry_catalog *catalog, ferry_encode
                                             const char *model, ferry_progress progress,
                                             void *progress_user, ferry_error *error);
 
+/* One of the encoders that a catalogue is made with. */
+typedef struct ferry_catalog_source {
+    ferry_modality modality;
+    ferry_encoder *encoder;
+    const char *model; /* recorded in the catalogue */
+    /* What its cosine counts beside the others': 0 is the default that docs/catalog.md has for the
+     * modality. Only the proportions matter. */
+    float weight;
+    /* Tells the encoder and its options apart from others, for ferry_catalog_encode_options.parts.
+     */
+    uint64_t key;
+} ferry_catalog_source;
+
+/*
+ * Gives the bytes of the file that an item's image or audio names, valid until the next call. Its
+ * name is for messages. A failure means that the item has no such file.
+ */
+typedef ferry_status (*ferry_media_read)(void *user, size_t index, ferry_modality modality,
+                                         ferry_file *out, ferry_error *error);
+/*
+ * Told of each item that something is missing of: a file that cannot be read or decoded, or, with
+ * modality FERRY_MODALITY_COUNT, everything, so that the item is left out. Return false to make it
+ * fatal. The index is that of the item before any were left out.
+ */
+typedef bool (*ferry_media_refused)(void *user, size_t index, ferry_modality modality,
+                                    const char *reason);
+/* As ferry_progress, for each source in its turn; done and total are items that have something to
+ * be encoded, kept of them those that were in a part file. */
+typedef bool (*ferry_media_progress)(void *user, ferry_modality modality, size_t done, size_t total,
+                                     size_t kept);
+
+typedef struct ferry_catalog_encode_options {
+    size_t size;                         /* sizeof(ferry_catalog_encode_options) */
+    const ferry_catalog_source *sources; /* [source_count], each modality at most once */
+    size_t source_count;
+    ferry_media_read read; /* may be NULL if texts alone are encoded */
+    void *read_user;
+    ferry_media_refused refused; /* may be NULL */
+    void *refused_user;
+    ferry_media_progress progress; /* may be NULL */
+    void *progress_user;
+    /* A directory, made if it is not there, in which vectors are kept from the moment they are
+     * encoded, as text.part, image.part, audio.part. What is in them of the same source and the
+     * same text or file is not encoded again. ferry_catalog_save_directory to it removes them.
+     * NULL: nothing is kept. */
+    const char *parts;
+} ferry_catalog_encode_options;
+
+/*
+ * Encodes every item by all sources. Its vector is then the concatenation of a segment for each, in
+ * the list's order: the square root of its weight times a unit vector, zeros where the item lacks
+ * that, all of it at unit length. So the product of two items' vectors is the weighted sum of their
+ * cosines. Pictures and sounds are unit vectors after the catalogue's mean is taken off. Texts
+ * alone make the same catalogue as ferry_catalog_encode. Native builds only.
+ */
+FERRY_API ferry_status ferry_catalog_encode_media(ferry_catalog *catalog,
+                                                  const ferry_catalog_encode_options *options,
+                                                  ferry_error *error);
+
 /* Writes catalog.json, items.jsonl and vectors.safetensors; each appears whole or not at all. */
 FERRY_API ferry_status ferry_catalog_save_directory(const ferry_catalog *catalog, const char *path,
                                                     ferry_error *error);
@@ -419,6 +495,17 @@ FERRY_API ferry_status ferry_catalog_open_directory(const char *path,
                                                     const ferry_catalog_options *options,
                                                     ferry_catalog **out, ferry_error *error);
 FERRY_API void ferry_catalog_close(ferry_catalog *catalog);
+
+/* The bits of what the item was encoded by; 0 if index >= count, or before it was. */
+FERRY_API unsigned ferry_catalog_item_modalities(const ferry_catalog *catalog, size_t index);
+/*
+ * A vector that an encoder of the catalogue's model gave, of any length, as a row [dimension] that
+ * products with items can be taken of, at unit length: zeros in the other segments. NOT_FOUND if
+ * the catalogue has no such segment, INVALID_ARGUMENT if the vector's size is not the segment's.
+ */
+FERRY_API ferry_status ferry_catalog_row(const ferry_catalog *catalog, ferry_modality modality,
+                                         const float *vector, size_t size, float *out,
+                                         ferry_error *error);
 
 FERRY_API size_t ferry_catalog_count(const ferry_catalog *catalog);
 FERRY_API size_t ferry_catalog_dimension(const ferry_catalog *catalog);
@@ -559,6 +646,11 @@ typedef struct ferry_domain_weight {
     float weight;
 } ferry_domain_weight;
 
+typedef struct ferry_modality_weight {
+    ferry_modality modality;
+    float weight; /* 0…1 */
+} ferry_modality_weight;
+
 typedef struct ferry_item_name {
     const char *domain; /* NULL or "": the one domain that has the item */
     const char *id;
@@ -601,6 +693,11 @@ typedef struct ferry_recommend_options {
     const ferry_domain_weight *domain_weights; /* [domain_weight_count] how much a domain's events
                                                   say, from 0, not at all; others 1 */
     size_t domain_weight_count;
+    /* [modality_weight_count] shares of the score, of 1, that pictures have, say; the modalities
+     * not named share the rest as the catalogue's weights do. The scores are those of a catalogue
+     * made with these weights. UNSUPPORTED with a model, which knows items by their words. */
+    const ferry_modality_weight *modality_weights;
+    size_t modality_weight_count;
 } ferry_recommend_options;
 
 typedef struct ferry_recommendation {
@@ -643,6 +740,8 @@ FERRY_API ferry_status ferry_visitor_recommend(ferry_visitor *visitor,
 /* What a person is told that parts of a score are about: X(NAME, "name", "in a sentence"). */
 #define FERRY_GROUP_LIST(X)                   \
     X(WORDS, "words", "words")                \
+    X(PICTURE, "picture", "picture")          \
+    X(SOUND, "sound", "sound")                \
     X(AUTHOR, "author", "who made it")        \
     X(OTHERS, "others", "what others did")    \
     X(POPULARITY, "popularity", "popularity") \
@@ -659,6 +758,8 @@ typedef enum ferry_group {
  * is made. */
 #define FERRY_REASON_LIST(X)                                                                     \
     X(TEXT, "text", WORDS)                  /* likeness of text vectors */                       \
+    X(IMAGE, "image", PICTURE)              /* … of pictures' */                                 \
+    X(AUDIO, "audio", SOUND)                /* … of sounds' */                                   \
     X(WORDS, "words", WORDS)                /* common words of title, tags and author */         \
     X(TITLE, "title", WORDS)                /* of the title */                                   \
     X(TAGS, "tags", WORDS)                  /* of the tags */                                    \
@@ -849,14 +950,16 @@ typedef struct ferry_nearest_options {
     size_t k;                   /* how many, at least 1 */
     const char *const *domains; /* [domain_count] only from these; 0: from all */
     size_t domain_count;
+    unsigned modalities; /* only by these, bits of FERRY_MODALITY_LIST; 0: by the whole vectors */
 } ferry_nearest_options;
 
 /*
  * The k items of a catalogue whose vectors have the largest inner product with query [dimension],
- * by the f32 vectors themselves: for one query of what is open anyway. An item's own vector, and a
- * text encoded by the catalogue's model, are unit vectors: the score is then the cosine. Best
+ * by the f32 vectors themselves: for one query of what is open anyway. An item's own vector, and
+ * what ferry_catalog_row gives, are unit vectors: the score is then the cosine. With `modalities`
+ * it is the cosine of these segments alone, and items that have none of them are left out. Best
  * first, equal scores by domain and id in byte order. out holds k entries, *count gets the number
- * written.
+ * written. NOT_FOUND for a modality that the catalogue lacks, or the query.
  */
 FERRY_API ferry_status ferry_catalog_nearest(const ferry_catalog *catalog, const float *query,
                                              const ferry_nearest_options *options,

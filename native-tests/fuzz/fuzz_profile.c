@@ -21,9 +21,14 @@ static ferry_catalog *make_catalog(void)
     ferry_file table = {"items.jsonl", items, sizeof items - 1};
     if (ferry_catalog_create(NULL, &catalog, NULL) != FERRY_OK) abort();
     if (ferry_catalog_add(catalog, &table, FERRY_TABLE_AUTO, NULL, NULL, NULL) != FERRY_OK) abort();
-    float *vectors = ferry_allocate(&catalog->allocator, 3 * 2, sizeof *vectors);
-    for (size_t i = 0; i < 6; i++) vectors[i] = (float)(i + 1);
-    if (ferry_catalog_set_vectors(catalog, vectors, 2, "", NULL) != FERRY_OK) abort();
+    float vectors[3 * 2] = {1, 2, 3, 4, 5, 6};
+    unsigned char has[3] = {1, 1, 1};
+    const float *mean = NULL;
+    ferry_segment_input input = {.model = "", .weight = 1, .dimension = 2, .vectors = vectors};
+    input.has = has;
+    if (ferry_catalog_center(catalog, &input, &catalog->arena, &mean, NULL) != FERRY_OK ||
+        ferry_catalog_set_segments(catalog, &input, 1, &mean, NULL) != FERRY_OK)
+        abort();
     return catalog;
 }
 

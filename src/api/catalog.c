@@ -16,7 +16,6 @@ ferry_status ferry_catalog_create(const ferry_catalog_options *options, ferry_ca
     if (catalog == NULL) return ferry_fail_memory(error, "the catalogue");
     catalog->allocator = allocator;
     catalog->kernels = kernels;
-    catalog->model = "";
     ferry_arena_init(&catalog->arena, allocator);
     *out = catalog;
     return FERRY_OK;
@@ -64,78 +63,6 @@ ferry_status ferry_catalog_add(ferry_catalog *catalog, const ferry_file *table,
                           "%s: the catalogue is encoded already, items can no longer be added",
                           table->name);
     return ferry_catalog_read_items(catalog, table, format, refused, refused_user, error);
-}
-
-/* ---- encode ---- */
-
-enum { ITEMS_PER_CALL = 256 }; /* whose texts are in memory at a time */
-
-typedef struct encode_progress {
-    ferry_progress call;
-    void *user;
-    size_t before, total; /* items of earlier calls, and in all */
-} encode_progress;
-
-static bool forward_progress(void *user, size_t done, size_t total)
-{
-    const encode_progress *progress = user;
-    (void)total;
-    return progress->call == NULL ||
-           progress->call(progress->user, progress->before + done, progress->total);
-}
-
-/* Items [first, first + count) into vectors [count, dimension]; their texts go through buffer. */
-static ferry_status encode_items(const ferry_catalog *catalog, ferry_encoder *encoder, size_t first,
-                                 size_t count, ferry_buffer *buffer, float *vectors,
-                                 encode_progress *progress, ferry_error *error)
-{
-    size_t ends[ITEMS_PER_CALL];
-    ferry_text texts[ITEMS_PER_CALL];
-    buffer->size = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (!ferry_catalog_entry_text(&catalog->items[first + i], buffer))
-            return ferry_fail_memory(error, "the items' texts");
-        ends[i] = buffer->size;
-    }
-    for (size_t i = 0; i < count; i++) { /* now that the buffer stands still */
-        size_t start = i > 0 ? ends[i - 1] : 0;
-        texts[i] = (ferry_text){buffer->data + start, ends[i] - start};
-        if (ends[i] == start) texts[i].data = "";
-    }
-    progress->before = first;
-    return ferry_encoder_encode(encoder, texts, count, vectors, forward_progress, progress, error);
-}
-
-ferry_status ferry_catalog_encode(ferry_catalog *catalog, ferry_encoder *encoder, const char *model,
-                                  ferry_progress progress, void *progress_user, ferry_error *error)
-{
-    size_t N = ferry_encoder_dimension(encoder), size;
-    if (catalog->dimension > 0)
-        return ferry_fail(error, FERRY_INVALID_ARGUMENT, "the catalogue is encoded already");
-    if (catalog->count == 0)
-        return ferry_fail(error, FERRY_INVALID_ARGUMENT, "the catalogue has no items");
-    float *vectors = ferry_allocate(&catalog->allocator, catalog->count, N * sizeof *vectors);
-    if (vectors == NULL || !ferry_size_multiply(catalog->count, N * sizeof *vectors, &size))
-        return ferry_fail_memory(error, "the items' vectors");
-    encode_progress forward = {progress, progress_user, 0, catalog->count};
-    ferry_buffer buffer;
-    ferry_buffer_init(&buffer, catalog->allocator);
-    ferry_status status = FERRY_OK;
-    for (size_t first = 0; first < catalog->count && status == FERRY_OK; first += ITEMS_PER_CALL) {
-        size_t rest = catalog->count - first;
-        status =
-            encode_items(catalog, encoder, first, rest < ITEMS_PER_CALL ? rest : ITEMS_PER_CALL,
-                         &buffer, vectors + first * N, &forward, error);
-    }
-    ferry_buffer_free(&buffer);
-    if (status == FERRY_CANCELLED)
-        ferry_fail(error, status,
-                   "cancelled before all of %zu items were encoded; nothing was kept",
-                   catalog->count);
-    if (status == FERRY_OK)
-        status = ferry_catalog_set_vectors(catalog, vectors, N, model != NULL ? model : "", error);
-    if (status != FERRY_OK) ferry_release(&catalog->allocator, vectors, size);
-    return status;
 }
 
 /* ---- reading ---- */

@@ -22,6 +22,33 @@ static ferry_status read_domain_weights(const cJSON *json, ferry_arena *arena,
     return FERRY_OK;
 }
 
+/* {"image":0.5…} */
+static ferry_status read_modality_weights(const cJSON *json, ferry_arena *arena,
+                                          ferry_recommend_options *out, ferry_error *error)
+{
+    static const char name[] = "modalityWeights";
+    const cJSON *object = ferry_json_get(json, name);
+    if (object == NULL) return FERRY_OK;
+    if (!cJSON_IsObject(object))
+        return ferry_fail(error, FERRY_MALFORMED, "recommend: \"%s\" is no object of numbers",
+                          name);
+    ferry_modality_weight *weights =
+        ferry_arena_array(arena, (size_t)cJSON_GetArraySize(object), sizeof *weights);
+    if (weights == NULL) return ferry_fail_memory(error, name);
+    out->modality_weights = weights;
+    for (const cJSON *entry = object->child; entry != NULL; entry = entry->next) {
+        double weight = -1.0; /* null is none */
+        FERRY_TRY(ferry_json_number(object, entry->string, name, &weight, error));
+        ferry_modality_weight *to = &weights[out->modality_weight_count++];
+        to->weight = (float)weight;
+        if (!ferry_modality_find(entry->string, &to->modality))
+            return ferry_fail(error, FERRY_INVALID_ARGUMENT,
+                              "%s: \"%.64s\" is no modality, expected text, image or audio", name,
+                              entry->string);
+    }
+    return FERRY_OK;
+}
+
 ferry_status ferry_controls_from_json(const cJSON *json, ferry_arena *arena,
                                       ferry_recommend_options *out, ferry_error *error)
 {
@@ -34,5 +61,6 @@ ferry_status ferry_controls_from_json(const cJSON *json, ferry_arena *arena,
                           now);
     out->now = (int64_t)now;
     out->novelty = (float)novelty;
-    return read_domain_weights(json, arena, out, error);
+    FERRY_TRY(read_domain_weights(json, arena, out, error));
+    return read_modality_weights(json, arena, out, error);
 }

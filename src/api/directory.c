@@ -233,7 +233,7 @@ ferry_status ferry_directory_write(const char *directory_path, const char *name,
     return ferry_file_write(path, fill_head_and_body, &of, error);
 }
 
-static ferry_status make_directories(const char *path, ferry_error *error)
+ferry_status ferry_directory_make(const char *path, ferry_error *error)
 {
     char part[MAX_PATH];
     size_t size = strlen(path);
@@ -252,10 +252,23 @@ static ferry_status make_directories(const char *path, ferry_error *error)
 ferry_status ferry_directory_begin(const char *path, const char *about, ferry_error *error)
 {
     char file[MAX_PATH];
-    FERRY_TRY(make_directories(path, error));
+    FERRY_TRY(ferry_directory_make(path, error));
     FERRY_TRY(join_path(file, path, about, strlen(about), error));
     if (remove(file) != 0 && errno != ENOENT)
         return ferry_fail(error, FERRY_IO, "%s: %s", file, strerror(errno));
+    return FERRY_OK;
+}
+
+/* What ferry_catalog_encode_media kept there: it is in the catalogue now. */
+static ferry_status remove_parts(const char *path, ferry_error *error)
+{
+    for (int m = 0; m < FERRY_MODALITY_COUNT; m++) {
+        char name[32], file[MAX_PATH];
+        snprintf(name, sizeof name, "%s.part", ferry_modality_name((ferry_modality)m));
+        FERRY_TRY(join_path(file, path, name, strlen(name), error));
+        if (remove(file) != 0 && errno != ENOENT)
+            return ferry_fail(error, FERRY_IO, "%s: %s", file, strerror(errno));
+    }
     return FERRY_OK;
 }
 
@@ -281,7 +294,7 @@ ferry_status ferry_catalog_save_directory(const ferry_catalog *catalog, const ch
     if (status == FERRY_OK)
         status = ferry_directory_write(path, "catalog.json", &head, "\n", 1, error);
     ferry_buffer_free(&head);
-    return status;
+    return status == FERRY_OK ? remove_parts(path, error) : status;
 }
 
 /* The JSON and vocabulary files of a model as they are, below `to`. */
@@ -296,7 +309,7 @@ static ferry_status copy_files(const ferry_directory *dir, const char *to, ferry
         if (strstr(file->name, ".safetensors") != NULL) continue;
         size_t folder = slash != NULL ? (size_t)(slash - file->name) : 0;
         FERRY_TRY(join_path(path, to, file->name, folder, error));
-        FERRY_TRY(make_directories(path, error));
+        FERRY_TRY(ferry_directory_make(path, error));
         FERRY_TRY(ferry_directory_write(to, file->name, &none, file->data, file->size, error));
     }
     return FERRY_OK;
@@ -311,7 +324,7 @@ ferry_status ferry_encoder_quantize_directory(const char *from, const char *to, 
     ferry_status status =
         ferry_quantize((ferry_files){dir->files, dir->count}, &dir->allocator, &weights, error);
     status = ferry_in_directory(status, from, error);
-    if (status == FERRY_OK) status = make_directories(to, error);
+    if (status == FERRY_OK) status = ferry_directory_make(to, error);
     if (status == FERRY_OK) status = copy_files(dir, to, error);
     if (status == FERRY_OK)
         status = ferry_directory_write(to, "model.safetensors", &weights, NULL, 0, error);

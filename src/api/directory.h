@@ -40,6 +40,9 @@ ferry_status ferry_directory_open(const char *path, const ferry_allocator *alloc
 /* Takes a ferry_directory; void, so that it can be a handle's release. */
 void ferry_directory_close(void *directory);
 
+/* Makes the directory and those above it, where they are not there. */
+ferry_status ferry_directory_make(const char *path, ferry_error *error);
+
 /* Puts the directory's path before a message about one of its files; returns status. */
 ferry_status ferry_in_directory(ferry_status status, const char *path, ferry_error *error);
 

@@ -44,8 +44,9 @@ void ferry_why_close(ferry_why *why);
 /*
  * The object `ferry recommend --json` and the JS API give:
  * {"items":[{"rank","id","domain","title","score"}…],"excluded":{"seen","disliked","duplicate",
- * "filtered","limited"}}, appended on one line. With why, which may be NULL, each item has an
- * "explanation", and beside the items are the "history" and, if there is one, the "counterfactual":
+ * "filtered","limited"}}, appended on one line. In a catalogue of more than texts each item tells
+ * its "modalities":["text","image"]. With why, which may be NULL, each item has an "explanation",
+ * and beside the items are the "history" and, if there is one, the "counterfactual":
  * docs/explanations.md.
  */
 ferry_status ferry_recommendations_json(const ferry_catalog *catalog,
@@ -60,7 +61,8 @@ cJSON *ferry_counterfactual_tree(const ferry_visitor *visitor,
                                  const ferry_counterfactual *counterfactual);
 
 /* What the visitor can set, of the options the JS API hands over: {"halfLife"?,"now"?,"novelty"?,
- * "domainWeights":{"domain":weight…}?}. Names are the tree's, the list of weights the arena's. */
+ * "domainWeights":{"domain":weight…}?,"modalityWeights":{"image":weight…}?}. Names are the tree's,
+ * the list of weights the arena's. */
 ferry_status ferry_controls_from_json(const cJSON *json, ferry_arena *arena,
                                       ferry_recommend_options *out, ferry_error *error);
 

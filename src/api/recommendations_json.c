@@ -15,6 +15,19 @@ static cJSON *recommendation_json(const ferry_item *item, size_t rank, float sco
     return NULL;
 }
 
+/* ["text","image"]; of a catalogue of texts alone nothing is told. */
+static bool add_modalities(cJSON *entry, const ferry_catalog *catalog, size_t item)
+{
+    if (ferry_catalog_is_texts(catalog)) return true;
+    cJSON *list = cJSON_AddArrayToObject(entry, "modalities");
+    bool fits = list != NULL;
+    for (int m = 0; m < FERRY_MODALITY_COUNT && fits; m++)
+        if (ferry_catalog_item_modalities(catalog, item) & 1u << m)
+            fits = ferry_json_add_to_array(
+                list, cJSON_CreateString(ferry_modality_name((ferry_modality)m)));
+    return fits;
+}
+
 static bool add_why(cJSON *json, const ferry_why *why)
 {
     return why == NULL ||
@@ -31,7 +44,8 @@ static bool fill_json(cJSON *json, const ferry_catalog *catalog, const ferry_rec
     for (size_t i = 0; list != NULL && i < count; i++) {
         const ferry_item *item = &catalog->items[items[i].item].item;
         cJSON *entry = recommendation_json(item, i + 1, items[i].score);
-        if (!ferry_json_add_to_array(list, entry)) return false;
+        if (!ferry_json_add_to_array(list, entry) || !add_modalities(entry, catalog, items[i].item))
+            return false;
         if (why != NULL && !ferry_json_add(entry, "explanation",
                                            ferry_explanation_tree(why->visitor, why->items[i])))
             return false;

@@ -82,6 +82,20 @@ bool cli_parse_number(const char *subcommand, const char *option, const char *te
     return false;
 }
 
+bool cli_parse_modality_weight(const char *subcommand, const char *text, double most,
+                               ferry_modality *modality, double *weight)
+{
+    for (int m = 0; m < FERRY_MODALITY_COUNT; m++) {
+        const char *name = ferry_modality_name((ferry_modality)m);
+        size_t size = strlen(name);
+        if (strncmp(text, name, size) != 0 || text[size] != '=') continue;
+        *modality = (ferry_modality)m;
+        return cli_parse_number(subcommand, "--modality-weight", text + size + 1, most, weight);
+    }
+    cli_usage(subcommand, "--modality-weight %s: expected text, image or audio, and =NUMBER", text);
+    return false;
+}
+
 static bool parse_precision(const char *subcommand, const char *text, ferry_precision *out)
 {
 #define MATCH(name, word)              \
@@ -166,6 +180,53 @@ ferry_status cli_read_file(const char *path, ferry_buffer *buffer, ferry_error *
     return status;
 }
 
+static ferry_status encode_picture(ferry_encoder *encoder, const ferry_file *file, bool logits,
+                                   float *out, ferry_error *error)
+{
+#if FERRY_PICTURES
+    ferry_image image;
+    ferry_status status = ferry_image_decode(file, 0, &image, error);
+    if (status == FERRY_OK)
+        status = (logits ? ferry_encoder_classify
+                         : ferry_encoder_encode_images)(encoder, &image, 1, out, NULL, NULL, error);
+    ferry_image_free(&image);
+    return status;
+#else
+    (void)encoder, (void)logits, (void)out;
+    return ferry_fail(error, FERRY_UNSUPPORTED, "%s: this build decodes no pictures", file->name);
+#endif
+}
+
+static ferry_status encode_sound(ferry_encoder *encoder, const ferry_file *file, bool tags,
+                                 float *out, ferry_error *error)
+{
+#if FERRY_SOUNDS
+    ferry_sound sound;
+    ferry_status status = ferry_sound_decode(file, 0, &sound, error);
+    if (status == FERRY_OK)
+        status = (tags ? ferry_encoder_tag_sounds
+                       : ferry_encoder_encode_sounds)(encoder, &sound, 1, out, NULL, NULL, error);
+    ferry_sound_free(&sound);
+    return status;
+#else
+    (void)encoder, (void)tags, (void)out;
+    return ferry_fail(error, FERRY_UNSUPPORTED, "%s: this build decodes no sounds", file->name);
+#endif
+}
+
+ferry_status cli_encode_file(ferry_encoder *encoder, bool sound, const char *path, bool logits,
+                             float *out, ferry_error *error)
+{
+    ferry_buffer bytes;
+    ferry_buffer_init(&bytes, ferry_allocator_or_default(NULL));
+    ferry_status status = cli_read_file(path, &bytes, error);
+    ferry_file file = {path, bytes.data, bytes.size};
+    if (status == FERRY_OK)
+        status = (sound ? encode_sound : encode_picture)(encoder, &file, logits, out, error);
+    ferry_buffer_free(&bytes);
+    return status;
+}
+
 ferry_status cli_write_file(const char *path, const ferry_buffer *bytes, ferry_error *error)
 {
     FILE *file = fopen(path, "wb");
@@ -205,22 +266,20 @@ ferry_file cli_table(const char *path, const ferry_buffer *buffer, ferry_table_f
     return (ferry_file){is_stdin ? "stdin" : path, buffer->data, buffer->size};
 }
 
-enum { MAX_PRINTED = 100 }; /* of refused rows; a wrong file has a million */
-
 bool cli_refused(void *user, const char *file, size_t line, const char *reason)
 {
     cli_report *report = user;
     report->refused++;
     if (report->strict) return false; /* the error says it */
-    if (!report->quiet && report->refused <= MAX_PRINTED)
+    if (!report->quiet && report->refused <= CLI_MAX_PRINTED)
         fprintf(stderr, "%s:%zu: left out: %s\n", file, line, reason);
     return true;
 }
 
 void cli_report_end(const cli_report *report)
 {
-    if (!report->quiet && !report->strict && report->refused > MAX_PRINTED)
-        fprintf(stderr, "… and %zu more left out\n", report->refused - MAX_PRINTED);
+    if (!report->quiet && !report->strict && report->refused > CLI_MAX_PRINTED)
+        fprintf(stderr, "… and %zu more left out\n", report->refused - CLI_MAX_PRINTED);
 }
 
 static volatile sig_atomic_t interrupted;
@@ -238,6 +297,15 @@ void cli_catch_interrupt(void)
     sigaction(SIGINT, &action, NULL); /* a second Ctrl-C kills */
 }
 
+/* ", 1:05 left", at the pace so far. */
+static void print_time_left(const cli_report *report, size_t done, size_t total)
+{
+    double seconds = cli_seconds() - report->begun;
+    if (report->begun == 0.0 || done <= report->before || done == total || seconds < 1.0) return;
+    double left = seconds * (double)(total - done) / (double)(done - report->before);
+    fprintf(stderr, ", %.0f:%02.0f left", floor(left / 60.0), floor(fmod(left, 60.0)));
+}
+
 bool cli_progress(void *user, size_t done, size_t total)
 {
     const cli_report *report = user;
@@ -246,7 +314,9 @@ bool cli_progress(void *user, size_t done, size_t total)
         size_t filled = done * WIDTH / total;
         fprintf(stderr, "\r%s [", report->subcommand);
         for (size_t i = 0; i < WIDTH; i++) fputc(i < filled ? '#' : '.', stderr);
-        fprintf(stderr, "] %zu/%zu %s%s", done, total, report->unit, done == total ? "\n" : "");
+        fprintf(stderr, "] %zu/%zu %s", done, total, report->unit);
+        print_time_left(report, done, total);
+        fputs(done == total ? "\n" : "\x1b[K", stderr);
     }
     return !interrupted;
 }

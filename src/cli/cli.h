@@ -96,6 +96,10 @@ bool cli_parse_count(const char *subcommand, const char *option, const char *tex
 bool cli_parse_number(const char *subcommand, const char *option, const char *text, double most,
                       double *out);
 
+/* "MODALITY=NUMBER" of --modality-weight, the number in [0, most]; false prints a usage message. */
+bool cli_parse_modality_weight(const char *subcommand, const char *text, double most,
+                               ferry_modality *modality, double *weight);
+
 /* A clock that only goes forwards, in seconds. */
 double cli_seconds(void);
 
@@ -108,6 +112,10 @@ int cli_fail(const char *subcommand, ferry_status status, const ferry_error *err
 
 /* Reads a whole file, "-" being stdin, into buffer. */
 ferry_status cli_read_file(const char *path, ferry_buffer *buffer, ferry_error *error);
+
+/* Decodes a picture, or a sound, and encodes it into out: its embedding, or its logits or tags. */
+ferry_status cli_encode_file(ferry_encoder *encoder, bool sound, const char *path, bool logits,
+                             float *out, ferry_error *error);
 
 /* Writes a whole file; if it cannot, half a file is not left. */
 ferry_status cli_write_file(const char *path, const ferry_buffer *bytes, ferry_error *error);
@@ -125,7 +133,11 @@ typedef struct cli_report {
     bool quiet, strict;
     size_t refused;   /* rows */
     const char *unit; /* of the progress bar: "items" */
+    double begun;     /* cli_seconds() when the work began, for the time left; 0: none is told */
+    size_t before;    /* how much of it was done already */
 } cli_report;
+
+enum { CLI_MAX_PRINTED = 100 }; /* of refused rows; a wrong file has a million */
 
 /* A ferry_row_refused: counts the row, prints it unless many were, ends the reading if strict. */
 bool cli_refused(void *report, const char *file, size_t line, const char *reason);

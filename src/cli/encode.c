@@ -218,54 +218,6 @@ static ferry_status write_tensor(const char *path, const output *out, size_t cou
 
 /* ---- pictures and sounds ---- */
 
-static ferry_status encode_picture(ferry_encoder *encoder, const ferry_file *file, bool logits,
-                                   float *out, ferry_error *error)
-{
-#if FERRY_PICTURES
-    ferry_image image;
-    ferry_status status = ferry_image_decode(file, 0, &image, error);
-    if (status == FERRY_OK)
-        status = (logits ? ferry_encoder_classify
-                         : ferry_encoder_encode_images)(encoder, &image, 1, out, NULL, NULL, error);
-    ferry_image_free(&image);
-    return status;
-#else
-    (void)encoder, (void)logits, (void)out;
-    return ferry_fail(error, FERRY_UNSUPPORTED, "%s: this build decodes no pictures", file->name);
-#endif
-}
-
-static ferry_status encode_sound(ferry_encoder *encoder, const ferry_file *file, bool tags,
-                                 float *out, ferry_error *error)
-{
-#if FERRY_SOUNDS
-    ferry_sound sound;
-    ferry_status status = ferry_sound_decode(file, 0, &sound, error);
-    if (status == FERRY_OK)
-        status = (tags ? ferry_encoder_tag_sounds
-                       : ferry_encoder_encode_sounds)(encoder, &sound, 1, out, NULL, NULL, error);
-    ferry_sound_free(&sound);
-    return status;
-#else
-    (void)encoder, (void)tags, (void)out;
-    return ferry_fail(error, FERRY_UNSUPPORTED, "%s: this build decodes no sounds", file->name);
-#endif
-}
-
-static ferry_status encode_file(ferry_encoder *encoder, subject kind, const char *path, bool logits,
-                                float *out, ferry_error *error)
-{
-    ferry_buffer bytes;
-    ferry_buffer_init(&bytes, ferry_allocator_or_default(NULL));
-    ferry_status status = cli_read_file(path, &bytes, error);
-    ferry_file file = {path, bytes.data, bytes.size};
-    if (status == FERRY_OK)
-        status =
-            (kind == SOUNDS ? encode_sound : encode_picture)(encoder, &file, logits, out, error);
-    ferry_buffer_free(&bytes);
-    return status;
-}
-
 /* One after the other, so that one picture's pixels are in memory at a time. Leaves out of the
  * list, and of embeddings, what lines name and cannot be read. */
 static ferry_status encode_files(ferry_encoder *encoder, text_list *list, size_t N,
@@ -273,8 +225,8 @@ static ferry_status encode_files(ferry_encoder *encoder, text_list *list, size_t
 {
     size_t kept = 0;
     for (size_t i = 0; i < list->count; i++) {
-        ferry_status status = encode_file(encoder, list->subject, list->texts[i].data,
-                                          options->logits, embeddings + kept * N, error);
+        ferry_status status = cli_encode_file(encoder, list->subject == SOUNDS, list->texts[i].data,
+                                              options->logits, embeddings + kept * N, error);
         bool forgivable = list->lines[i] > 0 && status != FERRY_OUT_OF_MEMORY;
         if (status != FERRY_OK &&
             !(forgivable && cli_refused(&options->report, "stdin", list->lines[i], error->message)))

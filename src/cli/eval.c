@@ -65,6 +65,7 @@ typedef struct eval_run {
     uint8_t behavior;           /* --target */
     ferry_arena arena;          /* vectors */
     const float **vectors;      /* [domains] -> [items, dimension], or NULL */
+    size_t dimension;           /* 0 without vectors */
     const ferry_scorer *scorer; /* a baseline, or NULL */
     void *made;
     ferry_model *model; /* or NULL */
@@ -76,24 +77,23 @@ typedef struct eval_run {
 
 /* ---- opening ---- */
 
-/* The catalogue's vectors domain by domain, in the data set's order of domains. */
+/* The items' text vectors domain by domain, in the data set's order of domains; none without texts.
+ */
 static ferry_status gather_vectors(eval_run *run, ferry_error *error)
 {
     const ferry_catalog *catalog = run->catalog;
-    size_t domains = run->dataset->domain_count, dimension = catalog->dimension;
+    const ferry_segment *text = ferry_catalog_segment(catalog, FERRY_MODALITY_TEXT);
+    size_t domains = run->dataset->domain_count;
+    if (text == NULL) return FERRY_OK;
+    run->dimension = text->dimension;
     run->vectors = ferry_arena_array(&run->arena, domains, sizeof *run->vectors);
     if (run->vectors == NULL) return ferry_fail_memory(error, "the vectors");
     for (size_t d = 0; d < domains; d++) {
         const ferry_interactions *domain = &run->dataset->domains[d];
         uint32_t index =
             ferry_catalog_find_domain(catalog, domain->domain); /* bound: it is there */
-        const uint32_t *items = catalog->domain_items + catalog->domain_first[index];
-        float *rows = ferry_arena_array(&run->arena, domain->item_count, dimension * sizeof *rows);
-        if (rows == NULL) return ferry_fail_memory(error, "the vectors");
-        for (size_t i = 0; i < domain->item_count; i++)
-            memcpy(rows + i * dimension, catalog->vectors + items[i] * dimension,
-                   dimension * sizeof *rows);
-        run->vectors[d] = rows;
+        FERRY_TRY(ferry_catalog_texts(catalog, catalog->domain_items + catalog->domain_first[index],
+                                      domain->item_count, &run->arena, &run->vectors[d], error));
     }
     return FERRY_OK;
 }
@@ -194,7 +194,7 @@ static ferry_status make_scorer(eval_run *run, ferry_error *error)
     ferry_scorer_input input = {.dataset = run->dataset,
                                 .domain = run->domain,
                                 .vectors = run->vectors,
-                                .dimension = run->catalog != NULL ? run->catalog->dimension : 0,
+                                .dimension = run->dimension,
                                 .kernels = run->kernels,
                                 .pool = run->pool,
                                 .memory_limit = run->options->memory};
@@ -223,7 +223,7 @@ static ferry_eval_options options_of(eval_run *run)
         .resamples = options->resamples,
         .seed = options->seed,
         .vectors = run->vectors != NULL ? run->vectors[run->domain] : NULL,
-        .dimension = run->catalog != NULL ? run->catalog->dimension : 0,
+        .dimension = run->dimension,
         .kernels = run->kernels,
         .pool = run->pool,
         .progress = cli_progress,

@@ -11,13 +11,15 @@
 cli_feedback cli_feedback_make(int argc)
 {
     return (cli_feedback){.opinions = cli_array(argc, sizeof(cli_opinion)),
-                          .weights = cli_array(argc, sizeof(ferry_domain_weight))};
+                          .weights = cli_array(argc, sizeof(ferry_domain_weight)),
+                          .modalities = cli_array(argc, sizeof(ferry_modality_weight))};
 }
 
 void cli_feedback_free(cli_feedback *feedback)
 {
     free(feedback->opinions);
     free(feedback->weights);
+    free(feedback->modalities);
     *feedback = (cli_feedback){0};
 }
 
@@ -60,6 +62,13 @@ bool cli_feedback_parse(const char *subcommand, int option, char *text, cli_feed
         out->novelty = (float)number;
         return true;
     case CLI_DOMAIN_WEIGHT: return parse_weight(subcommand, text, out);
+    case CLI_MODALITY_WEIGHT: {
+        ferry_modality_weight *weight = &out->modalities[out->modality_count++];
+        if (!cli_parse_modality_weight(subcommand, text, 1.0, &weight->modality, &number))
+            return false;
+        weight->weight = (float)number;
+        return true;
+    }
     default:
         cli_help_hint(subcommand); /* getopt has said what is wrong */
         return false;
@@ -91,4 +100,6 @@ void cli_feedback_apply(const cli_feedback *feedback, ferry_recommend_options *o
     out->novelty = feedback->novelty;
     out->domain_weights = feedback->weights;
     out->domain_weight_count = feedback->weight_count;
+    out->modality_weights = feedback->modalities;
+    out->modality_weight_count = feedback->modality_count;
 }

@@ -12,8 +12,9 @@ typedef struct cli_opinion {
 typedef struct cli_feedback {
     const char *profile, *passphrase_file; /* or NULL */
     cli_opinion *opinions;                 /* [opinion_count], in the order given */
-    ferry_domain_weight *weights;          /* [weight_count]; both have room for every word */
-    size_t opinion_count, weight_count;
+    ferry_domain_weight *weights;          /* [weight_count] */
+    ferry_modality_weight *modalities;     /* [modality_count]; all have room for every word */
+    size_t opinion_count, weight_count, modality_count;
     double half_life;
     int64_t now;
     float novelty;
@@ -28,7 +29,8 @@ enum {
     CLI_HALF_LIFE,
     CLI_NOW,
     CLI_NOVELTY,
-    CLI_DOMAIN_WEIGHT
+    CLI_DOMAIN_WEIGHT,
+    CLI_MODALITY_WEIGHT
 };
 #define CLI_FEEDBACK_OPTIONS                                               \
     {"like", required_argument, NULL, CLI_LIKE},                           \
@@ -39,6 +41,7 @@ enum {
         {"half-life", required_argument, NULL, CLI_HALF_LIFE},             \
         {"now", required_argument, NULL, CLI_NOW},                         \
         {"novelty", required_argument, NULL, CLI_NOVELTY},                 \
+        {"modality-weight", required_argument, NULL, CLI_MODALITY_WEIGHT}, \
     {                                                                      \
         "domain-weight", required_argument, NULL, CLI_DOMAIN_WEIGHT        \
     }
@@ -55,7 +58,10 @@ enum {
     "  --now SECONDS     since 1970: when --half-life counts from (the newest event)\n"           \
     "  --novelty X       0 to 1: pushes down what is popular; needs --model\n"                    \
     "  --domain-weight D=X\n"                                                                     \
-    "                    how much events in domain D say, from 0 (nothing); others 1\n"
+    "                    how much events in domain D say, from 0 (nothing); others 1\n"           \
+    "  --modality-weight text|image|audio=X\n"                                                    \
+    "                    0 to 1: the part of the score that is about pictures, say; the others\n" \
+    "                    share the rest. image=0: words alone, image=1: pictures alone\n"
 
 /* Room for every word of the command line; exits on lack of memory. */
 cli_feedback cli_feedback_make(int argc);

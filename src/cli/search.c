@@ -4,17 +4,20 @@
 
 #include "base/error.h"
 #include "cli/shop.h"
-#include "math/ops.h"
 
 static const char help[] =
-    "Usage: ferry search --catalog DIR (--like [DOMAIN/]ID | --text TEXT --model DIR) [-k N]\n\n"
-    "The items whose vectors are nearest to that of an item, which is left out, or of a text: "
-    "every\n"
-    "item is compared, and the score is the cosine.\n\n"
+    "Usage: ferry search --catalog DIR [-k N]\n"
+    "                    (--like [DOMAIN/]ID | --text TEXT --model DIR | --image FILE --model "
+    "DIR)\n\n"
+    "The items whose vectors are nearest to that of an item, which is left out, of a text or of a\n"
+    "picture: every item is compared, and the score is the cosine.\n\n"
     "  --catalog DIR     what 'ferry catalog' wrote\n"
     "  --like ID         an item, or DOMAIN/ID where several domains have that id\n"
-    "  --text TEXT       anything\n"
-    "  --model DIR       the text encoder that the catalogue was made with\n"
+    "  --text TEXT       anything; items are compared by their texts\n"
+    "  --image FILE      PNG, JPEG or WebP; items are compared by their pictures\n"
+    "  --model DIR       the encoder of texts or pictures that the catalogue was made with\n"
+    "  --modality text|image|audio\n"
+    "                    with --like: by their texts, pictures or sounds alone; else by all\n"
     "  --domain NAME     only items of this domain; may be given several times\n"
     "  -k N              how many (10)\n"
     "  --json            one JSON object, as of 'ferry recommend'\n" CLI_COMPUTE_HELP
@@ -22,31 +25,38 @@ static const char help[] =
     "  -h, --help\n";
 
 typedef struct search_options {
-    const char *catalog, *like, *text, *model;
+    const char *catalog, *like, *text, *image, *model;
+    unsigned modalities; /* bits; 0: all */
     cli_list domains;
     cli_compute compute;
     size_t k;
     bool json, quiet;
 } search_options;
 
-/* The text as a unit vector [dimension], as the catalogue's are. */
-static ferry_status encode_text(const ferry_catalog *catalog, const search_options *options,
-                                float *vector, ferry_error *error)
+static ferry_status encode_query(ferry_encoder *encoder, const search_options *options, float *out,
+                                 ferry_error *error)
+{
+    if (options->image != NULL)
+        return cli_encode_file(encoder, false, options->image, false, out, error);
+    ferry_text text = {options->text, strlen(options->text)};
+    return ferry_encoder_encode(encoder, &text, 1, out, NULL, NULL, error);
+}
+
+/* The text or picture as a row [dimension] of the catalogue. */
+static ferry_status encode_row(const ferry_catalog *catalog, const search_options *options,
+                               float *row, ferry_error *error)
 {
     ferry_encoder *encoder;
+    ferry_modality modality = options->image != NULL ? FERRY_MODALITY_IMAGE : FERRY_MODALITY_TEXT;
     ferry_encoder_options open = cli_encoder_options(&options->compute);
-    size_t N = ferry_catalog_dimension(catalog);
     FERRY_TRY(ferry_encoder_open_directory(options->model, &open, &encoder, error));
-    ferry_text text = {options->text, strlen(options->text)};
-    ferry_status status = FERRY_OK;
-    if (ferry_encoder_dimension(encoder) != N)
-        status = ferry_fail(error, FERRY_INVALID_ARGUMENT,
-                            "%s makes vectors of %zu numbers, the catalogue's have %zu",
-                            options->model, ferry_encoder_dimension(encoder), N);
-    if (status == FERRY_OK)
-        status = ferry_encoder_encode(encoder, &text, 1, vector, NULL, NULL, error);
+    size_t N = ferry_encoder_dimension(encoder);
+    float *vector = calloc(N, sizeof *vector);
+    ferry_status status = vector != NULL ? encode_query(encoder, options, vector, error)
+                                         : ferry_fail_memory(error, "a vector");
     ferry_encoder_close(encoder);
-    if (status == FERRY_OK) ferry_l2_normalize(catalog->kernels, vector, N);
+    if (status == FERRY_OK) status = ferry_catalog_row(catalog, modality, vector, N, row, error);
+    free(vector);
     return status;
 }
 
@@ -59,7 +69,8 @@ static ferry_status print_nearest(const ferry_catalog *catalog, const search_opt
     ferry_nearest_options wanted = {.size = sizeof wanted,
                                     .k = k + 1,
                                     .domains = options->domains.values,
-                                    .domain_count = options->domains.count};
+                                    .domain_count = options->domains.count,
+                                    .modalities = options->modalities};
     ferry_recommendation *items = calloc(k + 1, sizeof *items);
     if (items == NULL) return ferry_fail_memory(error, "the items found");
     ferry_status status = ferry_catalog_nearest(catalog, vector, &wanted, items, &count, error);
@@ -83,8 +94,8 @@ static ferry_status search(const ferry_catalog *catalog, const search_options *o
     float *vector = calloc(N > 0 ? N : 1, sizeof *vector);
     if (vector == NULL) return ferry_fail_memory(error, "a vector");
     ferry_status status = FERRY_OK;
-    if (options->text != NULL) {
-        status = encode_text(catalog, options, vector, error);
+    if (options->like == NULL) {
+        status = encode_row(catalog, options, vector, error);
     } else {
         status = cli_find_item(catalog, options->like, &own, error);
         if (status == FERRY_OK)
@@ -113,16 +124,25 @@ static int parse(int argc, char **argv, search_options *options)
                                           {"catalog", required_argument, NULL, 'c'},
                                           {"like", required_argument, NULL, 'l'},
                                           {"text", required_argument, NULL, 't'},
+                                          {"image", required_argument, NULL, 'i'},
+                                          {"modality", required_argument, NULL, 'M'},
                                           {"model", required_argument, NULL, 'm'},
                                           {"domain", required_argument, NULL, 'd'},
                                           {"json", no_argument, NULL, 'j'},
                                           CLI_COMPUTE_OPTIONS,
                                           {0}};
+    ferry_modality modality;
     for (int c; (c = getopt_long(argc, argv, "hqk:", known, NULL)) != -1;) {
         switch (c) {
         case 'c': options->catalog = optarg; break;
         case 'l': options->like = optarg; break;
         case 't': options->text = optarg; break;
+        case 'i': options->image = optarg; break;
+        case 'M':
+            if (!ferry_modality_find(optarg, &modality))
+                return cli_usage("search", "--modality %s: expected text, image or audio", optarg);
+            options->modalities |= 1u << modality;
+            break;
         case 'm': options->model = optarg; break;
         case 'd': options->domains.values[options->domains.count++] = optarg; break;
         case 'k':
@@ -138,12 +158,17 @@ static int parse(int argc, char **argv, search_options *options)
     }
     if (optind < argc) return cli_usage("search", "unexpected word \"%s\"", argv[optind]);
     if (options->catalog == NULL) return cli_usage("search", "--catalog is missing");
-    if ((options->like == NULL) == (options->text == NULL))
-        return cli_usage("search", "expected one of --like and --text");
-    if (options->text != NULL && options->model == NULL)
-        return cli_usage("search", "--text needs --model");
-    if (options->text == NULL && options->model != NULL)
-        return cli_usage("search", "--model goes with --text");
+    if ((options->like != NULL) + (options->text != NULL) + (options->image != NULL) != 1)
+        return cli_usage("search", "expected one of --like, --text and --image");
+    if (options->like == NULL && options->model == NULL)
+        return cli_usage("search", "%s needs --model",
+                         options->text != NULL ? "--text" : "--image");
+    if (options->like != NULL && options->model != NULL)
+        return cli_usage("search", "--model goes with --text or --image");
+    if (options->like == NULL && options->modalities != 0)
+        return cli_usage("search", "--modality goes with --like");
+    if (options->text != NULL) options->modalities = 1u << FERRY_MODALITY_TEXT;
+    if (options->image != NULL) options->modalities = 1u << FERRY_MODALITY_IMAGE;
     return -1;
 }
 

@@ -126,10 +126,10 @@ static ferry_status search_all(search *s, ferry_error *error)
  * smallest of all is found at once, but for what is too near to call in floats.
  */
 typedef struct linear {
-    float *vectors;      /* [T, N] of the events */
-    float *top, *dots;   /* [T] each */
-    double *lead;        /* [T] of the top before an item */
-    size_t *taken;       /* [T] the largest terms */
+    float *vectors;    /* [T, N] of the events, in the weights of the modalities that are wanted */
+    float *top, *dots; /* [T] each */
+    double *lead;      /* [T] of the top before an item */
+    size_t *taken;     /* [T] the largest terms */
     unsigned char *mark; /* [T] */
 } linear;
 
@@ -151,13 +151,36 @@ static size_t take_largest(const linear *l, size_t T, double rest, double below,
     return count;
 }
 
-/* Looks at one item: lowers s->least, and takes over a smaller set into s->tried. */
-static void consider(search *s, linear *l, size_t item, size_t *found)
+/* Products of the events' vectors with the item, l->vectors . item: [T] */
+static void products(const search *s, const linear *l, size_t item, float *out)
 {
     const ferry_catalog *catalog = s->visitor->catalog;
     size_t N = catalog->dimension;
+    float gain = s->visitor->modalities.gain[catalog->modalities[item]];
+    catalog->kernels->dot_rows(l->vectors, catalog->vectors + item * N, out, s->T, N);
+    for (size_t j = 0; j < s->T; j++) out[j] = out[j] * gain;
+}
+
+/* The event's row, in the weights wanted. */
+static void copy_row(const search *s, size_t event, float *out)
+{
+    const ferry_catalog *catalog = s->visitor->catalog;
+    const ferry_reweighing *weights = &s->visitor->modalities;
+    uint32_t item = s->all[event].item;
+    const float *row = catalog->vectors + item * catalog->dimension;
+    for (size_t i = 0; i < catalog->segment_count; i++) {
+        const ferry_segment *segment = &catalog->segments[i];
+        float by = weights->ratio[i] * weights->gain[catalog->modalities[item]];
+        for (size_t n = segment->offset; n < segment->offset + segment->dimension; n++)
+            out[n] = row[n] * by;
+    }
+}
+
+/* Looks at one item: lowers s->least, and takes over a smaller set into s->tried. */
+static void consider(search *s, linear *l, size_t item, size_t *found)
+{
     double rest = 0.0, size = 0.0;
-    catalog->kernels->dot_rows(l->vectors, catalog->vectors + item * N, l->dots, s->T, N);
+    products(s, l, item, l->dots);
     for (size_t j = 0; j < s->T; j++) {
         l->lead[j] = (double)s->weights[j] * ((double)l->top[j] - (double)l->dots[j]);
         rest += l->lead[j];
@@ -199,9 +222,8 @@ static ferry_status search_linearly(search *s, ferry_error *error)
     all.at_most_count = all.quota_count = 0;
     all.diversity = 0.0f;
     FERRY_TRY(ferry_visitor_recommend(s->visitor, &all, list, &count, NULL, error));
-    for (size_t j = 0; j < T; j++)
-        memcpy(l.vectors + j * N, catalog->vectors + s->all[j].item * N, N * sizeof *l.vectors);
-    catalog->kernels->dot_rows(l.vectors, catalog->vectors + s->top * N, l.top, T, N);
+    for (size_t j = 0; j < T; j++) copy_row(s, j, l.vectors + j * N);
+    products(s, &l, s->top, l.top);
     size_t looked = count < MOST_PRODUCTS / T ? count : MOST_PRODUCTS / T;
     s->least = T;
     for (size_t i = 0; i < looked; i++)

@@ -51,7 +51,8 @@ static const float *vector_of(const maker *m, size_t item)
     return m->catalog->vectors + item * m->catalog->dimension;
 }
 
-static float cosine(const maker *m, size_t a, size_t b)
+/* How near two items are in all they are known by. */
+static float nearness_of(const maker *m, size_t a, size_t b)
 {
     float dot;
     m->catalog->kernels->dot_rows(vector_of(m, a), vector_of(m, b), &dot, 1, m->catalog->dimension);
@@ -160,7 +161,9 @@ static bool is_like_disliked(const maker *m, size_t item)
 {
     if (m->disliked_count == 0 || !has_title(m, item)) return false;
     for (size_t i = 0; i < m->disliked_count; i++)
-        if (cosine(m, item, m->disliked[i]) >= m->options->disliked_cosine) return true;
+        if (ferry_catalog_text_cosine(m->catalog, item, m->disliked[i]) >=
+            m->options->disliked_cosine)
+            return true;
     return false;
 }
 
@@ -175,7 +178,7 @@ static ferry_status is_duplicate(maker *m, size_t item, bool *out, ferry_error *
     for (size_t i = m->count > COMPARED ? m->count - COMPARED : 0; i < m->count && !*out; i++) {
         size_t other = m->list[i].item;
         *out = items[other].domain == items[item].domain && has_title(m, other) &&
-               cosine(m, item, other) >= m->options->duplicate_cosine;
+               ferry_catalog_text_cosine(m->catalog, item, other) >= m->options->duplicate_cosine;
     }
     return FERRY_OK;
 }
@@ -232,7 +235,7 @@ static void come_near(maker *m, size_t item)
 {
     for (size_t i = 0; i < m->pool_count; i++) {
         if (m->pool[i].item == TAKEN) continue;
-        float near = cosine(m, m->pool[i].item, item);
+        float near = nearness_of(m, m->pool[i].item, item);
         if (near > m->nearness[i]) m->nearness[i] = near;
     }
 }

@@ -64,17 +64,52 @@ void ferry_explainer_close(ferry_explainer *explainer)
     ferry_arena_free(&explainer->arena);
 }
 
-/* The events that ferry_visitor_encode adds up. */
-static size_t texts_of(ferry_explainer *e)
+static const ferry_reason reason_of[FERRY_MODALITY_COUNT] = {
+    [FERRY_MODALITY_TEXT] = FERRY_REASON_TEXT,
+    [FERRY_MODALITY_IMAGE] = FERRY_REASON_IMAGE,
+    [FERRY_MODALITY_AUDIO] = FERRY_REASON_AUDIO};
+
+/* What the event weighs in the sum that ferry_visitor_encode makes. */
+static double weight_of(const ferry_visitor *visitor, size_t i)
 {
-    const ferry_catalog *catalog = e->visitor->catalog;
-    for (size_t i = 0; i < e->visitor->count; i++) {
-        const ferry_history_event *event = &e->visitor->events[i];
-        e->rows[i] = catalog->vectors + event->item * catalog->dimension;
-        e->weights[i] = (double)(event->weight * e->visitor->scale[i]);
-        e->events[i] = (uint32_t)i;
+    const ferry_history_event *event = &visitor->events[i];
+    unsigned char has = visitor->catalog->modalities[event->item];
+    return (double)(event->weight * visitor->scale[i] * visitor->modalities.gain[has]);
+}
+
+/* Segment by segment: a product of rows is the sum of theirs. */
+static void explain_vectors(ferry_explainer *e, size_t item)
+{
+    const ferry_visitor *visitor = e->visitor;
+    const ferry_catalog *catalog = visitor->catalog;
+    size_t N = catalog->dimension;
+    const float *of = catalog->vectors + item * N;
+    double square = 0.0, gain = (double)visitor->modalities.gain[catalog->modalities[item]];
+    memset(e->query, 0, N * sizeof *e->query);
+    for (size_t i = 0; i < visitor->count; i++) {
+        const float *row = catalog->vectors + visitor->events[i].item * N;
+        double weight = weight_of(visitor, i);
+        for (size_t n = 0; n < N; n++) e->query[n] += weight * (double)row[n];
     }
-    return e->visitor->count;
+    for (size_t s = 0; s < catalog->segment_count; s++) {
+        const ferry_segment *segment = &catalog->segments[s];
+        double sum = 0.0;
+        for (size_t n = 0; n < segment->dimension; n++)
+            sum += e->query[segment->offset + n] * e->query[segment->offset + n];
+        square += (double)visitor->modalities.ratio[s] * sum;
+    }
+    for (size_t i = 0; i < visitor->count && square > 0.0; i++) {
+        const float *row = catalog->vectors + visitor->events[i].item * N;
+        for (size_t s = 0; s < catalog->segment_count; s++) {
+            const ferry_segment *segment = &catalog->segments[s];
+            double product = 0.0;
+            for (size_t n = segment->offset; n < segment->offset + segment->dimension; n++)
+                product += (double)row[n] * (double)of[n];
+            ferry_terms_add(&e->terms, i, reason_of[segment->modality],
+                            gain * (double)visitor->modalities.ratio[s] * weight_of(visitor, i) *
+                                product / sqrt(square));
+        }
+    }
 }
 
 static ferry_status prepare(ferry_explainer *e, ferry_error *error)
@@ -84,12 +119,11 @@ static ferry_status prepare(ferry_explainer *e, ferry_error *error)
     e->order = ferry_arena_array(&e->arena, events, sizeof *e->order);
     e->sums = ferry_arena_array(&e->arena, events, sizeof *e->sums);
     e->domain = ferry_arena_array(&e->arena, catalog->domain_count, sizeof *e->domain);
-    e->rows = ferry_arena_array(&e->arena, events, sizeof *e->rows);
     e->weights = ferry_arena_array(&e->arena, events, sizeof *e->weights);
     e->query = ferry_arena_array(&e->arena, catalog->dimension, sizeof *e->query);
     e->events = ferry_arena_array(&e->arena, events, sizeof *e->events);
-    if (e->order == NULL || e->sums == NULL || e->domain == NULL || e->rows == NULL ||
-        e->weights == NULL || e->query == NULL || e->events == NULL)
+    if (e->order == NULL || e->sums == NULL || e->domain == NULL || e->weights == NULL ||
+        e->query == NULL || e->events == NULL)
         return ferry_fail_memory(error, "an explanation");
     for (size_t i = 0; i < events; i++) e->order[e->visitor->events[i].added] = i;
     return ferry_terms_create(events, &e->arena, &e->terms, error);
@@ -166,9 +200,7 @@ static ferry_status make_terms(ferry_explainer *e, size_t item, ferry_error *err
     if (!visitor->scored[domain].texts)
         FERRY_TRY(explain_by_model(e, item, error));
     else
-        ferry_terms_add_cosine(&e->terms, e->rows, e->weights, e->events, texts_of(e),
-                               catalog->dimension, catalog->vectors + item * catalog->dimension,
-                               1.0, e->query);
+        explain_vectors(e, item);
     if (visitor->model != NULL) {
         const float *popularity =
             visitor->model->domains[visitor->model_domain[domain]].log_popularity;

@@ -15,7 +15,6 @@ typedef struct ferry_explainer {
     size_t *order;                  /* [events] places in visitor->events as they were added */
     double *sums;                   /* [events] */
     ferry_model_explainer **domain; /* [catalog->domain_count] made when first asked for */
-    const float **rows;             /* [events] text vectors of what speaks */
     double *weights, *query;        /* [events], [dimension] */
     uint32_t *events;               /* [events] whose they are */
 } ferry_explainer;

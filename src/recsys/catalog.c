@@ -4,7 +4,6 @@
 
 #include "base/error.h"
 #include "input/items.h"
-#include "math/ops.h"
 
 /* ---- lookup ---- */
 
@@ -228,16 +227,22 @@ bool ferry_catalog_entry_text(const ferry_catalog_entry *entry, ferry_buffer *ou
     return append_part(out, " | ", item->description, &first);
 }
 
-ferry_status ferry_catalog_set_vectors(ferry_catalog *catalog, float *vectors, size_t dimension,
-                                       const char *model, ferry_error *error)
+ferry_status ferry_catalog_keep(ferry_catalog *catalog, const unsigned char *keep,
+                                ferry_error *error)
 {
-    char *name = ferry_arena_text(&catalog->arena, model, strlen(model));
-    if (name == NULL) return ferry_fail_memory(error, "the model's name");
-    FERRY_TRY(ferry_catalog_group(catalog, error));
-    for (size_t i = 0; i < catalog->count; i++)
-        ferry_l2_normalize(catalog->kernels, vectors + i * dimension, dimension);
-    catalog->dimension = dimension;
-    catalog->vectors = catalog->owned_vectors = vectors;
-    catalog->model = name;
+    size_t count = catalog->count;
+    catalog->count = catalog->domain_count = 0;
+    for (size_t i = 0; i < catalog->slot_count; i++) catalog->slots[i] = FERRY_NO_ITEM;
+    for (size_t i = 0; i < count; i++) {
+        ferry_catalog_entry entry = catalog->items[i];
+        if (!keep[i]) continue;
+        entry.domain = ferry_catalog_find_domain(catalog, entry.item.domain);
+        if (entry.domain == FERRY_NO_ITEM && !add_domain(catalog, entry.item.domain, &entry.domain))
+            return ferry_fail_memory(error, "the domains");
+        uint32_t *slot = slot_of(catalog, entry.item.id);
+        entry.next = *slot;
+        *slot = (uint32_t)catalog->count;
+        catalog->items[catalog->count++] = entry;
+    }
     return FERRY_OK;
 }

@@ -2,8 +2,10 @@
  * The items of a shop and their vectors.
  *
  * On disk a directory of three files: items.jsonl (one item a line, canonical names), catalog.json
- * (count, dimension, domains, the model that encoded it) and vectors.safetensors ("text", F32
- * [count, dimension], unit rows in the order of items.jsonl).
+ * (count, dimension, domains, the models that encoded it) and vectors.safetensors: F32
+ * [count, dimension], unit rows in the order of items.jsonl. Of texts alone the tensor is "text";
+ * else it is "item", a row being one segment after the other, and beside it are what was taken off
+ * the vectors of a modality before they were made unit, "image.mean" [the segment's dimension].
  */
 #ifndef FERRY_RECSYS_CATALOG_H
 #define FERRY_RECSYS_CATALOG_H
@@ -20,6 +22,16 @@ typedef struct ferry_catalog_entry {
     uint32_t domain; /* index into domains */
     uint32_t next;   /* the next item of the same hash slot, or FERRY_NO_ITEM */
 } ferry_catalog_entry;
+
+/* What of each row is of one modality: sqrt(weight / weights of what the item has) times a unit
+ * vector, or zeros if it lacks that. */
+typedef struct ferry_segment {
+    ferry_modality modality;
+    size_t offset, dimension;
+    float weight;      /* > 0; those of a catalogue add up to 1 */
+    const char *model; /* name of the encoder, "" if unknown */
+    const float *mean; /* [dimension] or NULL: taken off before a vector is made unit */
+} ferry_segment;
 
 struct ferry_catalog {
     ferry_allocator allocator;
@@ -43,7 +55,12 @@ struct ferry_catalog {
     size_t dimension;     /* 0 until there are vectors */
     const float *vectors; /* [count, dimension], unit rows; owned_vectors, or the opener's bytes */
     float *owned_vectors;
-    const char *model; /* name of the text model, "" if unknown */
+    ferry_segment segments[FERRY_MODALITY_COUNT]; /* [segment_count] in the list's order */
+    size_t segment_count;
+    const unsigned char *modalities; /* [count] bits 1 << modality of what each item has */
+    /* How long the segment of a modality is in rows of items that have those of a set of bits; 0
+     * where they lack it. Of texts alone 1. */
+    float length[1 << FERRY_MODALITY_COUNT][FERRY_MODALITY_COUNT];
 
     void (*release)(void *owner); /* what keeps borrowed bytes alive, if the handle owns it */
     void *owner;
@@ -58,10 +75,35 @@ ferry_status ferry_catalog_read_items(ferry_catalog *catalog, const ferry_file *
 /* The text an item is encoded from: its non-empty fields joined by " | ". Appended to out. */
 bool ferry_catalog_entry_text(const ferry_catalog_entry *item, ferry_buffer *out);
 
-/* Takes over vectors [count, dimension], allocated from the catalogue's allocator, and makes each
- * row unit length. */
-ferry_status ferry_catalog_set_vectors(ferry_catalog *catalog, float *vectors, size_t dimension,
-                                       const char *model, ferry_error *error);
+/* Vectors of one modality, to become a segment. */
+typedef struct ferry_segment_input {
+    ferry_modality modality;
+    const char *model;
+    float weight; /* > 0 */
+    size_t dimension;
+    float *vectors;     /* [count, dimension] as the encoder gave them */
+    unsigned char *has; /* [count] 1 for items that have one; the other rows are not read */
+} ferry_segment_input;
+
+/* The default of ferry_catalog_source.weight. */
+float ferry_modality_default_weight(ferry_modality modality);
+
+/*
+ * Takes the mean off pictures and sounds and makes each vector unit length, in place; what nothing
+ * is left of, has not. *mean is the arena's, NULL where none is taken off.
+ */
+ferry_status ferry_catalog_center(const ferry_catalog *catalog, const ferry_segment_input *input,
+                                  ferry_arena *arena, const float **mean, ferry_error *error);
+
+/* Leaves out the items that are not kept [count], and their domains if they are empty then. */
+ferry_status ferry_catalog_keep(ferry_catalog *catalog, const unsigned char *keep,
+                                ferry_error *error);
+
+/* Makes the rows, of centred inputs in the order of the modalities; each item has one of them.
+ * means [count] are the arena's. */
+ferry_status ferry_catalog_set_segments(ferry_catalog *catalog, const ferry_segment_input *inputs,
+                                        size_t count, const float *const *means,
+                                        ferry_error *error);
 
 /* Groups the items by domain, once there will be no more of them. */
 ferry_status ferry_catalog_group(ferry_catalog *catalog, ferry_error *error);
@@ -78,6 +120,39 @@ ferry_status ferry_catalog_write_items(const ferry_catalog *catalog, ferry_buffe
                                        ferry_error *error);
 ferry_status ferry_catalog_write_vectors_header(const ferry_catalog *catalog, ferry_buffer *out,
                                                 ferry_error *error);
+
+/* ---- segments ---- */
+
+/* The modality of that name; false if there is none. */
+bool ferry_modality_find(const char *name, ferry_modality *out);
+
+/* NULL if the catalogue has none of the modality. */
+const ferry_segment *ferry_catalog_segment(const ferry_catalog *catalog, ferry_modality modality);
+
+/* Fills catalog->length from the segments. */
+void ferry_catalog_measure(ferry_catalog *catalog);
+
+/* The mean off, unit length: out [segment->dimension]; false if nothing is left. May be in place.
+ */
+bool ferry_segment_unit(const ferry_kernels *kernels, const float *mean, const float *vector,
+                        size_t dimension, float *out);
+
+/* Whether a row is a text's vector and nothing else. */
+bool ferry_catalog_is_texts(const ferry_catalog *catalog);
+
+/* Modalities that rows have anything of, from the rows; MALFORMED names the first that is not as
+ * ferry_segment says. */
+ferry_status ferry_catalog_find_modalities(ferry_catalog *catalog, const char *where,
+                                           ferry_error *error);
+
+/* The product of two items' unit text vectors; 0 if one has no text. */
+float ferry_catalog_text_cosine(const ferry_catalog *catalog, size_t a, size_t b);
+
+/* The unit text vectors of items [count], zeros where there is no text, as they stand or copied
+ * into the arena: *out [count, dimension of the text segment]. UNSUPPORTED without a text segment.
+ */
+ferry_status ferry_catalog_texts(const ferry_catalog *catalog, const uint32_t *items, size_t count,
+                                 ferry_arena *arena, const float **out, ferry_error *error);
 
 /* ---- use ---- */
 

@@ -41,18 +41,9 @@ ferry_status ferry_model_vectors(const ferry_model *model, size_t domain, ferry_
 {
     const ferry_catalog *catalog = model->catalog;
     const ferry_model_domain *dom = &model->domains[domain];
-    size_t N = catalog->dimension, n = dom->items;
-    const uint32_t *items = catalog->domain_items + catalog->domain_first[dom->catalog_domain];
-    if (n > 0 && items[n - 1] - items[0] == n - 1) { /* they stand together */
-        *out = catalog->vectors + items[0] * N;
-        return FERRY_OK;
-    }
-    float *rows = ferry_arena_array(arena, n * N, sizeof *rows);
-    if (rows == NULL) return ferry_fail_memory(error, "a domain's vectors");
-    for (size_t i = 0; i < n; i++)
-        memcpy(rows + i * N, catalog->vectors + items[i] * N, N * sizeof *rows);
-    *out = rows;
-    return FERRY_OK;
+    return ferry_catalog_texts(catalog,
+                               catalog->domain_items + catalog->domain_first[dom->catalog_domain],
+                               dom->items, arena, out, error);
 }
 
 static ferry_status whitened(const ferry_model *model, const ferry_whiten *whiten,

@@ -126,7 +126,8 @@ struct ferry_model {
 ferry_status ferry_model_create(const ferry_catalog *catalog, ferry_model **out,
                                 ferry_error *error);
 
-/* The catalogue's vectors [n, N] of a domain's items; in the arena, or where they stand. */
+/* The unit text vectors [n, N] of a domain's items, which is what a model knows of them beside
+ * their words; in the arena, or where they stand. */
 ferry_status ferry_model_vectors(const ferry_model *model, size_t domain, ferry_arena *arena,
                                  const float **out, ferry_error *error);
 

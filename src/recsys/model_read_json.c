@@ -177,11 +177,14 @@ static ferry_status read_header(ferry_model_loading *l, const cJSON *json, ferry
     FERRY_TRY(ferry_json_size_required(json, "text_dimension", where, 1 << 16, &l->text_dimension,
                                        error));
     FERRY_TRY(ferry_json_string(json, "text_model", where, &text_model, error));
-    if (l->text_dimension != catalog->dimension || strcmp(text_model, catalog->model) != 0)
+    const ferry_segment *text = ferry_catalog_segment(catalog, FERRY_MODALITY_TEXT);
+    if (text == NULL || l->text_dimension != text->dimension ||
+        strcmp(text_model, text->model) != 0)
         return ferry_fail(error, FERRY_INVALID_ARGUMENT,
                           "the model was trained on texts of \"%.64s\" (%zu numbers), but the "
                           "catalogue has those of \"%.64s\" (%zu)",
-                          text_model, l->text_dimension, catalog->model, catalog->dimension);
+                          text_model, l->text_dimension, text != NULL ? text->model : "nothing",
+                          text != NULL ? text->dimension : 0);
     FERRY_TRY(read_positive(json, "whitened", where, l->text_dimension, &l->whitened, error));
     return read_float(json, "content_scale", where, 1e-30, &l->model->content_scale, error);
 }

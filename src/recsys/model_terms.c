@@ -31,9 +31,11 @@ static double dot(const float *a, const float *b, size_t n)
     return sum;
 }
 
-void ferry_terms_add_cosine(ferry_terms *terms, const float *const *rows, const double *weights,
-                            const uint32_t *events, size_t count, size_t K, const float *of,
-                            double by, double *query)
+/* by * cos(sum of weight * vector, of) into reason TEXT of the events. rows [count] point to
+ * vectors [K]; query [K] is scratch. */
+static void add_cosine(ferry_terms *terms, const float *const *rows, const double *weights,
+                       const uint32_t *events, size_t count, size_t K, const float *of, double by,
+                       double *query)
 {
     double square = 0.0;
     memset(query, 0, K * sizeof *query);
@@ -80,8 +82,8 @@ static void explain_text(explainer *e, ferry_feature feature, size_t most, size_
         e->rows[j] = dom->text + e->scratch->items[j] * K;
         e->weights[j] = (double)e->scratch->weights[j];
     }
-    ferry_terms_add_cosine(terms, e->rows, e->weights, e->events, found, K, dom->text + item * K,
-                           (double)e->mix[feature], e->query);
+    add_cosine(terms, e->rows, e->weights, e->events, found, K, dom->text + item * K,
+               (double)e->mix[feature], e->query);
 }
 
 /* <terms of the item, terms of other>; query as ferry_tfidf_score's */

@@ -29,12 +29,6 @@ static inline void ferry_terms_add(ferry_terms *terms, size_t event, ferry_reaso
     terms->value[event * FERRY_REASON_COUNT + reason] += value;
 }
 
-/* by * cos(sum of weight * vector, of) into reason TEXT of the events. rows [count] point to
- * vectors [K]; query [K] is scratch. */
-void ferry_terms_add_cosine(ferry_terms *terms, const float *const *rows, const double *weights,
-                            const uint32_t *events, size_t count, size_t K, const float *of,
-                            double by, double *query);
-
 /* What is common to the items of a domain, of one history: borrows all it is given. */
 typedef struct ferry_model_explainer {
     const ferry_model *model;

@@ -75,10 +75,11 @@ static bool add_net(cJSON *json, const ferry_net_config *config)
 static bool fill_json(cJSON *json, const ferry_model *model)
 {
     cJSON *behaviors, *domains;
+    const ferry_segment *text = ferry_catalog_segment(model->catalog, FERRY_MODALITY_TEXT);
     bool fits = cJSON_AddStringToObject(json, "format", FERRY_MODEL_FORMAT) != NULL &&
                 add_number(json, "version", FERRY_MODEL_VERSION) &&
-                add_number(json, "text_dimension", (double)model->catalog->dimension) &&
-                cJSON_AddStringToObject(json, "text_model", model->catalog->model) != NULL &&
+                add_number(json, "text_dimension", (double)text->dimension) &&
+                cJSON_AddStringToObject(json, "text_model", text->model) != NULL &&
                 add_number(json, "whitened", (double)model->whiten.K) &&
                 add_float(json, "content_scale", model->content_scale) &&
                 (model->net == NULL || add_net(json, &model->net->config));

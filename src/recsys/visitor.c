@@ -266,6 +266,7 @@ void ferry_visitor_forget_scratch(ferry_visitor *visitor)
     ferry_wipe(visitor->wanted, catalog->domain_count);
     ferry_wipe(visitor->candidate, catalog->count);
     ferry_wipe(visitor->domain_weight, catalog->domain_count * sizeof(float));
+    ferry_wipe(&visitor->modalities, sizeof visitor->modalities);
     ferry_wipe(visitor->scored, catalog->domain_count * sizeof *visitor->scored);
     ferry_wipe(visitor->scale, visitor->scale_capacity * sizeof(float));
     ferry_visitor_forget_model_scratch(visitor);

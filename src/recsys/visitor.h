@@ -33,6 +33,16 @@ typedef struct ferry_domain_scored {
 } ferry_domain_scored;
 
 /*
+ * Other weights of the modalities than the catalogue's: what makes products of its rows those of
+ * rows made with these. All 1 where none are given.
+ */
+typedef struct ferry_reweighing {
+    bool any;
+    float ratio[FERRY_MODALITY_COUNT];     /* of segments: wanted weight / the catalogue's */
+    float gain[1 << FERRY_MODALITY_COUNT]; /* of items that have a set of modalities */
+} ferry_reweighing;
+
+/*
  * The history is a function of the events and the order they were added in, so that without one of
  * them it is as if that had never been: nothing is counted, numbered or ordered by what is gone.
  * Whatever else of a person is kept here, ferry_visitor_forget_scratch must clear.
@@ -59,7 +69,8 @@ struct ferry_visitor {
     /* scratch of one recommendation */
     float *scale; /* [scale_capacity] what the controls leave of each event, 1 without any */
     size_t scale_capacity;
-    float *domain_weight;        /* [catalog->domain_count] */
+    float *domain_weight; /* [catalog->domain_count] */
+    ferry_reweighing modalities;
     float *vector;               /* [dimension] the user vector */
     float *scores;               /* [catalog->count] */
     unsigned char *wanted;       /* [catalog->domain_count] 1 for domains asked for */
@@ -81,8 +92,8 @@ void ferry_visitor_forget_model_scratch(ferry_visitor *visitor); /* the model's 
 /* Removes the event at a place of visitor->events, and all that is known by it alone. */
 void ferry_visitor_remove(ferry_visitor *visitor, size_t place);
 
-/* visitor->scale, from half_life, now and domain_weights. INVALID_ARGUMENT and NOT_FOUND say what
- * is wrong with them. */
+/* visitor->scale and ->modalities, from half_life, now and the weights of domains and modalities.
+ * INVALID_ARGUMENT and NOT_FOUND say what is wrong with them. */
 ferry_status ferry_visitor_weigh(ferry_visitor *visitor, const ferry_recommend_options *options,
                                  ferry_error *error);
 
@@ -94,8 +105,9 @@ ferry_status ferry_visitor_score(ferry_visitor *visitor, const ferry_recommend_o
 
 /*
  * The visitor's vector in visitor->vector: sum of weight * scale * item vector over the history in
- * its order, made unit length. Behind ferry_visitor_weigh. EMPTY_HISTORY if there is nothing to add
- * up, or it cancels out.
+ * its order, made unit length, or with other weights of the modalities what products with items,
+ * each times its gain, are then cosines. Behind ferry_visitor_weigh. EMPTY_HISTORY if there is
+ * nothing to add up, or it cancels out.
  */
 ferry_status ferry_visitor_encode(ferry_visitor *visitor, ferry_error *error);
 

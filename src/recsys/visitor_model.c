@@ -174,6 +174,9 @@ static void score_texts(ferry_visitor *visitor, uint32_t domain)
         if (end > first)
             catalog->kernels->dot_rows(catalog->vectors + first * N, visitor->vector,
                                        visitor->scores + first, end - first, N);
+        for (size_t i = first; i < end && visitor->modalities.any; i++)
+            visitor->scores[i] =
+                visitor->scores[i] * visitor->modalities.gain[catalog->modalities[i]];
     }
 }
 
@@ -255,6 +258,11 @@ ferry_status ferry_visitor_score(ferry_visitor *visitor, const ferry_recommend_o
         return ferry_fail(error, FERRY_INVALID_ARGUMENT, "novelty is %g, expected 0…1",
                           (double)options->novelty);
     FERRY_TRY(ferry_visitor_weigh(visitor, options, error));
+    if (model != NULL && options->modality_weight_count > 0)
+        return ferry_fail(error, FERRY_UNSUPPORTED,
+                          "a weight for the modality \"%s\", but what the model learned is about "
+                          "words and what others did",
+                          ferry_modality_name(options->modality_weights[0].modality));
     if (model != NULL) {
         FERRY_TRY(make_history(visitor, error));
         for (size_t d = 0; d < model->domain_count; d++)

@@ -158,10 +158,10 @@ static ferry_status take_space(fitting *f, ferry_error *error)
     ferry_model *model = f->model;
     const ferry_whiten *from = &f->options->source->whiten;
     ferry_whiten *to = &model->whiten;
-    if (from->N != model->catalog->dimension)
+    size_t N = ferry_catalog_segment(model->catalog, FERRY_MODALITY_TEXT)->dimension;
+    if (from->N != N)
         return ferry_fail(error, FERRY_INVALID_ARGUMENT,
-                          "the source's texts have %zu numbers, the catalogue's %zu", from->N,
-                          model->catalog->dimension);
+                          "the source's texts have %zu numbers, the catalogue's %zu", from->N, N);
     to->N = from->N;
     to->K = from->K;
     to->mean = ferry_arena_array(&model->arena, from->N, sizeof *to->mean);
@@ -177,7 +177,8 @@ static ferry_status fit_texts(fitting *f, ferry_error *error)
 {
     ferry_model *model = f->model;
     const ferry_model *source = f->options->source;
-    size_t N = model->catalog->dimension, K = N < WHITENED ? N : WHITENED;
+    const ferry_segment *text = ferry_catalog_segment(model->catalog, FERRY_MODALITY_TEXT);
+    size_t N = text != NULL ? text->dimension : 0, K = N < WHITENED ? N : WHITENED;
     if (source != NULL) K = source->whiten.K; /* one number for all domains */
     if (f->net.content_dim > K) f->net.content_dim = K;
     const float **blocks = ferry_arena_array(&f->scratch, f->count, sizeof *blocks);

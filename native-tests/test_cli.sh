@@ -74,7 +74,7 @@ expect 1 "/no/such" $pictures --image /no/such.png
 expect 1 "items.jsonl: begins with" $pictures --image "$work/items.jsonl"
 expect 1 "this model encodes texts" "$ferry" encode --model "$model" --image "$golden/images/rgb.png"
 expect 1 "this model encodes pictures" $pictures --text x
-expect 1 "this model encodes pictures" "$ferry" catalog --text-model "$golden/tiny-efficientnet" \
+expect 1 '"tiny-efficientnet" does not encode texts' "$ferry" catalog --text-model "$golden/tiny-efficientnet" \
     --items "$work/items.jsonl" --out "$work/three"
 expect 1 "without a classifier" "$ferry" encode --model "$golden/tiny-vit/clip" --logits --image "$golden/images/rgb.png"
 expect 2 'expected pad or model' $pictures --image x --image-fit stretch
@@ -198,8 +198,8 @@ expect 0 "3 of the 5 asked for: there are no more; left out: 1 seen, 2 filtered"
 # ---- search ----
 search="$ferry search --catalog $work/shop"
 expect 2 "--catalog is missing" "$ferry" search --like fork
-expect 2 "expected one of --like and --text" $search
-expect 2 "expected one of --like and --text" $search --like fork --text fork --model "$model"
+expect 2 "expected one of --like, --text and --image" $search
+expect 2 "expected one of --like, --text and --image" $search --like fork --text fork --model "$model"
 expect 2 "--text needs --model" $search --text fork
 expect 2 "--model goes with --text" $search --like fork --model "$model"
 expect 0 "A steel fork" $search --like spoon -q

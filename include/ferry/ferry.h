@@ -476,8 +476,9 @@ typedef struct ferry_catalog_encode_options {
  * Encodes every item by all sources. Its vector is then the concatenation of a segment for each, in
  * the list's order: the square root of its weight times a unit vector, zeros where the item lacks
  * that, all of it at unit length. So the product of two items' vectors is the weighted sum of their
- * cosines. Pictures and sounds are unit vectors after the catalogue's mean is taken off. Texts
- * alone make the same catalogue as ferry_catalog_encode. Native builds only.
+ * cosines. The unit vectors are counted from the mean that the catalogue's have, so that what all
+ * pictures have in common says nothing; of texts alone, which make the same catalogue as
+ * ferry_catalog_encode, no mean is taken off. Native builds only.
  */
 FERRY_API ferry_status ferry_catalog_encode_media(ferry_catalog *catalog,
                                                   const ferry_catalog_encode_options *options,

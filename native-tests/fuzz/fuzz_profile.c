@@ -26,7 +26,7 @@ static ferry_catalog *make_catalog(void)
     const float *mean = NULL;
     ferry_segment_input input = {.model = "", .weight = 1, .dimension = 2, .vectors = vectors};
     input.has = has;
-    if (ferry_catalog_center(catalog, &input, &catalog->arena, &mean, NULL) != FERRY_OK ||
+    if (ferry_catalog_center(catalog, &input, &catalog->arena, NULL, NULL) != FERRY_OK ||
         ferry_catalog_set_segments(catalog, &input, 1, &mean, NULL) != FERRY_OK)
         abort();
     return catalog;

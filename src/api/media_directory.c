@@ -398,13 +398,15 @@ static ferry_status encode_all(ferry_catalog *catalog, const ferry_catalog_encod
 {
     const ferry_catalog_source *sources[FERRY_MODALITY_COUNT];
     ferry_segment_input inputs[FERRY_MODALITY_COUNT];
-    const float *means[FERRY_MODALITY_COUNT];
+    const float *means[FERRY_MODALITY_COUNT] = {NULL};
     size_t count = options->source_count;
     FERRY_TRY(make_inputs(catalog, options, arena, sources, inputs, error));
     for (size_t s = 0; s < count; s++)
         FERRY_TRY(run_source(catalog, options, sources[s], &inputs[s], error));
+    bool texts = count == 1 && sources[0]->modality == FERRY_MODALITY_TEXT;
     for (size_t s = 0; s < count; s++)
-        FERRY_TRY(ferry_catalog_center(catalog, &inputs[s], &catalog->arena, &means[s], error));
+        FERRY_TRY(ferry_catalog_center(catalog, &inputs[s], &catalog->arena,
+                                       texts ? NULL : &means[s], error));
     FERRY_TRY(drop_empty(catalog, options, inputs, count, arena, error));
     return ferry_catalog_set_segments(catalog, inputs, count, means, error);
 }

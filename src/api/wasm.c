@@ -304,7 +304,7 @@ int EXPORT(ferry_wasm_tokenize)(ferry_encoder *encoder, const char *text, size_t
 
 /* ---- catalogue ---- */
 
-/* result: {"count","dimension","domains":[{"name","count"}]} */
+/* result: {"count","dimension","domains":[{"name","count"}],"segments"?}, as catalog.json has them */
 ferry_catalog *EXPORT(ferry_wasm_catalog_open)(void)
 {
     ferry_catalog *catalog;

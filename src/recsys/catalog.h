@@ -30,7 +30,8 @@ typedef struct ferry_segment {
     size_t offset, dimension;
     float weight;      /* > 0; those of a catalogue add up to 1 */
     const char *model; /* name of the encoder, "" if unknown */
-    const float *mean; /* [dimension] or NULL: taken off before a vector is made unit */
+    const float *mean; /* [dimension] or NULL: that of unit vectors, taken off them; they are then
+                          made unit again */
 } ferry_segment;
 
 struct ferry_catalog {
@@ -89,8 +90,8 @@ typedef struct ferry_segment_input {
 float ferry_modality_default_weight(ferry_modality modality);
 
 /*
- * Takes the mean off pictures and sounds and makes each vector unit length, in place; what nothing
- * is left of, has not. *mean is the arena's, NULL where none is taken off.
+ * Makes each vector unit length, in place; mean not NULL: takes their mean off and makes them unit
+ * again. What nothing is left of, has not. *mean is the arena's.
  */
 ferry_status ferry_catalog_center(const ferry_catalog *catalog, const ferry_segment_input *input,
                                   ferry_arena *arena, const float **mean, ferry_error *error);
@@ -132,8 +133,8 @@ const ferry_segment *ferry_catalog_segment(const ferry_catalog *catalog, ferry_m
 /* Fills catalog->length from the segments. */
 void ferry_catalog_measure(ferry_catalog *catalog);
 
-/* The mean off, unit length: out [segment->dimension]; false if nothing is left. May be in place.
- */
+/* Unit length, the mean off, if there is one, and unit length again: out [dimension]; false if
+ * nothing is left. May be in place. */
 bool ferry_segment_unit(const ferry_kernels *kernels, const float *mean, const float *vector,
                         size_t dimension, float *out);
 
@@ -145,11 +146,12 @@ bool ferry_catalog_is_texts(const ferry_catalog *catalog);
 ferry_status ferry_catalog_find_modalities(ferry_catalog *catalog, const char *where,
                                            ferry_error *error);
 
-/* The product of two items' unit text vectors; 0 if one has no text. */
+/* The product of two items' unit text vectors, as they were before a mean was taken off; 0 if one
+ * has no text. */
 float ferry_catalog_text_cosine(const ferry_catalog *catalog, size_t a, size_t b);
 
-/* The unit text vectors of items [count], zeros where there is no text, as they stand or copied
- * into the arena: *out [count, dimension of the text segment]. UNSUPPORTED without a text segment.
+/* The same vectors of items [count], zeros where there is no text, as they stand or made in the
+ * arena: *out [count, dimension of the text segment]. UNSUPPORTED without a text segment.
  */
 ferry_status ferry_catalog_texts(const ferry_catalog *catalog, const uint32_t *items, size_t count,
                                  ferry_arena *arena, const float **out, ferry_error *error);

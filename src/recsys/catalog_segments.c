@@ -68,15 +68,23 @@ void ferry_catalog_measure(ferry_catalog *catalog)
     }
 }
 
+static bool make_unit(const ferry_kernels *kernels, float *vector, size_t dimension)
+{
+    float square;
+    kernels->dot_rows(vector, vector, &square, 1, dimension);
+    if (!(sqrtf(square) > SMALLEST && isfinite(square))) return false;
+    ferry_l2_normalize(kernels, vector, dimension);
+    return true;
+}
+
 bool ferry_segment_unit(const ferry_kernels *kernels, const float *mean, const float *vector,
                         size_t dimension, float *out)
 {
-    float square;
-    for (size_t i = 0; i < dimension; i++) out[i] = mean != NULL ? vector[i] - mean[i] : vector[i];
-    kernels->dot_rows(out, out, &square, 1, dimension);
-    if (!(sqrtf(square) > SMALLEST && isfinite(square))) return false;
-    ferry_l2_normalize(kernels, out, dimension);
-    return true;
+    if (out != vector) memcpy(out, vector, dimension * sizeof *out);
+    if (!make_unit(kernels, out, dimension)) return false;
+    if (mean == NULL) return true;
+    for (size_t i = 0; i < dimension; i++) out[i] = out[i] - mean[i];
+    return make_unit(kernels, out, dimension);
 }
 
 unsigned ferry_catalog_item_modalities(const ferry_catalog *catalog, size_t index)
@@ -93,10 +101,11 @@ ferry_status ferry_catalog_row(const ferry_catalog *catalog, ferry_modality moda
         return ferry_fail(error, FERRY_NOT_FOUND, "the catalogue has no %s vectors",
                           name != NULL ? name : "such");
     if (size != segment->dimension)
-        return ferry_fail(error, FERRY_INVALID_ARGUMENT,
-                          "a vector of %zu numbers, but the catalogue's %s vectors have %zu: is it "
-                          "the model's \"%.64s\"?",
-                          size, name, segment->dimension, segment->model);
+        return ferry_fail(
+            error, FERRY_INVALID_ARGUMENT,
+            "a vector of %zu numbers, but the catalogue's %s vectors, made by \"%.64s\", "
+            "have %zu",
+            size, name, segment->model, segment->dimension);
     memset(out, 0, catalog->dimension * sizeof *out);
     if (!ferry_segment_unit(catalog->kernels, segment->mean, vector, size, out + segment->offset))
         return ferry_fail(error, FERRY_INVALID_ARGUMENT,
@@ -104,40 +113,79 @@ ferry_status ferry_catalog_row(const ferry_catalog *catalog, ferry_modality moda
     return FERRY_OK;
 }
 
+/* An item's text vector as the encoder gave it, at unit length, is mean + by * part of its row. */
+typedef struct plain_text {
+    const float *part;  /* [segment->dimension] */
+    float by;           /* 0: it has no text */
+    float mean_product; /* mean . by * part */
+} plain_text;
+
+/*
+ * With x of length 1 and c = (x - mean) / |x - mean|, x = mean + t c where t is the one root of
+ * |mean + t c|^2 = 1 that is not below 0: t = -p + sqrt(p^2 + 1 - |mean|^2), p = mean . c
+ */
+static plain_text plain_text_of(const ferry_catalog *catalog, const ferry_segment *text,
+                                size_t item, float mean_square)
+{
+    float length = catalog->length[catalog->modalities[item]][FERRY_MODALITY_TEXT], product;
+    plain_text plain = {.part = catalog->vectors + item * catalog->dimension + text->offset};
+    if (!(length > 0.0f)) return plain;
+    plain.by = 1.0f / length;
+    if (text->mean == NULL) return plain;
+    catalog->kernels->dot_rows(plain.part, text->mean, &product, 1, text->dimension);
+    product = product * plain.by;
+    float under = product * product + 1.0f - mean_square;
+    float t = (under > 0.0f ? sqrtf(under) : 0.0f) - product;
+    plain.by = plain.by * t;
+    plain.mean_product = product * t;
+    return plain;
+}
+
+static float mean_square_of(const ferry_catalog *catalog, const ferry_segment *text)
+{
+    float square = 0.0f;
+    if (text->mean != NULL)
+        catalog->kernels->dot_rows(text->mean, text->mean, &square, 1, text->dimension);
+    return square;
+}
+
 float ferry_catalog_text_cosine(const ferry_catalog *catalog, size_t a, size_t b)
 {
     const ferry_segment *text = ferry_catalog_segment(catalog, FERRY_MODALITY_TEXT);
+    float product;
     if (text == NULL) return 0.0f;
-    float product, lengths = catalog->length[catalog->modalities[a]][FERRY_MODALITY_TEXT] *
-                             catalog->length[catalog->modalities[b]][FERRY_MODALITY_TEXT];
-    if (!(lengths > 0.0f)) return 0.0f;
-    catalog->kernels->dot_rows(catalog->vectors + a * catalog->dimension + text->offset,
-                               catalog->vectors + b * catalog->dimension + text->offset, &product,
-                               1, text->dimension);
-    return product / lengths;
+    float square = mean_square_of(catalog, text);
+    plain_text one = plain_text_of(catalog, text, a, square);
+    plain_text other = plain_text_of(catalog, text, b, square);
+    if (one.by == 0.0f || other.by == 0.0f) return 0.0f;
+    catalog->kernels->dot_rows(one.part, other.part, &product, 1, text->dimension);
+    return square + one.mean_product + other.mean_product + one.by * other.by * product;
 }
 
 ferry_status ferry_catalog_texts(const ferry_catalog *catalog, const uint32_t *items, size_t count,
                                  ferry_arena *arena, const float **out, ferry_error *error)
 {
     const ferry_segment *text = ferry_catalog_segment(catalog, FERRY_MODALITY_TEXT);
-    size_t N = catalog->dimension;
     *out = NULL;
     if (text == NULL)
         return ferry_fail(error, FERRY_UNSUPPORTED,
                           "the catalogue has no texts, which this is about: give ferry catalog a "
                           "--text-model");
-    if (catalog->segment_count == 1 && count > 0 && items[count - 1] - items[0] == count - 1) {
+    size_t N = text->dimension;
+    if (ferry_catalog_is_texts(catalog) && text->mean == NULL && count > 0 &&
+        items[count - 1] - items[0] == count - 1) {
         *out = catalog->vectors + items[0] * N; /* they stand together, as they are wanted */
         return FERRY_OK;
     }
-    float *rows = ferry_arena_array(arena, count, text->dimension * sizeof *rows);
+    float *rows = ferry_arena_array(arena, count, N * sizeof *rows);
     if (rows == NULL) return ferry_fail_memory(error, "the items' text vectors");
+    float square = mean_square_of(catalog, text);
     for (size_t i = 0; i < count; i++) {
-        float length = catalog->length[catalog->modalities[items[i]]][FERRY_MODALITY_TEXT];
-        const float *from = catalog->vectors + items[i] * N + text->offset;
-        float *row = rows + i * text->dimension;
-        for (size_t n = 0; n < text->dimension && length > 0.0f; n++) row[n] = from[n] / length;
+        plain_text plain = plain_text_of(catalog, text, items[i], square);
+        float *row = rows + i * N;
+        if (plain.by == 0.0f) continue;
+        if (text->mean != NULL) memcpy(row, text->mean, N * sizeof *row);
+        ferry_add_scaled(row, plain.part, plain.by, N);
     }
     *out = rows;
     return FERRY_OK;
@@ -178,39 +226,43 @@ ferry_status ferry_catalog_find_modalities(ferry_catalog *catalog, const char *w
 
 /* ---- making ---- */
 
-/* Sums in double, item by item: the same everywhere. */
+/* Of the rows there are; sums in double, item by item: the same everywhere. */
 static ferry_status mean_of(const ferry_catalog *catalog, const ferry_segment_input *input,
-                            ferry_arena *arena, float **out, ferry_error *error)
+                            float *mean, ferry_error *error)
 {
     size_t N = input->dimension;
     double *sum = ferry_allocate(&catalog->allocator, N, sizeof *sum), items = PRIOR_ITEMS;
-    *out = ferry_arena_array(arena, N, sizeof **out);
-    if (sum != NULL && *out != NULL) {
-        for (size_t i = 0; i < catalog->count; i++) {
-            items += input->has[i];
-            for (size_t n = 0; n < N && input->has[i]; n++)
-                sum[n] += (double)input->vectors[i * N + n];
-        }
-        for (size_t n = 0; n < N; n++) (*out)[n] = (float)(sum[n] / items);
+    if (sum == NULL) return ferry_fail_memory(error, "the mean of the vectors");
+    for (size_t i = 0; i < catalog->count; i++) {
+        items += input->has[i];
+        for (size_t n = 0; n < N && input->has[i]; n++) sum[n] += (double)input->vectors[i * N + n];
     }
-    bool fits = sum != NULL && *out != NULL;
+    for (size_t n = 0; n < N; n++) mean[n] = (float)(sum[n] / items);
     ferry_release(&catalog->allocator, sum, N * sizeof *sum);
-    return fits ? FERRY_OK : ferry_fail_memory(error, "the mean of the vectors");
+    return FERRY_OK;
+}
+
+/* Of the rows there are, which are gone where nothing is left. */
+static void make_units(const ferry_catalog *catalog, const ferry_segment_input *input,
+                       const float *mean)
+{
+    size_t N = input->dimension;
+    for (size_t i = 0; i < catalog->count; i++) {
+        float *row = input->vectors + i * N;
+        if (input->has[i]) input->has[i] = ferry_segment_unit(catalog->kernels, mean, row, N, row);
+    }
 }
 
 ferry_status ferry_catalog_center(const ferry_catalog *catalog, const ferry_segment_input *input,
                                   ferry_arena *arena, const float **mean, ferry_error *error)
 {
-    float *made = NULL;
-    size_t N = input->dimension;
-    *mean = NULL;
-    if (input->modality != FERRY_MODALITY_TEXT)
-        FERRY_TRY(mean_of(catalog, input, arena, &made, error));
+    make_units(catalog, input, NULL);
+    if (mean == NULL) return FERRY_OK;
+    float *made = ferry_arena_array(arena, input->dimension, sizeof *made);
     *mean = made;
-    for (size_t i = 0; i < catalog->count; i++) {
-        float *row = input->vectors + i * N;
-        if (input->has[i]) input->has[i] = ferry_segment_unit(catalog->kernels, made, row, N, row);
-    }
+    if (made == NULL) return ferry_fail_memory(error, "the mean of the vectors");
+    FERRY_TRY(mean_of(catalog, input, made, error));
+    make_units(catalog, input, made);
     return FERRY_OK;
 }
 

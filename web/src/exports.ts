@@ -36,6 +36,7 @@ export interface Exports {
   ferry_wasm_catalog_open(): Pointer
   ferry_wasm_catalog_items(catalog: Pointer, first: number, count: number): number
   ferry_wasm_catalog_find(catalog: Pointer, domain: Pointer, domainSize: number, id: Pointer, idSize: number): number
+  ferry_wasm_catalog_nearest(catalog: Pointer, options: Pointer, size: number, vector: Pointer, count: number): number
   ferry_wasm_catalog_close(catalog: Pointer): void
   ferry_wasm_model_open(catalog: Pointer): Pointer
   ferry_wasm_model_close(model: Pointer): void
@@ -105,9 +106,26 @@ export interface ModelFacts {
   learned: string[]
 }
 
+/** What of an item's vector is of one modality. */
+export interface Segment {
+  modality: Modality
+  /** Length of the vectors of its encoder. */
+  dimension: number
+  /** Its encoder's name. */
+  model: string
+  /** What its cosine counts beside the others': 1 together. */
+  weight: number
+}
+
+export type Modality = 'text' | 'image' | 'audio'
+
 export interface CatalogFacts {
   handle: Pointer
   count: number
   dimension: number
   domains: { name: string; count: number }[]
+  /** Of more than texts. */
+  segments?: Segment[]
+  /** Of texts alone: their encoder's name. */
+  text_model?: string
 }

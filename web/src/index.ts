@@ -11,14 +11,14 @@
  * worker, by the C core in WebAssembly; nothing that is handed in leaves the machine.
  */
 import { checkFields, Client, Encoder, invalid, openEncoder, openIndex, PROGRESS_OPTIONS } from './encoder.js'
-import { Visitor, wireSource, wireWasm } from './encoder.js'
-import type { CallOptions, Capabilities, EncoderOptions, IndexOptions, Item, Model } from './encoder.js'
-import type { ProgressOptions, Source, VectorIndex, WasmSource } from './encoder.js'
+import { Visitor, wireName, wireRange, wireSource, wireWasm } from './encoder.js'
+import type { CallOptions, Capabilities, EncoderOptions, IndexOptions, Item, ItemName, Modality, Model } from './encoder.js'
+import type { ProgressOptions, Recommendation, Segment, Source, VectorIndex, WasmSource } from './encoder.js'
 
 export { Encoder, FerryError, Visitor } from './encoder.js'
 export type { EncodeOptions, EncoderOptions, Pixels } from './encoder.js'
 export type { Behavior, CallOptions, Capabilities, DirectoryHandle, ExportOptions, FerryCode } from './encoder.js'
-export type { HeldEvent, Imported, Item, ItemName, Model, Progress } from './encoder.js'
+export type { HeldEvent, Imported, Item, ItemName, Modality, Model, Progress, Segment } from './encoder.js'
 export type { ProgressOptions, Recommendation, Recommendations, RecommendOptions, Source, SourceFiles } from './encoder.js'
 export type { IndexOptions, Neighbor, SearchOptions, VectorIndex, Vectors, VisitorEvent, WasmSource } from './encoder.js'
 export type { Counterfactual, Explanation, Group, Named, Reasons } from './encoder.js'
@@ -142,10 +142,21 @@ export class Ferry {
   }
 }
 
+export interface NearestOptions extends CallOptions {
+  /** By which one of the shop's segments; of a vector 'text', of an item all, unless another is named. */
+  modality?: Modality | undefined
+  /** Only from these domains. By default from all. */
+  domain?: string | readonly string[] | undefined
+  /** How many, at least 1, by default 10; fewer come if there are not so many. */
+  k?: number | undefined
+}
+
 interface ShopFacts {
   count: number
   dimension: number
   domains: Domain[]
+  segments?: Segment[]
+  text_model?: string
   model: Model | undefined
 }
 
@@ -160,6 +171,8 @@ export class Shop {
   readonly dimension: number
   /** Sorted by name. */
   readonly domains: readonly Domain[]
+  /** What items are known by, and how much of each it makes: texts, pictures, sounds. */
+  readonly segments: readonly Segment[]
   #model: Model | undefined
 
   /** Made by ferry.open(). */
@@ -169,6 +182,8 @@ export class Shop {
     this.count = facts.count
     this.dimension = facts.dimension
     this.domains = facts.domains
+    const { dimension, text_model: model = '' } = facts
+    this.segments = facts.segments ?? [{ modality: 'text', dimension, model, weight: 1 }]
     this.#model = facts.model
   }
 
@@ -200,6 +215,25 @@ export class Shop {
   async item(domain: string, id: string, { signal }: CallOptions = {}): Promise<Item> {
     this.#check('shop.item')
     return this.#client.request('shop.item', { shop: this.#shop, domain, id }, { signal })
+  }
+
+  /**
+   * The items nearest to a vector that the shop's encoder of that modality gave, of any length; or to
+   * an item, which is left out. Scores are cosines. Items without that modality are not found.
+   */
+  async nearest(what: Float32Array | ItemName, options: NearestOptions = {}): Promise<Recommendation[]> {
+    const op = 'shop.nearest'
+    this.#check(op)
+    checkFields(options, op, 'options', ['modality', 'domain', 'k', 'signal'])
+    const { modality, signal } = options
+    const vector = what instanceof Float32Array
+    const like = vector ? undefined : wireName(what, op)
+    const args = {
+      shop: this.#shop,
+      options: { ...wireRange(options, op), modality, ...(like && { like: { id: like.item, domain: like.domain } }) },
+      vector: vector ? what.slice() : new Float32Array(0),
+    }
+    return this.#client.request(op, args, { signal })
   }
 
   /** A person with an empty history. */

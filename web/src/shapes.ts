@@ -2,7 +2,7 @@
  * What travels between the page and its worker, and what of it people see: the shapes of items,
  * events, lists and explanations. Types alone.
  */
-import type { Build } from './indexes.js'
+import type { Build, Modality } from './indexes.js'
 
 export * from './indexes.js'
 
@@ -58,6 +58,8 @@ export interface Recommendation {
    * logarithm of the item's share of its domain's softmax, at most 0.
    */
   score: number
+  /** In a shop of more than texts: what the item is known by. */
+  modalities?: Modality[]
   /** With `explain`: why. */
   explanation?: Explanation
 }
@@ -69,8 +71,8 @@ export interface Named {
   title: string
 }
 
-/** What a score's parts are about. Pictures and sound will come here. */
-export type Group = 'words' | 'author' | 'others' | 'popularity' | 'new'
+/** What a score's parts are about. */
+export type Group = 'words' | 'picture' | 'sound' | 'author' | 'others' | 'popularity' | 'new'
 
 /** Names and meanings are in docs/explanations.md: 'text', 'net', 'neighbors'… */
 export type Reasons = { [reason: string]: number }
@@ -133,5 +135,14 @@ export interface WireRecommend {
   now?: number | undefined
   novelty?: number | undefined
   domainWeights?: { [domain: string]: number } | undefined
+  modalityWeights?: { [modality in Modality]?: number | undefined } | undefined
   explain?: boolean | undefined
+}
+
+/** What ferry_wasm_catalog_nearest reads. */
+export interface WireNearest {
+  k: number
+  domains?: string[] | undefined
+  modality?: Modality | undefined
+  like?: { domain?: string | undefined; id: string } | undefined
 }

@@ -4,7 +4,7 @@
  */
 import { FerryError, isLocked, lock, unlock } from './seal.js'
 import type { Arguments, CallOptions, Client, Counterfactual, Imported, Operation } from './seal.js'
-import type { Recommendations, Value, WireEvent, WireRecommend } from './seal.js'
+import type { Modality, Recommendations, Value, WireEvent, WireRecommend } from './seal.js'
 
 // What the layer above needs of the ones below.
 export * from './seal.js'
@@ -89,6 +89,11 @@ export interface RecommendOptions extends CallOptions {
   novelty?: number | undefined
   /** How much a domain's events say, from 0, not at all; those of others 1. */
   domainWeights?: { readonly [domain: string]: number } | undefined
+  /**
+   * 0 to 1: the part of the score that is about pictures, say; what is not named shares the rest.
+   * { image: 0 } is words alone, { image: 1 } pictures alone. UNSUPPORTED with a model.
+   */
+  modalityWeights?: { readonly [modality in Modality]?: number | undefined } | undefined
 }
 
 /** An item by its id, if one domain alone has it, or by both. */
@@ -211,11 +216,7 @@ export class Visitor {
   /** Forgets all events of an item; resolves to how many there were. */
   async forget(item: ItemName): Promise<number> {
     const op = 'visitor.forget'
-    const name = typeof item === 'string' ? { item } : item
-    checkFields(name, op, 'item', ['item', 'domain'])
-    const { domain = '' } = name
-    if (typeof name.item !== 'string' || typeof domain !== 'string') throw invalid(op, 'item or domain is not a text')
-    return this.#ask(op, { ...this.#handle, item: name.item, domain })
+    return this.#ask(op, { ...this.#handle, ...wireName(item, op) })
   }
 
   /** Forgets one event, by its place in what events() gives. */
@@ -266,6 +267,22 @@ export class Visitor {
   }
 }
 
+export function wireName(name: ItemName, op: string): { item: string; domain: string } {
+  const given = typeof name === 'string' ? { item: name } : name
+  checkFields(given, op, 'item', ['item', 'domain'])
+  const { item, domain = '' } = given
+  if (typeof item !== 'string' || typeof domain !== 'string') throw invalid(op, 'item or domain is not a text')
+  return { item, domain }
+}
+
+/** How many, and of which domains. */
+export function wireRange({ domain, k = 10 }: Pick<RecommendOptions, 'domain' | 'k'>, op: string) {
+  if (!Number.isInteger(k) || k < 1) throw invalid(op, `k is ${String(k)}, not a whole number from 1 on`)
+  const domains = typeof domain === 'string' ? [domain] : domain
+  if (domains?.length === 0) throw invalid(op, 'domain is an empty list; leave it out for all domains')
+  return { k, domains: domains && [...domains] }
+}
+
 function passphraseOf(options: ExportOptions, op: string): string | undefined {
   checkFields(options, op, 'options', ['passphrase'])
   const { passphrase } = options
@@ -281,16 +298,14 @@ const secondsOf = (time: number | Date | undefined): number | undefined =>
 /* What goes to the core as it is: its own reader tells what is of a wrong type. */
 const SWITCHES = ['keepSeen', 'keepDisliked', 'keepDuplicates', 'explain'] as const
 const NUMBERS = ['dislikedCosine', 'duplicateCosine', 'diversity', 'halfLife', 'novelty'] as const
-const MAPS = ['quotas', 'atMost', 'domainWeights'] as const
+const MAPS = ['quotas', 'atMost', 'domainWeights', 'modalityWeights'] as const
 
 function wireRecommend(options: RecommendOptions, op: string): WireRecommend {
   const others = ['domain', 'k', 'where', 'candidates', 'now', 'signal']
   checkFields(options, op, 'options', [...others, ...SWITCHES, ...NUMBERS, ...MAPS])
-  const { domain, k = 10, where, candidates } = options
+  const { where, candidates } = options
   const now = secondsOf(options.now)
-  if (!Number.isInteger(k) || k < 1) throw invalid(op, `k is ${String(k)}, not a whole number from 1 on`)
-  const domains = typeof domain === 'string' ? [domain] : domain
-  if (domains?.length === 0) throw invalid(op, 'domain is an empty list; leave it out for all domains')
+  const range = wireRange(options, op)
   if (candidates?.length === 0) throw invalid(op, 'candidates is an empty list; leave it out for all items')
   checkNumber(now, op, 'now')
   for (const name of NUMBERS) checkNumber(options[name], op, name)
@@ -299,8 +314,7 @@ function wireRecommend(options: RecommendOptions, op: string): WireRecommend {
   }
   return {
     ...Object.fromEntries([...SWITCHES, ...NUMBERS, ...MAPS].map((name) => [name, options[name]])),
-    k,
-    domains: domains && [...domains],
+    ...range,
     where: typeof where === 'string' ? [where] : where && [...where],
     candidates: candidates?.map(({ id, domain: of }) => ({ id, domain: of })),
     now,

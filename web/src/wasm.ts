@@ -12,6 +12,7 @@ import type { CatalogFacts, CoreFile, EncoderChoices, EncoderFacts, Exports, Ima
 import type { ImageFit, ModelFacts, Pointer, Precision } from './exports.js'
 
 export type { CatalogFacts, CoreFile, EncoderChoices, EncoderFacts, Image, ModelFacts, Pointer } from './exports.js'
+export type { Modality, Segment } from './exports.js'
 
 /* ferry.h's FERRY_PRECISION_LIST and FERRY_IMAGE_FIT_LIST, in their order. */
 const PRECISIONS: readonly Precision[] = ['auto', 'f32', 'int8']
@@ -381,6 +382,19 @@ export class Core {
         this.#withText(id, 'the id', (idAt, idSize) => {
           this.#check(this.#exports.ferry_wasm_catalog_find(catalog, domainAt, domainSize, idAt, idSize))
           return this.#json<T>()
+        }),
+      ),
+    )
+  }
+
+  /** vector: an encoder's, empty if options name an item. */
+  nearest<T>(catalog: Pointer, options: object, vector: Float32Array): T {
+    const bytes = new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength)
+    return this.#guard(() =>
+      this.#withText(JSON.stringify(options), 'search options', (pointer, size) =>
+        this.#withBytes(bytes, 'a vector', (vectorAt) => {
+          this.#check(this.#exports.ferry_wasm_catalog_nearest(catalog, pointer, size, vectorAt, vector.length))
+          return this.#json()
         }),
       ),
     )

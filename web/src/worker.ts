@@ -13,12 +13,12 @@ import type { Start as HelperStart } from './helper.js'
 import type { Build, Capabilities, CatalogFacts, CoreFile, Counterfactual, EncoderChoices } from './shapes.js'
 import type { EncoderFacts, Image, Imported } from './shapes.js'
 import type { Item, ModelFacts, Pointer, Progress, Recommendations } from './shapes.js'
-import type { WireEvent, WireRecommend, WireSource, WireWasm } from './shapes.js'
+import type { Recommendation, WireEvent, WireNearest, WireRecommend, WireSource, WireWasm } from './shapes.js'
 
 // What the layers above need of the ones below.
 export type { Capabilities, Counterfactual, DirectoryHandle, Explanation, Group, Image, Imported } from './shapes.js'
 export type { IndexFacts, Item, Named, Progress, Reasons, Recommendation, Recommendations } from './shapes.js'
-export type { WireEvent, WireRecommend, WireSource, WireWasm } from './shapes.js'
+export type { Modality, Segment, WireEvent, WireNearest, WireRecommend, WireSource, WireWasm } from './shapes.js'
 
 // ---- what travels ------------------------------------------------------------------------------
 
@@ -320,6 +320,13 @@ export const handlers = {
   /** The one item of that domain and id. */
   async 'shop.item'({ shop, domain, id }: { shop: number; domain: string; id: string }): Promise<Item> {
     return core().item<Item>(known(shops, shop, 'shop').handle, domain, id)
+  },
+
+  /** The items nearest to an encoder's vector, or to an item. */
+  'shop.nearest'({ shop, options, vector }: { shop: number; options: WireNearest; vector: Float32Array }): Recommendation[] {
+    const { handle, facts } = known(shops, shop, 'shop')
+    const k = Math.min(options.k, Math.max(facts.count, 1))
+    return core().nearest<Recommendations>(handle, { ...options, k }, vector).items
   },
 
   /** Closes the shop and its visitors. */

@@ -89,7 +89,7 @@ for signal in INT KILL; do
     while kill -0 $running 2>/dev/null && { [ ! -f "$work/stopped/image.part" ] ||
         [ "$(wc -c <"$work/stopped/image.part")" -lt $half ]; }; do :; done
     kill -$signal $running
-    wait $running
+    wait $running 2>/dev/null
     ended=$?
     if [ $signal = INT ]; then
         expect 0 "" test $ended = 130

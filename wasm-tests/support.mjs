@@ -127,6 +127,66 @@ export function catalogFiles(items = ITEMS) {
   }
 }
 
+/*
+ * The same with pictures: sea things are blue, heat red; "dune" has no picture and "burning" no words.
+ * `image` is what an encoder gives, of any length.
+ */
+export const SEEN = ITEMS.map(({ id, domain, title, vector }, i) => ({
+  domain,
+  id,
+  title: id === 'burning' ? '' : title,
+  text: id === 'burning' ? undefined : vector,
+  image: id === 'dune' ? undefined : [[0, 1, 5, 0], [5, 1, 0, 0], [1, 5, 1, 2], [0, 0, 7, 1]][i % 4].map((x) => x + 0.1 * i),
+}))
+
+/** The files of a catalogue of texts and pictures, as ferry_catalog_set_segments makes them. */
+export function segmentFiles(items = SEEN, weights = { text: 0.5, image: 0.5 }) {
+  const unit = (v) => v.map((x) => x / (Math.hypot(...v) || 1))
+  const means = {}
+  const units = {}
+  const modalities = Object.keys(weights)
+  for (const modality of modalities) {
+    const given = items.map((item) => item[modality] && unit(item[modality]))
+    const have = given.filter(Boolean)
+    const mean = have[0].map((_, n) => have.reduce((sum, v) => sum + v[n], 0) / (have.length + 8))
+    means[modality] = mean
+    units[modality] = given.map((v) => (v ? unit(v.map((x, n) => x - mean[n])) : mean.map(() => 0)))
+  }
+  const rows = items.flatMap((item, i) => {
+    const all = modalities.reduce((sum, m) => sum + (item[m] ? weights[m] : 0), 0)
+    return modalities.flatMap((m) => units[m][i].map((x) => (item[m] ? Math.sqrt(weights[m] / all) * x : 0)))
+  })
+  const segments = modalities.map((modality) => ({ modality, dimension: means[modality].length, model: 'test', weight: weights[modality] }))
+  const dimension = segments.reduce((sum, segment) => sum + segment.dimension, 0)
+  const tensors = [
+    ...modalities.map((modality) => [`${modality}.mean`, [means[modality].length], means[modality]]),
+    ['item', [items.length, dimension], rows],
+  ]
+  const header = {}
+  let end = 0
+  for (const [name, shape, values] of tensors) {
+    header[name] = { dtype: 'F32', shape, data_offsets: [end, (end += 4 * values.length)] }
+  }
+  const text = JSON.stringify(header)
+  const head = Buffer.alloc(8)
+  const padded = text.padEnd(Math.ceil(text.length / 8) * 8)
+  head.writeBigUInt64LE(BigInt(padded.length))
+  const numbers = tensors.map(([, , values]) => Buffer.from(Float32Array.from(values).buffer))
+  const domains = [...new Set(items.map(({ domain }) => domain))].sort()
+  return {
+    'catalog.json': JSON.stringify({
+      format: 'ferry-catalog',
+      version: 2,
+      count: items.length,
+      dimension,
+      segments,
+      domains: domains.map((name) => ({ name, count: items.filter((i) => i.domain === name).length })),
+    }),
+    'items.jsonl': items.map(({ text: _, image: __, ...item }) => `${JSON.stringify(item)}\n`).join(''),
+    'vectors.safetensors': Buffer.concat([head, Buffer.from(padded), ...numbers]),
+  }
+}
+
 /** A catalogue of many items, for what takes a while. */
 export function largeCatalogFiles(count = 20000, dimension = 64) {
   let state = 1

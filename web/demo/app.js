@@ -38,9 +38,12 @@ const likes = new Set()
 /** Explanations of what is in the strip, by key; and all that was ranked, best first. */
 let reasons = new Map()
 let ranked = []
+let ferry
 let shop
 let visitor
 let language = ''
+/** Of the pictures in a score, the words have the rest. */
+let pictureWeight
 
 // ---- loading -----------------------------------------------------------------------------------
 
@@ -73,7 +76,7 @@ async function loadPictures(items, onProgress) {
 }
 
 async function start() {
-  const ferry = await Ferry.load({ onProgress: ({ fraction }) => loading('Loading Ferry', fraction * 0.1) })
+  ferry = await Ferry.load({ onProgress: ({ fraction }) => loading('Loading Ferry', fraction * 0.1) })
   shop = await ferry.open('/catalog/', {
     model: false, // nobody's events to learn from
     onProgress: ({ fraction }) => loading('Loading the catalogue', 0.1 + fraction * 0.3),
@@ -87,6 +90,7 @@ async function start() {
   visitor = shop.visitor()
   offerLanguages(items)
   offerStarters()
+  offerPictures()
   makeTabs()
   const first = shop.domains.some(({ name }) => name === FIRST) ? FIRST : shop.domains[0].name
   openDepartment(first)
@@ -305,7 +309,7 @@ async function showTaste() {
     return
   }
   const start = performance.now()
-  const { items } = await visitor.recommend({ domain: otherDepartments(), k: RANKED })
+  const { items } = await visitor.recommend({ domain: otherDepartments(), k: RANKED, ...weights() })
   const took = performance.now() - start
   if (turn !== asked) return // another click was faster
   ranked = items
@@ -322,7 +326,7 @@ const names = (items) => items.map(({ domain, id }) => ({ domain, id }))
 
 /** Under each card of the strip, why it is there. */
 async function showReasons(items, turn) {
-  const options = { candidates: names(items), k: items.length, keepDuplicates: true, explain: true }
+  const options = { candidates: names(items), k: items.length, keepDuplicates: true, explain: true, ...weights() }
   const explained = await visitor.recommend(options)
   if (turn !== asked) return
   reasons = new Map(explained.items.map((item) => [key(item), { ...item.explanation, history: explained.history }]))
@@ -366,7 +370,7 @@ async function openWhy(one) {
   $('why').showModal()
   const turn = asked
   const from = ranked.slice(ranked.findIndex((other) => key(other) === one))
-  const found = await visitor.counterfactual({ candidates: names(from), keepDuplicates: true })
+  const found = await visitor.counterfactual({ candidates: names(from), keepDuplicates: true, ...weights() })
   if (turn !== asked || !$('why').open || $('why-name').textContent !== nameOf(item)) return
   $('why-without').textContent = found ? without(found) : 'Whichever of your likes you take back, nothing comes before it.'
 }
@@ -470,6 +474,142 @@ function offer({ domain, id, score }) {
   node.dataset.key = key(item)
   return node
 }
+
+// ---- pictures ----------------------------------------------------------------------------------
+
+const weights = () => (pictureWeight === undefined ? {} : { modalityWeights: { image: pictureWeight } })
+
+/** Where the catalogue has pictures' vectors: how much they count, and the search for a photo's like. */
+function offerPictures() {
+  const segment = shop.segments.find(({ modality }) => modality === 'image')
+  if (!segment) return
+  $('balance').hidden = $('pick').hidden = false
+  $('pictures').value = segment.weight
+  $('pictures').addEventListener('input', ({ target }) => {
+    pictureWeight = Number(target.value)
+    return showTaste()
+  })
+  $('photo').addEventListener('change', ({ target }) => {
+    const [file] = target.files
+    target.value = '' // so that the same may be picked again
+    if (file) return findLike(file)
+  })
+  let inside = 0 // dragenter and dragleave come for every element that is crossed
+  const show = (by) => {
+    inside = Math.max(0, inside + by)
+    $('drop').classList.toggle('over', inside > 0)
+  }
+  addEventListener('dragenter', () => show(1))
+  addEventListener('dragleave', () => show(-1))
+  addEventListener('dragover', (event) => event.preventDefault())
+  addEventListener('drop', (event) => {
+    event.preventDefault()
+    show(-inside)
+    const file = [...event.dataTransfer.files].find(({ type }) => type.startsWith('image/'))
+    if (file) return findLike(file)
+  })
+}
+
+/** Of pictures; loaded when the first photo is there, for all of them. */
+let imageEncoder
+
+function openImageEncoder() {
+  const onProgress = ({ fraction }) => {
+    $('found-bar').value = fraction
+    $('found-text').textContent = 'Loading EfficientNet-Lite0, once'
+  }
+  imageEncoder ??= ferry.encoder('/image-model/', { onProgress })
+  imageEncoder.catch(() => (imageEncoder = undefined)) // another photo tries again
+  return imageEncoder
+}
+
+/** Photographs of a phone are larger than a canvas needs to be: the model sees 224 pixels. */
+const LARGEST = 1024
+
+async function pixelsOf(file) {
+  const bitmap = await createImageBitmap(file)
+  const scale = Math.min(1, LARGEST / Math.max(bitmap.width, bitmap.height))
+  const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale)))
+  const context = new OffscreenCanvas(width, height).getContext('2d')
+  context.drawImage(bitmap, 0, 0, width, height)
+  bitmap.close()
+  return context.getImageData(0, 0, width, height)
+}
+
+/** Aborts the search before when another photo comes, or the box is closed. */
+let searching = new AbortController()
+
+async function findLike(file) {
+  searching.abort()
+  const { signal } = (searching = new AbortController())
+  URL.revokeObjectURL($('found-photo').src)
+  $('found-photo').src = URL.createObjectURL(file)
+  $('found-list').replaceChildren()
+  $('found-text').textContent = ''
+  $('found-bar').value = 0
+  $('found-bar').hidden = false
+  if (!$('found').open) $('found').showModal()
+  try {
+    const [encoder, pixels] = await Promise.all([openImageEncoder(), pixelsOf(file)])
+    const start = performance.now()
+    const vector = await encoder.encodeImage(pixels, { signal })
+    const items = await shop.nearest(vector, { modality: 'image', k: shop.count, signal })
+    const took = performance.now() - start
+    if (signal.aborted) return
+    showFound(items)
+    $('found-text').textContent = `${took.toFixed(0)} ms over ${items.length} pictures, in this tab: the photo went nowhere`
+  } catch (error) {
+    if (!signal.aborted) $('found-text').textContent = `This photo cannot be read: ${error.message}`
+  } finally {
+    if (!signal.aborted) $('found-bar').hidden = true
+  }
+}
+
+const FOUND = 5
+
+/** The nearest of every department, the department of the nearest first. */
+function showFound(items) {
+  const rows = [...grouped(items)].map(([domain, found]) =>
+    element(
+      'section',
+      {},
+      element('h3', { className: 'small', textContent: label(domain) }),
+      element('ol', {}, ...found.slice(0, FOUND).map(foundCard)),
+    ),
+  )
+  $('found-list').replaceChildren(...rows)
+}
+
+function grouped(items) {
+  const groups = new Map()
+  for (const item of items) groups.set(item.domain, [...(groups.get(item.domain) ?? []), item])
+  return groups
+}
+
+function foundCard({ domain, id, score }) {
+  const item = things.get(key({ domain, id }))
+  const made = element(
+    'button',
+    { type: 'button', className: 'found-card' },
+    element('span', { className: 'picture' }, picture(item)),
+    element('span', { className: 'name' }),
+    element('span', { className: 'score', textContent: score.toFixed(2), title: 'Cosine of the two pictures' }),
+  )
+  made.dataset.key = key(item)
+  made.dataset.action = 'Like'
+  made.ariaPressed = String(likes.has(key(item)))
+  rename(made)
+  made.addEventListener('click', async () => {
+    await toggle(key(item))
+    made.ariaPressed = String(likes.has(key(item)))
+  })
+  return element('li', {}, made)
+}
+
+$('found').addEventListener('close', () => searching.abort())
+$('found').addEventListener('click', ({ target }) => {
+  if (target === $('found')) $('found').close() // beside it
+})
 
 // ---- ready, go ---------------------------------------------------------------------------------
 

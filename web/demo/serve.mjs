@@ -3,9 +3,9 @@
  * security policy needs. One file is made on the way: /thumbs.safetensors is the folder of small
  * pictures in one, for a thousand requests would take longer than all the rest.
  *
- *   node web/demo/serve.mjs [--port N] [--host H] [--catalog DIR] [--thumbs DIR]
+ *   node web/demo/serve.mjs [--port N] [--host H] [--catalog DIR] [--thumbs DIR] [--image-model DIR]
  *
- * FERRY_CATALOG and FERRY_THUMBS stand in for the last two. If the port is taken, the next free
+ * FERRY_CATALOG, FERRY_THUMBS and FERRY_IMAGE_MODEL stand in for the last three. If the port is taken, the next free
  * one is used and said.
  */
 import { createReadStream, existsSync } from 'node:fs'
@@ -150,11 +150,12 @@ export async function serve({ mounts, host = '127.0.0.1', port = 0, ports = 1 })
 }
 
 /** The folders of the demo page. */
-export function demoMounts({ catalog, thumbs } = {}) {
+export function demoMounts({ catalog, thumbs, 'image-model': imageModel } = {}) {
   return {
     '/': join(root, 'web/demo'),
     '/dist': join(root, 'web/dist'),
     '/catalog': catalog ?? process.env.FERRY_CATALOG ?? join(root, '.deps/demo/catalog'),
+    '/image-model': imageModel ?? process.env.FERRY_IMAGE_MODEL ?? join(root, '.deps/models/efficientnet-lite0'),
     '/thumbs.safetensors': thumbs ?? process.env.FERRY_THUMBS ?? join(root, '.deps/stamps/thumbs'),
   }
 }
@@ -166,6 +167,7 @@ async function main() {
       host: { type: 'string', default: '127.0.0.1' },
       catalog: { type: 'string' },
       thumbs: { type: 'string' },
+      'image-model': { type: 'string' },
     },
   })
   const port = Number(values.port)

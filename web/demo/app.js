@@ -485,9 +485,10 @@ function offerPictures() {
   if (!segment) return
   $('balance').hidden = $('pick').hidden = false
   $('pictures').value = segment.weight
-  $('pictures').addEventListener('input', ({ target }) => {
+  $('pictures').addEventListener('input', async ({ target }) => {
     pictureWeight = Number(target.value)
-    return showTaste()
+    await showTaste()
+    $('balance').dataset.shown = pictureWeight
   })
   $('photo').addEventListener('change', ({ target }) => {
     const [file] = target.files

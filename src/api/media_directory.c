@@ -37,13 +37,36 @@ static ferry_status encode_picture(ferry_encoder *encoder, const ferry_file *fil
 }
 #endif
 
+#if FERRY_SOUNDS
+static ferry_status encode_sound(ferry_encoder *encoder, const ferry_file *file, float *out,
+                                 ferry_error *error)
+{
+    ferry_sound sound = {0};
+    FERRY_TRY(ferry_sound_decode(file, 0, &sound, error));
+    ferry_status status = ferry_encoder_encode_sounds(encoder, &sound, 1, out, NULL, NULL, error);
+    ferry_sound_free(&sound);
+    return status;
+}
+#else
+static ferry_status encode_sound(ferry_encoder *encoder, const ferry_file *file, float *out,
+                                 ferry_error *error)
+{
+    (void)encoder, (void)out;
+    return ferry_fail(error, FERRY_UNSUPPORTED, "%s: this build decodes no sounds", file->name);
+}
+#endif
+
 static const char *image_of(const ferry_item *item)
 {
     return item->image;
 }
 
-/* One row a modality that lies in files. Sounds are to come here: which encoder takes them, and how
- * a file becomes a vector. */
+static const char *audio_of(const ferry_item *item)
+{
+    return item->audio;
+}
+
+/* One row a modality: which encoder takes it, and how a file becomes a vector. */
 static const struct {
     const char *noun;
     const char *(*path)(const ferry_item *item); /* NULL: not to be had by files */
@@ -53,7 +76,7 @@ static const struct {
 } media[FERRY_MODALITY_COUNT] = {
     [FERRY_MODALITY_TEXT] = {"text", NULL, ferry_encoder_takes_texts, NULL},
     [FERRY_MODALITY_IMAGE] = {"picture", image_of, ferry_encoder_takes_images, encode_picture},
-    [FERRY_MODALITY_AUDIO] = {"sound", NULL, NULL, NULL},
+    [FERRY_MODALITY_AUDIO] = {"sound", audio_of, ferry_encoder_takes_sounds, encode_sound},
 };
 
 /* ---- state ---- */
@@ -319,9 +342,6 @@ static ferry_status check_source(const ferry_catalog_encode_options *options, si
     if (name == NULL)
         return ferry_fail(error, FERRY_INVALID_ARGUMENT, "modality %d is none of ferry_modality",
                           (int)source->modality);
-    if (media[source->modality].takes == NULL)
-        return ferry_fail(error, FERRY_UNSUPPORTED, "this build encodes no %ss",
-                          media[source->modality].noun);
     if (!media[source->modality].takes(source->encoder))
         return ferry_fail(error, FERRY_UNSUPPORTED, "\"%s\" does not encode %ss",
                           source->model != NULL ? source->model : "", media[source->modality].noun);

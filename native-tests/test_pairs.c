@@ -1,5 +1,6 @@
 /* CLIP and SigLIP, texts and pictures in one space, against transformers; the same bits by all
  * kernels, threads and batches; files that do not fit. */
+#define _XOPEN_SOURCE 700 /* mkdtemp */
 #include "image_golden.h"
 
 #include "math/kernels.h"

@@ -28,7 +28,7 @@ static double to_hertz(double mel)
 /* A band rises from one of BANDS + 2 frequencies to the next and falls to the one behind it. */
 static void make_bands(ferry_log_mel *mel)
 {
-    double highest = KNEE / LINEAR + ferry_log(FERRY_MEL_RATE / 2 / KNEE) / RATIO;
+    double highest = KNEE / LINEAR + ferry_log((double)(FERRY_MEL_RATE / 2) / KNEE) / RATIO;
     double edge[BANDS + 2];
     for (int i = 0; i < BANDS + 2; i++) edge[i] = to_hertz(highest * i / (BANDS + 1));
     double *weight = mel->weight;
@@ -36,7 +36,7 @@ static void make_bands(ferry_log_mel *mel)
         double low = edge[band], middle = edge[band + 1], high = edge[band + 2];
         mel->used[band] = 0;
         for (int bin = 0; bin < BINS; bin++) {
-            double hertz = (double)bin * FERRY_MEL_RATE / N;
+            double hertz = bin * ((double)FERRY_MEL_RATE / (double)N);
             double rising = (hertz - low) / (middle - low),
                    falling = (high - hertz) / (high - middle);
             double w = rising < falling ? rising : falling;
@@ -50,10 +50,10 @@ static void make_bands(ferry_log_mel *mel)
 void ferry_log_mel_init(ferry_log_mel *mel)
 {
     *mel = (ferry_log_mel){0};
-    for (int i = 0; i < N; i++) mel->window[i] = 0.5 - 0.5 * ferry_cos_pi(2.0 * i / N);
+    for (int i = 0; i < N; i++) mel->window[i] = 0.5 - 0.5 * ferry_cos_pi(i / (double)(N / 2));
     for (int i = 0; i < N / 2; i++) {
-        mel->cosine[i] = ferry_cos_pi(2.0 * i / N);
-        mel->sine[i] = ferry_sin_pi(2.0 * i / N);
+        mel->cosine[i] = ferry_cos_pi(i / (double)(N / 2));
+        mel->sine[i] = ferry_sin_pi(i / (double)(N / 2));
     }
     make_bands(mel);
 }

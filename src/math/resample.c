@@ -65,7 +65,7 @@ bool ferry_resampler_init(ferry_resampler *resampler, size_t from, size_t to, ui
     uint64_t divisor = common_divisor(from, to);
     ferry_resampler r = {.up = to / divisor, .down = from / divisor};
     double stretch = r.down > r.up ? (double)r.down / (double)r.up : 1.0;
-    r.half = PERIODS * stretch;
+    r.half = (double)PERIODS * stretch;
     r.cutoff = CUTOFF / stretch;
     r.reach = (size_t)r.half;
     r.taps = (2 * r.reach + 1 + LANES) / LANES * LANES;

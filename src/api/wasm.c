@@ -189,7 +189,7 @@ static void *keep_borrowed(void)
 /* ---- encoder ---- */
 
 /* precision: a ferry_precision; prompt, center: names, or NULL; fit: a ferry_image_fit. result:
- * {"texts","images","dimension","maxTokens","precision"} */
+ * {"texts","images","sounds","dimension","maxTokens","precision"} */
 ferry_encoder *EXPORT(ferry_wasm_encoder_open)(int precision, const char *prompt,
                                                size_t prompt_size, const char *center,
                                                size_t center_size, int fit)
@@ -216,6 +216,7 @@ ferry_encoder *EXPORT(ferry_wasm_encoder_open)(int precision, const char *prompt
         cJSON *json = cJSON_CreateObject();
         cJSON_AddBoolToObject(json, "texts", ferry_encoder_takes_texts(encoder));
         cJSON_AddBoolToObject(json, "images", ferry_encoder_takes_images(encoder));
+        cJSON_AddBoolToObject(json, "sounds", ferry_encoder_takes_sounds(encoder));
         cJSON_AddNumberToObject(json, "dimension", (double)ferry_encoder_dimension(encoder));
         cJSON_AddNumberToObject(json, "maxTokens", (double)ferry_encoder_max_tokens(encoder));
         bool int8 = ferry_encoder_precision(encoder) == FERRY_PRECISION_INT8;
@@ -304,7 +305,8 @@ int EXPORT(ferry_wasm_tokenize)(ferry_encoder *encoder, const char *text, size_t
 
 /* ---- catalogue ---- */
 
-/* result: {"count","dimension","domains":[{"name","count"}],"segments"?}, as catalog.json has them */
+/* result: {"count","dimension","domains":[{"name","count"}],"segments"?}, as catalog.json has them
+ */
 ferry_catalog *EXPORT(ferry_wasm_catalog_open)(void)
 {
     ferry_catalog *catalog;

@@ -2,7 +2,7 @@
  * Encoders: ferry.encoder(). Part of the public face: checks what it is given and holds the handle;
  * index.ts hands it on.
  */
-import { checkFields, invalid, wireImage, wireSource } from './vectors.js'
+import { checkFields, invalid, wireImage, wireSound, wireSource } from './vectors.js'
 import type { CallOptions, Client, Progress, ProgressOptions, Source } from './vectors.js'
 
 // What the layer above needs of the ones below.
@@ -43,8 +43,20 @@ export interface Pixels {
   readonly height: number
 }
 
+/** A decoded sound, as AudioContext.decodeAudioData gives it. */
+export interface DecodedAudio {
+  readonly sampleRate: number
+  readonly numberOfChannels: number
+  getChannelData(channel: number): Float32Array
+}
+
+export interface AudioOptions extends EncodeOptions {
+  /** Of a Float32Array, which cannot say it: samples a second. */
+  sampleRate?: number | undefined
+}
+
 export interface EncodeOptions extends CallOptions {
-  /** Counts texts. */
+  /** Counts texts, or patches of a sound. */
   onProgress?: ((progress: Progress) => void) | undefined
 }
 
@@ -72,14 +84,15 @@ export async function openEncoder(client: Client, source: Source, options: Encod
   }
 }
 
-/** An open encoder of texts, of pictures, or of both into one space (CLIP, SigLIP). */
+/** An open encoder of texts, of pictures, of both into one space (CLIP, SigLIP), or of sounds. */
 export class Encoder {
   readonly #client: Client
   readonly #encoder: number
   #closed = false
-  /** Whether it encodes texts, and pictures. */
+  /** Whether it encodes texts, pictures, sounds. */
   readonly texts: boolean
   readonly images: boolean
+  readonly sounds: boolean
   /** Length of one vector. */
   readonly dimension: number
   /** Tokens after which a text is cut, special tokens included; 0 if it encodes none. */
@@ -90,12 +103,13 @@ export class Encoder {
   constructor(
     client: Client,
     encoder: number,
-    facts: Pick<Encoder, 'texts' | 'images' | 'dimension' | 'maxTokens' | 'precision'>,
+    facts: Pick<Encoder, 'texts' | 'images' | 'sounds' | 'dimension' | 'maxTokens' | 'precision'>,
   ) {
     this.#client = client
     this.#encoder = encoder
     this.texts = facts.texts
     this.images = facts.images
+    this.sounds = facts.sounds
     this.dimension = facts.dimension
     this.maxTokens = facts.maxTokens
     this.precision = facts.precision
@@ -159,6 +173,25 @@ export class Encoder {
     const sizes = { images: images.length, texts: texts.length }
     const all = await this.#client.request(op, { encoder: this.#encoder, vectors, ...sizes }, { signal })
     return images.map((_, i) => all.subarray(i * texts.length, (i + 1) * texts.length))
+  }
+
+  /**
+   * One sound's vector; the same bits as natively, from the same samples. Decoding is the page's
+   * part: `AudioContext.decodeAudioData`. A Float32Array is one channel.
+   */
+  async encodeAudio(audio: DecodedAudio | Float32Array, options: AudioOptions = {}): Promise<Float32Array> {
+    const op = 'encoder.encodeAudio'
+    this.#check(op)
+    checkFields(options, op, 'options', ['sampleRate', ...PROGRESS_OPTIONS])
+    const one = audio instanceof Float32Array
+    if (!one && typeof audio?.getChannelData !== 'function') {
+      throw invalid(op, 'audio is neither an AudioBuffer nor a Float32Array')
+    }
+    const rate = one ? options.sampleRate : audio.sampleRate
+    if (!Number.isInteger(rate)) throw invalid(op, `sampleRate is ${String(rate)}, expected a whole number`)
+    const all = one ? [audio] : Array.from({ length: audio.numberOfChannels }, (_, c) => audio.getChannelData(c))
+    const args = { encoder: this.#encoder, sound: wireSound(all, rate as number) }
+    return this.#client.request(op, args, options)
   }
 
   /** Token ids of one text, special tokens included, cut at maxTokens. */

@@ -31,6 +31,10 @@ export interface Exports {
   ferry_wasm_encode(encoder: Pointer, texts: Pointer, sizes: Pointer, count: number): number
   ferry_wasm_encode_image(encoder: Pointer, data: Pointer, width: number, height: number, channels: number): number
   ferry_wasm_compare(encoder: Pointer, vectors: Pointer, images: number, texts: number): number
+  ferry_wasm_sound_open(encoder: Pointer, data: Pointer, frames: number, channels: number, rate: number): Pointer
+  ferry_wasm_sound_patches(run: Pointer): number
+  ferry_wasm_sound_run(encoder: Pointer, run: Pointer): number
+  ferry_wasm_sound_close(run: Pointer): void
   ferry_wasm_tokenize(encoder: Pointer, text: Pointer, size: number): number
   ferry_wasm_encoder_close(encoder: Pointer): void
   ferry_wasm_catalog_open(): Pointer
@@ -90,12 +94,20 @@ export interface Image {
   channels: number
 }
 
+/** Samples, the channels of one moment side by side: [frames, channels]. */
+export interface Sound {
+  data: Float32Array
+  channels: number
+  sampleRate: number
+}
+
 export interface EncoderFacts {
   handle: Pointer
   precision: 'f32' | 'int8'
   /** What it encodes. */
   texts: boolean
   images: boolean
+  sounds: boolean
   dimension: number
   maxTokens: number
 }

@@ -222,6 +222,7 @@ export const CATALOG_FILES: Wanted[] = [
 
 const PREPARATION = 'preprocessor_config.json'
 const IMAGE_MODELS = ['vit', 'clip', 'clip_vision_model', 'siglip', 'siglip_vision_model', 'dinov2']
+const SOUND_MODEL = 'musicnn_vgg'
 
 /* Of texts too, if there is a tokenizer. */
 const PAIR_MODELS = ['clip', 'siglip']
@@ -232,11 +233,12 @@ const TEXT_FILES: Wanted[] = [
   { names: ['centers.safetensors'], optional: true },
 ]
 
-/* Whether config.json is that of an image encoder, and what it takes besides if so: as
+/* Whether config.json is that of an image or sound encoder, and what it takes besides if so: as
  * ferry_image_encoder_recognises and ferry_text_tower_recognises. */
 function imageFiles(config: Uint8Array): Wanted[] | undefined {
   try {
     const { architecture, model_type: type } = JSON.parse(new TextDecoder().decode(config)) as Record<string, unknown>
+    if (type === SOUND_MODEL) return []
     const named = typeof type === 'string' && IMAGE_MODELS.includes(type)
     if (typeof architecture !== 'string' && !named) return undefined
     const files = [{ names: [PREPARATION], optional: true }]

@@ -16,7 +16,7 @@ import type { CallOptions, Capabilities, EncoderOptions, IndexOptions, Item, Ite
 import type { ProgressOptions, Recommendation, Segment, Source, VectorIndex, WasmSource } from './encoder.js'
 
 export { Encoder, FerryError, Visitor } from './encoder.js'
-export type { EncodeOptions, EncoderOptions, Pixels } from './encoder.js'
+export type { AudioOptions, DecodedAudio, EncodeOptions, EncoderOptions, Pixels } from './encoder.js'
 export type { Behavior, CallOptions, Capabilities, DirectoryHandle, ExportOptions, FerryCode } from './encoder.js'
 export type { HeldEvent, Imported, Item, ItemName, Modality, Model, Progress, Segment } from './encoder.js'
 export type { ProgressOptions, Recommendation, Recommendations, RecommendOptions, Source, SourceFiles } from './encoder.js'
@@ -124,8 +124,8 @@ export class Ferry {
   }
 
   /**
-   * Opens an encoder of texts or pictures: a Hugging Face directory with config.json,
-   * model.safetensors, … For pictures, precision is 'auto' or 'f32'.
+   * Opens an encoder of texts, pictures or sounds: a Hugging Face directory with config.json,
+   * model.safetensors, … For pictures and sounds, precision is 'auto' or 'f32'.
    */
   async encoder(source: Source, options: EncoderOptions = {}): Promise<Encoder> {
     return openEncoder(this.#client, source, options)

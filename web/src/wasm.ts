@@ -9,10 +9,10 @@
  */
 
 import type { CatalogFacts, CoreFile, EncoderChoices, EncoderFacts, Exports, Image } from './exports.js'
-import type { ImageFit, ModelFacts, Pointer, Precision } from './exports.js'
+import type { ImageFit, ModelFacts, Pointer, Precision, Sound } from './exports.js'
 
 export type { CatalogFacts, CoreFile, EncoderChoices, EncoderFacts, Image, ModelFacts, Pointer } from './exports.js'
-export type { Modality, Segment } from './exports.js'
+export type { Modality, Segment, Sound } from './exports.js'
 
 /* ferry.h's FERRY_PRECISION_LIST and FERRY_IMAGE_FIT_LIST, in their order. */
 const PRECISIONS: readonly Precision[] = ['auto', 'f32', 'int8']
@@ -350,6 +350,29 @@ export class Core {
         return new Float32Array(this.#result().buffer)
       }),
     )
+  }
+
+  /** Begins with a sound, which closeSound ends. */
+  openSound(encoder: Pointer, { data, channels, sampleRate }: Sound): { run: Pointer; patches: number } {
+    const samples = this.allocate(data.byteLength, 'a sound')
+    this.bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), samples)
+    return this.#guard(() => {
+      const frames = data.length / channels
+      const run = this.#handle(this.#exports.ferry_wasm_sound_open(encoder, samples, frames, channels, sampleRate))
+      return { run, patches: this.#exports.ferry_wasm_sound_patches(run) }
+    })
+  }
+
+  /** The next patch; after the last one [dimension] floats, else none. */
+  runSound(encoder: Pointer, run: Pointer): Float32Array {
+    return this.#guard(() => {
+      this.#check(this.#exports.ferry_wasm_sound_run(encoder, run))
+      return new Float32Array(this.#result().buffer)
+    })
+  }
+
+  closeSound(run: Pointer): void {
+    this.#exports.ferry_wasm_sound_close(run)
   }
 
   tokenize(encoder: Pointer, text: string): number[] {

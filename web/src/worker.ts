@@ -11,14 +11,14 @@ import { MODEL_FILES, ownModelFiles, readFiles, releaseFiles } from './shapes.js
 import { buildUrl, BUILDS, Core, Failure, indexHandlers, known, supported, whyNoThreads } from './shapes.js'
 import type { Start as HelperStart } from './helper.js'
 import type { Build, Capabilities, CatalogFacts, CoreFile, Counterfactual, EncoderChoices } from './shapes.js'
-import type { EncoderFacts, Image, Imported } from './shapes.js'
+import type { EncoderFacts, Image, Imported, Sound } from './shapes.js'
 import type { Item, ModelFacts, Pointer, Progress, Recommendations } from './shapes.js'
 import type { Recommendation, WireEvent, WireNearest, WireRecommend, WireSource, WireWasm } from './shapes.js'
 
 // What the layers above need of the ones below.
 export type { Capabilities, Counterfactual, DirectoryHandle, Explanation, Group, Image, Imported } from './shapes.js'
 export type { IndexFacts, Item, Named, Progress, Reasons, Recommendation, Recommendations } from './shapes.js'
-export type { Modality, Segment, WireEvent, WireNearest, WireRecommend, WireSource, WireWasm } from './shapes.js'
+export type { Modality, Segment, Sound, WireEvent, WireNearest, WireRecommend, WireSource, WireWasm } from './shapes.js'
 
 // ---- what travels ------------------------------------------------------------------------------
 
@@ -463,6 +463,24 @@ export const handlers = {
     texts: number
   }): Float32Array {
     return core().compare(known(encoders, encoder, 'encoder').handle, vectors, images, texts)
+  },
+
+  /** [dimension] floats of one sound, its patches one by one so that it can be stopped. */
+  async 'encoder.encodeAudio'(
+    { encoder, sound }: { encoder: number; sound: Sound },
+    { signal, progress }: Context,
+  ): Promise<Float32Array> {
+    const { run, patches } = core().openSound(known(encoders, encoder, 'encoder').handle, sound)
+    try {
+      for (let done = 1; ; done++) {
+        const vector = core().runSound(known(encoders, encoder, 'encoder', 'CANCELLED').handle, run)
+        progress({ loaded: done, total: patches, fraction: done / patches })
+        if (done === patches) return vector
+        await breathe(signal)
+      }
+    } finally {
+      core().closeSound(run)
+    }
   },
 
   /** Token ids of one text, special tokens included. */

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test, { after, before } from 'node:test'
+import { serve } from '../../web/demo/serve.mjs'
+import { Ferry, FerryError } from '../../web/dist/index.js'
+import { clips, plucked } from '../sounds.mjs'
+import { buildsHere, distance, fnv1a64, golden, readSafetensors } from '../support.mjs'
+
+const tiny = join(golden, 'tiny-musicnn')
+const { features } = readSafetensors(join(tiny, 'expected.safetensors'))
+const sounds = clips()
+const sampleRate = 16000
+
+/** What decodeAudioData gives, of these channels. */
+const buffer = (rate, ...channels) => ({
+  sampleRate: rate,
+  numberOfChannels: channels.length,
+  getChannelData: (channel) => channels[channel],
+})
+
+/** The bits of several vectors, as native-tests/test_musicnn.c takes them. */
+const hash = (vectors) => fnv1a64(Buffer.concat(vectors.map(({ buffer: bytes }) => Buffer.from(bytes)))) + '\n'
+const expected = readFileSync(join(golden, 'sound.hash'), 'utf8')
+
+async function encodeAll(encoder) {
+  const vectors = []
+  for (const sound of sounds) vectors.push(await encoder.encodeAudio(sound, { sampleRate }))
+  vectors.push(await encoder.encodeAudio(buffer(44100, plucked(44100, 1))))
+  return vectors
+}
+
+let ferry
+before(async () => void (ferry = await Ferry.load()))
+after(() => ferry.close())
+
+const refused = (promise, code, message) =>
+  assert.rejects(promise, (error) => {
+    assert.ok(error instanceof FerryError, `${error?.stack ?? error}`)
+    assert.equal(error.code, code)
+    assert.match(error.message, message)
+    return true
+  })
+
+test('sounds: vectors as torch gives them, from path and URL, the bits of the native build', async (t) => {
+  const { server, url } = await serve({ mounts: { '/': tiny } })
+  t.after(() => server.close())
+  for (const source of [tiny, url]) {
+    const encoder = await ferry.encoder(source)
+    assert.deepEqual([encoder.sounds, encoder.images, encoder.texts, encoder.maxTokens], [true, false, false, 0])
+    const vectors = await encodeAll(encoder)
+    const { worst } = distance(vectors.slice(0, 3), features)
+    assert.ok(worst >= 0.99999, `cosine ${worst}`)
+    assert.equal(hash(vectors), expected)
+    encoder.close()
+  }
+})
+
+test('all builds give the same bits', async (t) => {
+  for (const { kernels, skip } of await buildsHere(Ferry)) {
+    await t.test(kernels, { skip }, async () => {
+      const other = await Ferry.load({ kernels })
+      const encoder = await other.encoder(tiny)
+      assert.equal(hash(await encodeAll(encoder)), expected)
+      other.close()
+    })
+  }
+})
+
+test('channels alike are one, others their mean', async () => {
+  const encoder = await ferry.encoder(tiny)
+  const [, sound] = sounds
+  const alone = await encoder.encodeAudio(sound, { sampleRate })
+  assert.deepEqual(await encoder.encodeAudio(buffer(sampleRate, sound, sound)), alone)
+  assert.deepEqual(await encoder.encodeAudio(buffer(sampleRate, sound.map((x) => 2 * x), new Float32Array(sound.length))), alone)
+  assert.notDeepEqual(await encoder.encodeAudio(sound, { sampleRate: 8000 }), alone)
+  encoder.close()
+})
+
+test('a long sound tells how far it is, and can be stopped', async () => {
+  const encoder = await ferry.encoder(tiny)
+  const long = new Float32Array(sampleRate * 31)
+  const told = []
+  await encoder.encodeAudio(long, { sampleRate, onProgress: (progress) => told.push(progress) })
+  assert.deepEqual(told.at(-1), { loaded: 10, total: 10, fraction: 1 })
+  const stop = new AbortController()
+  const onProgress = () => stop.abort()
+  await assert.rejects(encoder.encodeAudio(long, { sampleRate, signal: stop.signal, onProgress }), { name: 'AbortError' })
+  const two = [encoder.encodeAudio(sounds[0], { sampleRate }), encoder.encodeAudio(sounds[2], { sampleRate })]
+  const [first, second] = await Promise.all(two)
+  assert.deepEqual(first, await encoder.encodeAudio(sounds[0], { sampleRate }))
+  assert.deepEqual(second, await encoder.encodeAudio(sounds[2], { sampleRate }))
+  const cut = encoder.encodeAudio(long, { sampleRate })
+  encoder.close()
+  await refused(cut, 'CANCELLED', /closed/)
+})
+
+test('what is no sound, and the wrong encoder, are named', async () => {
+  const encoder = await ferry.encoder(tiny)
+  const [sound] = sounds
+  await refused(encoder.encodeAudio(sound), 'INVALID_ARGUMENT', /sampleRate is undefined/)
+  await refused(encoder.encodeAudio(sound, { sampleRate: 44100.5 }), 'INVALID_ARGUMENT', /44100.5/)
+  await refused(encoder.encodeAudio(sound, { sampleRate: 500 }), 'INVALID_ARGUMENT', /500 samples a second/)
+  await refused(encoder.encodeAudio([1, 2], { sampleRate }), 'INVALID_ARGUMENT', /AudioBuffer/)
+  await refused(encoder.encodeAudio(undefined), 'INVALID_ARGUMENT', /AudioBuffer/)
+  await refused(encoder.encodeAudio(sound, { rate: 16000 }), 'INVALID_ARGUMENT', /rate/)
+  await refused(encoder.encodeAudio(new Float32Array(0), { sampleRate }), 'INVALID_ARGUMENT', /0 samples/)
+  await refused(encoder.encodeAudio(buffer(sampleRate)), 'INVALID_ARGUMENT', /0 channels/)
+  await refused(encoder.encodeAudio(Float32Array.of(0, NaN), { sampleRate }), 'INVALID_ARGUMENT', /sample 1 is nan/)
+  await refused(encoder.encode(['a']), 'UNSUPPORTED', /sounds, not texts/)
+  await refused(encoder.encodeImage({ data: new Uint8Array(3), width: 1, height: 1 }), 'UNSUPPORTED', /sounds, not pictures/)
+  assert.equal((await encoder.encodeAudio(sound, { sampleRate })).length, encoder.dimension)
+  encoder.close()
+  await refused(encoder.encodeAudio(sound, { sampleRate }), 'INVALID_ARGUMENT', /closed/)
+  await refused(ferry.encoder(tiny, { precision: 'int8' }), 'UNSUPPORTED', /f32/)
+  const texts = await ferry.encoder(join(golden, 'tiny-bert/gelu-mean'))
+  assert.deepEqual([texts.sounds, texts.texts], [false, true])
+  await refused(texts.encodeAudio(sound, { sampleRate }), 'UNSUPPORTED', /texts, not sounds/)
+  texts.close()
+})

@@ -85,6 +85,8 @@ static void encoder_survives(void **state)
           (void *)(uintptr_t)golden_path("tiny-bert/gelu-new-cls"));
     sweep("encoder, Unigram and 4-bit", encode_texts,
           (void *)(uintptr_t)golden_path("tiny-bert/unigram-int4"));
+    sweep("encoder, SigLIP's texts", encode_texts,
+          (void *)(uintptr_t)golden_path("tiny-pairs/siglip"));
 }
 
 static ferry_status build(ferry_catalog *catalog, ferry_encoder *encoder, ferry_error *error)

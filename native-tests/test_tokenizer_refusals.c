@@ -262,10 +262,11 @@ static ferry_status open_and_encode(const ferry_allocator *hook, const ferry_buf
     return status;
 }
 
-static void test_allocation_failures(void **state)
+static void fail_each_allocation(const char *name)
 {
-    (void)state;
-    ferry_buffer json = read_path(GOLDEN "tokenizers/added.json");
+    char path[1024];
+    snprintf(path, sizeof path, GOLDEN "tokenizers/%s.json", name);
+    ferry_buffer json = read_path(path);
     failing counter = {0};
     ferry_allocator hook = {failing_reallocate, &counter};
     assert_int_equal(open_and_encode(&hook, &json), FERRY_OK);
@@ -278,6 +279,13 @@ static void test_allocation_failures(void **state)
         assert_int_equal(counter.bytes, 0);
     }
     ferry_buffer_free(&json);
+}
+
+static void test_allocation_failures(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"added", "clip", "roberta", "siglip"};
+    for (size_t i = 0; i < LENGTH(names); i++) fail_each_allocation(names[i]);
 }
 
 int main(void)

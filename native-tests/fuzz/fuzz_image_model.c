@@ -1,7 +1,7 @@
 /*
- * An image or sound model's directory with edited bytes: opening it ends with a status, and if that
- * is OK, so does encoding. Input: which model and how it is loaded, then edits of 5 bytes each as in
- * fuzz_model.
+ * An image or sound model's directory with edited bytes, or one of a model of pictures and texts:
+ * opening it ends with a status, and if that is OK, so does encoding. Input: which model and how it
+ * is loaded, then edits of 5 bytes each as in fuzz_model.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,12 +9,13 @@
 
 #include "ferry/ferry.h"
 
-enum { MODELS = 6, FILES = 3, EDIT = 5, MAX_EDITS = 64 };
+enum { MODELS = 8, FILES = 4, NEEDED = 2, EDIT = 5, MAX_EDITS = 64 };
 
-static const char *const folders[MODELS] = {"tiny-efficientnet", "tiny-vit/vit",    "tiny-vit/clip",
-                                            "tiny-vit/siglip",   "tiny-vit/dinov2", "tiny-musicnn"};
+static const char *const folders[MODELS] = {
+    "tiny-efficientnet", "tiny-vit/vit", "tiny-vit/clip",   "tiny-vit/siglip",
+    "tiny-vit/dinov2",   "tiny-musicnn", "tiny-pairs/clip", "tiny-pairs/siglip"};
 static const char *const names[FILES] = {"config.json", "model.safetensors",
-                                         "preprocessor_config.json"};
+                                         "preprocessor_config.json", "tokenizer.json"};
 
 static ferry_file originals[MODELS][FILES]; /* data NULL: the model has no such file */
 
@@ -24,7 +25,7 @@ static void read_original(size_t model, size_t i)
     snprintf(path, sizeof path, "%s/native-tests/golden/%s/%s", FERRY_SOURCE_DIR, folders[model],
              names[i]);
     FILE *file = fopen(path, "rb");
-    if (file == NULL && i == 2) return;
+    if (file == NULL && i >= NEEDED) return;
     if (file == NULL) abort();
     fseek(file, 0, SEEK_END);
     size_t size = (size_t)ftell(file);
@@ -40,8 +41,8 @@ static void try_model(const ferry_file *files, unsigned way, const uint8_t *data
     ferry_encoder_options options = {.size = sizeof options, .overwrite = (way & 2) != 0};
     if (way & 1) options.precision = FERRY_PRECISION_INT8;
     ferry_file edited[FILES];
-    size_t count = files[2].data != NULL ? 3 : 2;
-    for (size_t i = 0; i < count; i++) {
+    size_t count = 0;
+    for (size_t i = 0; i < FILES && files[i].data != NULL; i++, count++) {
         char *copy = malloc(files[i].size);
         if (copy == NULL) abort();
         memcpy(copy, files[i].data, files[i].size);
@@ -61,6 +62,10 @@ static void try_model(const ferry_file *files, unsigned way, const uint8_t *data
         if (out == NULL) abort();
         if (ferry_encoder_encode_images(encoder, &image, 1, out, NULL, NULL, &error) != FERRY_OK &&
             ferry_encoder_takes_images(encoder))
+            abort();
+        ferry_text text = {"It's a cafe\xCC\x81 <|endoftext|>", 27};
+        if (ferry_encoder_encode(encoder, &text, 1, out, NULL, NULL, &error) != FERRY_OK &&
+            ferry_encoder_takes_texts(encoder))
             abort();
         static const float samples[4] = {.5f, -.5f};
         ferry_sound sound = {samples, 2, 2, 8000};

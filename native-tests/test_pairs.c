@@ -75,6 +75,17 @@ static float *encode(const pair *p, const ferry_encoder_options *options)
     return out;
 }
 
+/* The bits every build gives, a line a kind in pairs.hash: a regression test. */
+static void check_hash(const char *kind, const float *rows, size_t count)
+{
+    size_t size;
+    char line[64], *expected = read_file(golden_path("pairs.hash"), &size);
+    snprintf(line, sizeof line, "%s %016llx\n", kind,
+             (unsigned long long)fnv1a(rows, count * sizeof *rows));
+    if (strstr(expected, line) == NULL) fail_msg("pairs.hash lacks %s", line);
+    free(expected);
+}
+
 static void towers_give_what_transformers_gives(void **state)
 {
     (void)state;
@@ -94,6 +105,7 @@ static void towers_give_what_transformers_gives(void **state)
                     assert_rows_alike(found, texts, p.count, N, 0.99999, kinds[k]);
                     assert_rows_alike(found + p.count * N, p.golden.features, p.golden.count, N,
                                       0.99999, kinds[k]);
+                    check_hash(kinds[k], found, rows * N);
                     first = found;
                     continue;
                 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import test, { after, before } from 'node:test'
 import { serve } from '../../web/demo/serve.mjs'
 import { Ferry } from '../../web/dist/index.js'
-import { directory, distance, failureOf, golden, readSafetensors } from '../support.mjs'
+import { buildsHere, directory, distance, failureOf, fnv1a64, golden, readSafetensors } from '../support.mjs'
 
 let ferry
 before(async () => void (ferry = await Ferry.load()))
@@ -47,6 +47,25 @@ for (const kind of ['clip', 'clip-legacy', 'siglip']) {
     }
   })
 }
+
+const hashes = readFileSync(join(golden, 'pairs.hash'), 'utf8')
+
+test('all builds give the bits of the native one', async (t) => {
+  for (const { kernels, skip } of await buildsHere(Ferry)) {
+    await t.test(kernels, { skip }, async () => {
+      const other = await Ferry.load({ kernels })
+      for (const kind of ['clip', 'siglip']) {
+        const { folder, images, texts } = pair(kind)
+        const encoder = await other.encoder(folder)
+        const vectors = [...(await encoder.encode(texts))]
+        for (const image of images) vectors.push(await encoder.encodeImage(image))
+        const bytes = vectors.map((v) => Buffer.from(v.buffer, v.byteOffset, v.byteLength))
+        assert.ok(hashes.includes(`${kind} ${fnv1a64(Buffer.concat(bytes))}\n`))
+      }
+      other.close()
+    })
+  }
+})
 
 test('without a tokenizer, pictures alone; what does not fit is named', async (t) => {
   const { folder, images } = pair('clip')

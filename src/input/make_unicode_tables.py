@@ -132,7 +132,7 @@ def check(classes, strip):
 
 def pairs_of(classes, reorders):
     """(c, first, last): what c is made of, first perhaps of two more; last is 0 where c is but another
-    name of a mark. Of other such names strip has the right one. And which pairs NFC makes c again."""
+    name of something. Those that NFC makes c again, and the others."""
     parts = {c: DECOMPOSE(chr(c)) for c in range(LAST) if not 0xD800 <= c <= 0xDFFF and c not in HANGUL}
     parts = {c: text for c, text in parts.items() if text != chr(c)}
     names = {text: c for c, text in parts.items()}
@@ -140,8 +140,7 @@ def pairs_of(classes, reorders):
     for c, text in parts.items():
         assert len(text) <= 4
         if len(text) == 1:
-            if classes[c] & MARK:
-                pairs.append((c, ord(text), 0))
+            pairs.append((c, ord(text), 0))
             continue
         first = COMPOSE(text[:-1])
         pairs.append((c, ord(first) if len(first) == 1 else names[text[:-1]], ord(text[-1])))
@@ -153,7 +152,7 @@ def pairs_of(classes, reorders):
             continue
         if c in reorders or c in seconds or COMPOSE(chr(c)) != chr(c):
             classes[c] |= UNSTABLE
-    return pairs, composed
+    return composed, sorted(set(pairs) - set(composed))
 
 
 def steps_of(reorders):
@@ -201,21 +200,15 @@ def two_stages(classes):
 def main():
     classes, lower, strip, reorders = survey()
     check(classes, strip)
-    pairs, composed = pairs_of(classes, reorders)
-    pairs.sort(key=lambda p: (max(p) >= 0x10000, p))
-    small = sum(max(p) < 0x10000 for p in pairs)
-    composed = set(composed)
-    order = [i for i in range(len(pairs)) if pairs[i] in composed]
-    order.sort(key=lambda i: pairs[i][1:])
+    composed, apart = pairs_of(classes, reorders)
     steps = steps_of(reorders)
     assert [c for c in lower if len(lower[c]) > 1] == [0x130] and lower[0x130] == "i\u0307"
-    for c in HANGUL:  # unicode.c does these by arithmetic
-        assert strip.pop(c) == DECOMPOSE(chr(c))
-    single = {c: ord(t) for c, t in strip.items() if len(t) == 1}
-    near = sorted((c, t) for c, t in single.items() if c < 0x10000 and t < 0x10000)
-    far = sorted((c, t) for c, t in single.items() if c >= 0x10000 or t >= 0x10000)
-    several = sorted((c, [*map(ord, t), 0]) for c, t in strip.items() if len(t) > 1)
-    assert len(near) + len(far) + len(several) == len(strip) and max(map(len, strip.values())) == 3
+    names = {c: first for c, first, last in apart if not last}
+    apart = [p for p in apart if p[2]]
+
+    def small(entry):
+        return max(entry) < 0x10000
+
     index, blocks = two_stages(classes)
     # A stage above: chunks of 16 blocks, most of which are the same again.
     chunks, top = {}, []
@@ -231,22 +224,22 @@ def main():
     print("/* Letters that change in lower case: first, last, stride, what to add. */")
     runs = case_runs(lower)
     show("case_run", "case_runs", [f"{{0x{a:X}, 0x{b:X}, {s}, {d}}}" for a, b, s, d in runs], 4)
-    print("/* Decomposed, marks dropped: code point, what is left. Sorted. */")
-    show("uint16_t", "strip_near", [f"0x{c:04X}, 0x{t:04X}" for c, t in near], 6)
-    show("uint32_t", "strip_far", [f"0x{c:X}, 0x{t:X}" for c, t in far], 6)
-    print("/* Those of which two or three are left: code point, what is left, perhaps a 0. */")
-    show("uint32_t", "strip_several", [", ".join(f"0x{v:X}" for v in (c, *t[:3])) for c, t in several], 3)
+    print("/* Other names: code point, what it is. Sorted. */")
+    names = sorted(names.items())
+    show("uint16_t", "name_near", [f"0x{c:X}, 0x{t:X}" for c, t in names if small((c, t))], 6)
+    show("uint32_t", "name_far", [f"0x{c:X}, 0x{t:X}" for c, t in names if not small((c, t))], 6)
     print("/* Combining classes: first code point << 8 | class, which holds up to the next one's first. */")
     show("uint32_t", "combining_steps", [f"0x{v:X}" for v in steps], 10)
-    print("/* Canonical pairs: code point, what it is made of. Sorted. */")
-    near_pairs, far_pairs = ([", ".join(f"0x{v:X}" for v in p) for p in part] for part in (pairs[:small], pairs[small:]))
-    show("uint16_t", "pair_near", near_pairs, 5)
-    show("uint32_t", "pair_far", far_pairs, 4)
-    print("/* Those that NFC makes one again, by what they are made of: places in pair_near, then pair_far. */")
-    show("uint16_t", "pair_order", [str(i) for i in order], 20)
+    composed.sort()
+    print("/* Canonical pairs that NFC makes one: code point, what it is made of. Sorted. */")
+    shown = {p: ", ".join(f"0x{v:X}" for v in p) for p in [*composed, *apart]}
+    show("uint16_t", "pair_near", [shown[p] for p in composed if small(p)], 5)
+    show("uint32_t", "pair_far", [shown[p] for p in composed if not small(p)], 4)
+    print("/* Those that it leaves two. */")
+    show("uint32_t", "pair_apart", [shown[p] for p in apart], 4)
     size = len(top) + 32 * len(chunks) + 64 * len(blocks) + 16 * len(runs)
-    size += 4 * len(near) + 8 * len(far) + 16 * len(several) + 4 * len(steps)
-    size += 6 * small + 12 * (len(pairs) - small) + 2 * len(order)
+    size += sum((4 if small(n) else 8) for n in names) + 4 * len(steps)
+    size += sum((6 if small(p) else 12) for p in composed) + 12 * len(apart)
     print(f"/* {size} bytes. */")
 
 

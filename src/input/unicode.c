@@ -46,61 +46,6 @@ size_t ferry_unicode_lower(uint32_t c, uint32_t out[2])
     return 1;
 }
 
-/* Index of c among the first of every `width` entries of a sorted table, or count. */
-static size_t find(const uint32_t *table, size_t count, size_t width, uint32_t c)
-{
-    size_t low = 0, high = count / width;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (table[middle * width] < c)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low * width < count && table[low * width] == c ? low * width : count;
-}
-
-static size_t find_near(uint32_t c)
-{
-    size_t low = 0, high = LENGTH(strip_near) / 2;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (strip_near[middle * 2] < c)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low * 2 < LENGTH(strip_near) && strip_near[low * 2] == c ? low * 2 : LENGTH(strip_near);
-}
-
-/* The Unicode standard's section 3.12. */
-static size_t strip_hangul(uint32_t c, uint32_t out[3])
-{
-    uint32_t index = c - 0xAC00, trailing = index % 28;
-    out[0] = 0x1100 + index / (21 * 28);
-    out[1] = 0x1161 + index % (21 * 28) / 28;
-    out[2] = 0x11A7 + trailing;
-    return trailing == 0 ? 2 : 3;
-}
-
-size_t ferry_unicode_strip(uint32_t c, uint32_t out[3])
-{
-    if (c >= 0xAC00 && c <= 0xD7A3) return strip_hangul(c, out);
-    size_t at;
-    if ((at = find_near(c)) < LENGTH(strip_near)) {
-        out[0] = strip_near[at + 1];
-        return 1;
-    }
-    if ((at = find(strip_far, LENGTH(strip_far), 2, c)) < LENGTH(strip_far)) {
-        out[0] = strip_far[at + 1];
-        return 1;
-    }
-    out[0] = c;
-    if ((at = find(strip_several, LENGTH(strip_several), 4, c)) == LENGTH(strip_several)) return 1;
-    for (size_t i = 0; i < 3; i++) out[i] = strip_several[at + 1 + i];
-    return out[2] == 0 ? 2 : 3;
-}
-
 unsigned ferry_unicode_combining_class(uint32_t c)
 {
     size_t low = 0, high = LENGTH(combining_steps);
@@ -114,66 +59,90 @@ unsigned ferry_unicode_combining_class(uint32_t c)
     return low > 0 ? combining_steps[low - 1] & 0xFF : 0;
 }
 
-/* ---- canonical pairs ---- */
+/* ---- decomposition and composition ---- */
 
 enum { HANGUL = 0xAC00, LEADING = 0x1100, VOWEL = 0x1161, TRAILING = 0x11A7 };
 enum { LEADINGS = 19, VOWELS = 21, TRAILINGS = 28 /* none being one */ };
 
-typedef struct pair {
-    uint32_t whole, first, second;
-} pair;
-
-/* The one at a place in pair_near, then pair_far. */
-static pair pair_at(size_t place)
+/* The entry of c, `width` numbers of which it is the first, in a sorted table of 16 bits each or,
+ * if that is NULL, of 32; `count` if there is none. */
+static size_t find(const uint16_t *narrow, const uint32_t *wide, size_t count, size_t width,
+                   uint32_t c)
 {
-    size_t near = LENGTH(pair_near) / 3;
-    if (place < near) {
-        const uint16_t *p = pair_near + place * 3;
-        return (pair){p[0], p[1], p[2]};
-    }
-    const uint32_t *p = pair_far + (place - near) * 3;
-    return (pair){p[0], p[1], p[2]};
-}
-
-/* The place of the pair that is c, in a part of them that is sorted; `high` if there is none. */
-static size_t find_pair(size_t low, size_t high, uint32_t c)
-{
-    size_t end = high;
+    size_t low = 0, high = count;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (pair_at(middle).whole < c)
+        if ((narrow != NULL ? narrow[middle * width] : wide[middle * width]) < c)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < end && pair_at(low).whole == c ? low : end;
+    if (low == count) return count;
+    return (narrow != NULL ? narrow[low * width] : wide[low * width]) == c ? low : count;
 }
 
-static bool split_pair(uint32_t c, pair *out)
+/* What c is made of. */
+static bool split_pair(uint32_t c, uint32_t *first, uint32_t *second)
 {
-    size_t near = LENGTH(pair_near) / 3, all = near + LENGTH(pair_far) / 3;
-    size_t place = find_pair(0, near, c);
-    if (place == near) place = find_pair(near, all, c);
-    if (place == all) return false;
-    *out = pair_at(place);
+    size_t at, near = LENGTH(pair_near) / 3, far = LENGTH(pair_far) / 3;
+    size_t apart = LENGTH(pair_apart) / 3;
+    if ((at = find(pair_near, NULL, near, 3, c)) < near) {
+        *first = pair_near[at * 3 + 1];
+        *second = pair_near[at * 3 + 2];
+        return true;
+    }
+    const uint32_t *table = pair_far;
+    if ((at = find(NULL, pair_far, far, 3, c)) == far) {
+        table = pair_apart;
+        if ((at = find(NULL, pair_apart, apart, 3, c)) == apart) return false;
+    }
+    *first = table[at * 3 + 1];
+    *second = table[at * 3 + 2];
     return true;
+}
+
+/* What c is another name of, or c. */
+static uint32_t real_name(uint32_t c)
+{
+    size_t at, near = LENGTH(name_near) / 2, far = LENGTH(name_far) / 2;
+    if ((at = find(name_near, NULL, near, 2, c)) < near) return name_near[at * 2 + 1];
+    if ((at = find(NULL, name_far, far, 2, c)) < far) return name_far[at * 2 + 1];
+    return c;
+}
+
+/* The Unicode standard's section 3.12. */
+static size_t split_hangul(uint32_t c, uint32_t out[3])
+{
+    uint32_t index = c - HANGUL, trailing = index % TRAILINGS;
+    out[0] = LEADING + index / (VOWELS * TRAILINGS);
+    out[1] = VOWEL + index % (VOWELS * TRAILINGS) / TRAILINGS;
+    out[2] = TRAILING + trailing;
+    return trailing == 0 ? 2 : 3;
 }
 
 size_t ferry_unicode_decompose(uint32_t c, uint32_t out[4])
 {
-    uint32_t seconds[4], strip[3];
+    uint32_t seconds[3];
     size_t held = 0, count = 0;
-    if (c >= HANGUL && c < HANGUL + LEADINGS * VOWELS * TRAILINGS) return strip_hangul(c, out);
-    for (pair p; ferry_unicode_class(c) & (FERRY_UNICODE_DECOMPOSES | FERRY_UNICODE_MARK) &&
-                 held < 4 && split_pair(c, &p);
-         c = p.first)
-        if (p.second != 0) seconds[held++] = p.second;
-    /* No pair, but another name of something. */
-    if (ferry_unicode_class(c) & FERRY_UNICODE_DECOMPOSES && ferry_unicode_strip(c, strip) == 1)
-        c = strip[0];
-    out[count++] = c;
-    while (held > 0 && count < 4) out[count++] = seconds[--held];
+    if (c >= HANGUL && c < HANGUL + LEADINGS * VOWELS * TRAILINGS) return split_hangul(c, out);
+    while (held < 3 && ferry_unicode_class(c) & (FERRY_UNICODE_DECOMPOSES | FERRY_UNICODE_MARK)) {
+        uint32_t first;
+        if (!split_pair(c, &first, &seconds[held])) break;
+        c = first;
+        held++;
+    }
+    out[count++] = real_name(c);
+    while (held > 0) out[count++] = seconds[--held];
     return count;
+}
+
+size_t ferry_unicode_strip(uint32_t c, uint32_t out[3])
+{
+    uint32_t parts[4];
+    size_t count = ferry_unicode_decompose(c, parts), kept = 0;
+    for (size_t i = 0; i < count && kept < 3; i++)
+        if (!(ferry_unicode_class(parts[i]) & FERRY_UNICODE_MARK)) out[kept++] = parts[i];
+    return kept;
 }
 
 uint32_t ferry_unicode_compose(uint32_t first, uint32_t second)
@@ -184,15 +153,10 @@ uint32_t ferry_unicode_compose(uint32_t first, uint32_t second)
     if (first >= HANGUL && first < HANGUL + LEADINGS * VOWELS * TRAILINGS &&
         (first - HANGUL) % TRAILINGS == 0 && second > TRAILING && second < TRAILING + TRAILINGS)
         return first + (second - TRAILING);
-    size_t low = 0, high = LENGTH(pair_order);
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        pair p = pair_at(pair_order[middle]);
-        if (p.first == first && p.second == second) return p.whole;
-        if (p.first < first || (p.first == first && p.second < second))
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    if (!(ferry_unicode_class(second) & FERRY_UNICODE_UNSTABLE)) return 0;
+    for (size_t i = 0; i < LENGTH(pair_near); i += 3)
+        if (pair_near[i + 2] == second && pair_near[i + 1] == first) return pair_near[i];
+    for (size_t i = 0; i < LENGTH(pair_far); i += 3)
+        if (pair_far[i + 2] == second && pair_far[i + 1] == first) return pair_far[i];
     return 0;
 }

@@ -1,3 +1,4 @@
+#define _XOPEN_SOURCE 700 /* mkdtemp */
 /* CLIP and SigLIP, texts and pictures in one space, against transformers; the same bits by all
  * kernels, threads and batches; files that do not fit. */
 #define _XOPEN_SOURCE 700 /* mkdtemp */
@@ -115,6 +116,51 @@ static void towers_give_what_transformers_gives(void **state)
                 free(found);
             }
         }
+        free(first);
+        pair_close(&p);
+    }
+}
+
+/* A quantised copy, and what is quantised while it loads, by all kernels: the same bits, near
+ * f32's. */
+static void int8_is_near_and_the_same_everywhere(void **state)
+{
+    (void)state;
+    const ferry_kernels *variants[8];
+    size_t variant_count = ferry_kernels_available(variants, 8);
+    for (size_t k = 0; k < KINDS; k++) {
+        static const char *const copied[] = {"config.json", "model.safetensors",
+                                             "preprocessor_config.json", "tokenizer.json"};
+        char copy[] = "/tmp/ferry-test-XXXXXX", path[2048];
+        ferry_error error;
+        pair p;
+        pair_open(&p, kinds[k]);
+        assert_non_null(mkdtemp(copy));
+        if (ferry_encoder_quantize_directory(golden_path(p.folder), copy, &error) != FERRY_OK)
+            fail_msg("%s", error.message);
+        ferry_encoder *encoder = encoder_open(copy, (ferry_encoder_options){0});
+        assert_int_equal(ferry_encoder_precision(encoder), FERRY_PRECISION_INT8);
+        size_t N = p.golden.dimension;
+        float *first = encoder_encode(encoder, p.texts, p.count);
+        ferry_encoder_close(encoder);
+        const float *texts = golden_tensor(&p.golden.tensors, "embeddings", NULL);
+        double lowest = lowest_cosine(first, texts, p.count, N);
+        print_message("%s in int8: lowest cosine of texts %.5f\n", kinds[k], lowest);
+        assert_true(lowest >= 0.99);
+        for (size_t v = 0; v < variant_count; v++) {
+            ferry_encoder_options options = {
+                .kernels = variants[v]->name, .precision = FERRY_PRECISION_INT8, .threads = 2};
+            float *found = encode(&p, &options);
+            assert_memory_equal(found, first, p.count * N * sizeof *first);
+            free(found);
+        }
+        for (size_t i = 0; i < 4; i++) {
+            snprintf(path, sizeof path, "%s/%s", copy, copied[i]);
+            remove(path);
+        }
+        snprintf(path, sizeof path, "%s/expected.safetensors", copy);
+        remove(path);
+        remove(copy);
         free(first);
         pair_close(&p);
     }
@@ -278,6 +324,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(towers_give_what_transformers_gives),
+        cmocka_unit_test(int8_is_near_and_the_same_everywhere),
         cmocka_unit_test(one_handle_takes_both),
         cmocka_unit_test(pictures_are_compared_with_texts),
         cmocka_unit_test(files_that_do_not_fit_are_named),

@@ -46,8 +46,8 @@ static action action_of_text(const ferry_tensor *tensor)
     return strncmp(part, "encoder.", 8) == 0 ? BY_GROUP : KEEP;
 }
 
-/* The blocks' matrices of a vision transformer; EfficientNet's convolutions of single pixels and
- * its classifier. */
+/* The blocks' matrices of a vision transformer and of a text tower beside it, and that one's words;
+ * EfficientNet's convolutions of single pixels and its classifier. */
 static action action_of_picture(const ferry_tensor *tensor)
 {
     const char *name = tensor->name;
@@ -55,8 +55,10 @@ static action action_of_picture(const ferry_tensor *tensor)
     bool matrix = tensor->rank == 2 && has_part(name, ".weight") && has_part(name, "encoder.layer");
     bool pixels =
         tensor->rank == 4 && tensor->shape[1] > 1 && tensor->shape[2] == 1 && tensor->shape[3] == 1;
-    if (pixels || strcmp(name, "classifier.weight") == 0) return BY_ROW;
-    return matrix && strncmp(name, "text_model.", 11) != 0 ? BY_GROUP : KEEP;
+    if (pixels || strcmp(name, "classifier.weight") == 0 ||
+        strcmp(name, "text_model.embeddings.token_embedding.weight") == 0)
+        return BY_ROW;
+    return matrix ? BY_GROUP : KEEP;
 }
 
 /* w, of the tensor's own shape, and its scales [rows, groups] in place of a float matrix [rows,
@@ -112,7 +114,8 @@ static ferry_status move_bias(quantizer *q, const ferry_safetensors *tensors,
 {
     const char *name;
     float *moved;
-    if (action_of_picture(weight) != BY_ROW) return FERRY_OK;
+    if (action_of_picture(weight) != BY_ROW || strncmp(weight->name, "text_model.", 11) == 0)
+        return FERRY_OK;
     FERRY_TRY(ferry_efficientnet_shift(tensors, weight, &q->arena, &name, &moved, q->error));
     for (size_t i = 0; i < q->count && moved != NULL; i++) {
         if (strcmp(q->tensors[i].name, name) != 0) continue;

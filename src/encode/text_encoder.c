@@ -158,8 +158,8 @@ static ferry_status open_tower(ferry_files files, const ferry_file *weights,
     out->towered = true;
     out->dimension = config.blocks.projection;
     FERRY_TRY(open_front(files, options, config.vocabulary, pool, arena, out, error));
-    return ferry_text_tower_load(weights, &config, out->rows, out->kernels, pool, arena,
-                                 &out->tower, error);
+    return ferry_text_tower_load(weights, &config, out->rows, out->kernels, options->precision,
+                                 options->overwrite, pool, arena, &out->tower, error);
 }
 
 static ferry_status open_transformer(ferry_files files, const ferry_text_config *config,

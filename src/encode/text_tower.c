@@ -110,8 +110,12 @@ static void embed(ferry_text_tower *tower, const int32_t *ids, const size_t *sta
     for (size_t i = 0; i < texts; i++) {
         const float *position = tower->vit.positions;
         for (size_t t = starts[i]; t < starts[i + 1]; t++, position += hidden, x += hidden) {
-            const float *word = tower->words + (size_t)ids[t] * hidden;
-            for (size_t n = 0; n < hidden; n++) x[n] = word[n] + position[n];
+            size_t id = (size_t)ids[t];
+            const float *word = tower->words != NULL ? tower->words + id * hidden : NULL;
+            const int8_t *small = word == NULL ? tower->words_int8 + id * hidden : NULL;
+            for (size_t n = 0; n < hidden; n++)
+                x[n] = (word != NULL ? word[n] : (float)small[n] * tower->word_scale[id]) +
+                       position[n];
         }
     }
 }

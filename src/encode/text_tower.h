@@ -20,10 +20,12 @@ typedef struct ferry_text_tower_config {
 
 typedef struct ferry_text_tower {
     ferry_text_tower_config config;
-    ferry_vit vit;      /* its blocks, positions [positions, hidden] and workspace */
-    const float *words; /* [V, hidden] */
-    size_t *pooled;     /* [rows] of the texts in a pass */
-    float scale, bias;  /* of a logit: scale * cosine + bias */
+    ferry_vit vit;            /* its blocks, positions [positions, hidden] and workspace */
+    const float *words;       /* [V, hidden], or NULL where they are int8 … */
+    const int8_t *words_int8; /* … [V, hidden] … */
+    const float *word_scale;  /* … of [V] scales */
+    size_t *pooled;           /* [rows] of the texts in a pass */
+    float scale, bias;        /* of a logit: scale * cosine + bias */
 } ferry_text_tower;
 
 /* Whether config.json is of a model of texts and pictures both, and there is a tokenizer.json:
@@ -35,9 +37,11 @@ ferry_status ferry_text_tower_config_read(ferry_files files, ferry_text_tower_co
                                           ferry_error *error);
 
 /* The tower of a config; passes take up to `rows` tokens. Words stay a view into the file where it
- * holds aligned F32, the rest is copied into the arena. Borrows the pool. */
+ * holds aligned F32 or I8, the rest is copied into the arena or, with overwrite, packed in its own
+ * place. precision as in ferry_layer_precision. Borrows the pool. */
 ferry_status ferry_text_tower_load(const ferry_file *weights, const ferry_text_tower_config *config,
-                                   size_t rows, const ferry_kernels *kernels, ferry_pool *pool,
+                                   size_t rows, const ferry_kernels *kernels,
+                                   ferry_precision precision, bool overwrite, ferry_pool *pool,
                                    ferry_arena *arena, ferry_text_tower *out, ferry_error *error);
 
 /* Texts one behind another, as ferry_transformer_forward takes them, every one of 0…positions

@@ -414,7 +414,28 @@ static ferry_status load_words(loader *load, ferry_text_tower *out)
         return ferry_fail(load->error, FERRY_MALFORMED,
                           "%s: tensor \"%s\" has %zu numbers, config.json says %zu times %zu",
                           load->file->name, name, tensor->count, V, hidden);
-    return ferry_tensor_as_f32(tensor, load->arena, &out->words, load->error);
+    if (tensor->dtype == FERRY_I8) {
+        const float *scale;
+        FERRY_TRY(read(load, name, "_scale", V, V, &scale));
+        out->words_int8 = tensor->data;
+        float *kept = ferry_arena_array(load->arena, V, sizeof *kept);
+        if (kept == NULL) return ferry_fail_memory(load->error, name);
+        memcpy(kept, scale, V * sizeof *kept);
+        out->word_scale = kept;
+        return FERRY_OK;
+    }
+    if (load->precision == FERRY_PRECISION_F32)
+        return ferry_tensor_as_f32(tensor, load->arena, &out->words, load->error);
+    const float *from;
+    FERRY_TRY(ferry_tensor_as_f32(tensor, &load->passing, &from, load->error));
+    int8_t *words = ferry_arena_array(load->arena, V, hidden);
+    float *scale = ferry_arena_array(load->arena, V, sizeof *scale);
+    if (words == NULL || scale == NULL) return ferry_fail_memory(load->error, name);
+    for (size_t v = 0; v < V; v++)
+        scale[v] = ferry_int8_quantize(from + v * hidden, hidden, 127, words + v * hidden);
+    out->words_int8 = words;
+    out->word_scale = scale;
+    return FERRY_OK;
 }
 
 /* The number of a tensor that is but one; *out stays as it is where there is none. */
@@ -440,6 +461,9 @@ static ferry_status load_text(loader *load, ferry_text_tower *out)
     load->names = &names_of[c->blocks.kind];
     load->prefix = "text_model.";
     FERRY_TRY(ferry_safetensors_open(load->file, &load->scratch, &load->tensors, load->error));
+    FERRY_TRY(ferry_layer_precision(&load->tensors, load->file->name, load->precision,
+                                    &load->precision, load->error));
+    out->vit.precision = load->precision;
     FERRY_TRY(load_words(load, out));
     FERRY_TRY(copy(load, load->prefix, "embeddings.position_embedding.weight",
                    c->positions * c->blocks.hidden, &out->vit.positions));
@@ -453,17 +477,18 @@ static ferry_status load_text(loader *load, ferry_text_tower *out)
 }
 
 ferry_status ferry_text_tower_load(const ferry_file *weights, const ferry_text_tower_config *config,
-                                   size_t rows, const ferry_kernels *kernels, ferry_pool *pool,
+                                   size_t rows, const ferry_kernels *kernels,
+                                   ferry_precision precision, bool overwrite, ferry_pool *pool,
                                    ferry_arena *arena, ferry_text_tower *out, ferry_error *error)
 {
-    *out = (ferry_text_tower){.config = *config,
-                              .vit = {.config = config->blocks,
-                                      .precision = FERRY_PRECISION_F32,
-                                      .kernels = kernels,
-                                      .pool = pool,
-                                      .tokens = rows}};
-    loader load = {
-        .file = weights, .arena = arena, .precision = FERRY_PRECISION_F32, .error = error};
+    *out = (ferry_text_tower){
+        .config = *config,
+        .vit = {.config = config->blocks, .kernels = kernels, .pool = pool, .tokens = rows}};
+    loader load = {.file = weights,
+                   .arena = arena,
+                   .precision = precision,
+                   .overwrite = overwrite,
+                   .error = error};
     ferry_arena_init(&load.scratch, arena->allocator);
     ferry_arena_init(&load.passing, arena->allocator);
     ferry_status status = load_text(&load, out);

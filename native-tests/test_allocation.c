@@ -132,6 +132,68 @@ static void building_a_catalog_survives(void **state)
     ferry_encoder_close(encoder);
 }
 
+#if FERRY_PICTURES
+static ferry_status give_picture(void *user, size_t index, ferry_modality modality, ferry_file *out,
+                                 ferry_error *error)
+{
+    static char *bytes;
+    static size_t size;
+    (void)user, (void)modality;
+    if (index == 2) return error->status = FERRY_NOT_FOUND;
+    if (bytes == NULL) bytes = read_file(golden_path("images/rgb.png"), &size);
+    *out = (ferry_file){"rgb.png", bytes, size};
+    return FERRY_OK;
+}
+
+static ferry_status encode_media(ferry_catalog *catalog, ferry_encoder *const *encoders,
+                                 const char *parts, ferry_error *error)
+{
+    static const char rows[] =
+        "id,title,image,domain\n1,A spoon,x,home\n2,A fork,,home\n3,,x,away\n";
+    ferry_file table = {"items.csv", rows, sizeof rows - 1};
+    ferry_catalog_source sources[] = {{FERRY_MODALITY_TEXT, encoders[0], "tiny", 0, 1},
+                                      {FERRY_MODALITY_IMAGE, encoders[1], "tiny", 0, 1}};
+    ferry_catalog_encode_options options = {.size = sizeof options,
+                                            .sources = sources,
+                                            .source_count = 2,
+                                            .read = give_picture,
+                                            .parts = parts};
+    FERRY_TRY(ferry_catalog_add(catalog, &table, FERRY_TABLE_AUTO, NULL, NULL, error));
+    FERRY_TRY(ferry_catalog_encode_media(catalog, &options, error));
+    assert_int_equal(ferry_catalog_count(catalog), 2);
+    return FERRY_OK;
+}
+
+static ferry_status build_media(void *user, ferry_error *error)
+{
+    ferry_catalog_options options = {.size = sizeof options, .allocator = &failing};
+    ferry_catalog *catalog;
+    char path[] = "/tmp/ferry-test-XXXXXX", file[64];
+    FERRY_TRY(ferry_catalog_create(&options, &catalog, error));
+    ferry_status status = encode_media(catalog, user, mkdtemp(path), error);
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(file, sizeof file, "%s/%s.part", path, i == 0 ? "text" : "image");
+        remove(file);
+    }
+    remove(path);
+    ferry_catalog_close(catalog);
+    return status;
+}
+
+static void building_a_catalog_of_pictures_survives(void **state)
+{
+    (void)state;
+    static const char *const models[] = {"tiny-bert/gelu-mean", "tiny-efficientnet"};
+    ferry_encoder *encoders[2];
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(
+            ferry_encoder_open_directory(golden_path(models[i]), NULL, &encoders[i], NULL),
+            FERRY_OK);
+    sweep("building a catalogue of texts and pictures", build_media, encoders);
+    for (size_t i = 0; i < 2; i++) ferry_encoder_close(encoders[i]);
+}
+#endif
+
 static ferry_status visit(const ferry_catalog *catalog, ferry_error *error)
 {
     static const char rows[] = "{\"item\":\"b1\",\"behavior\":\"purchase\"}\n"
@@ -192,6 +254,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(encoder_survives),
         cmocka_unit_test(building_a_catalog_survives),
+#if FERRY_PICTURES
+        cmocka_unit_test(building_a_catalog_of_pictures_survives),
+#endif
         cmocka_unit_test(recommending_survives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -418,7 +418,8 @@ FERRY_API ferry_status ferry_catalog_add(ferry_catalog *catalog, const ferry_fil
 
 /*
  * Encodes every item's text, "title | author | tags | description" without the empty ones. model
- * is recorded in the catalogue (e.g. the model directory's name). Progress counts items.
+ * is recorded in the catalogue (e.g. the model directory's name). Progress counts items. Native
+ * builds only.
  */
 FERRY_API ferry_status ferry_catalog_encode(ferry_catalog *catalog, ferry_encoder *encoder,
                                             const char *model, ferry_progress progress,

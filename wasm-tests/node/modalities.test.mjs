@@ -7,7 +7,7 @@ import test, { after, before } from 'node:test'
 import { Ferry, FerryError } from '../../web/dist/index.js'
 import { catalogFiles, directory, failureOf, root, SEEN, segmentFiles, toBytes } from '../support.mjs'
 
-const failure = failureOf(FerryError)
+const refused = (promise, op, code, message) => assert.rejects(promise, failureOf(FerryError)(code, op, message))
 const native = join(root, 'build/native/ferry')
 
 let ferry
@@ -70,16 +70,16 @@ test('nearest: to an encoder\'s vector, and to an item, by one modality or all',
   assert.equal(like.length, SEEN.length - 2)
   assert.equal((await shop.nearest('moby', { k: 1000 })).length, SEEN.length - 1, 'by all, also those without a picture')
 
-  await failure(shop.nearest(photo), 'INVALID_ARGUMENT', /4 numbers.*have 3/)
-  await failure(shop.nearest(photo, { modality: 'audio' }), 'NOT_FOUND', /audio/)
-  await failure(shop.nearest(photo, { modality: 'smell' }), 'INVALID_ARGUMENT', /smell/)
-  await failure(shop.nearest(photo, { model: 'image' }), 'INVALID_ARGUMENT', /unknown field "model"/)
-  await failure(shop.nearest(photo, { modality: 'image', k: 0 }), 'INVALID_ARGUMENT', /k is 0/)
-  await failure(shop.nearest(photo, { modality: 'image', domain: 'cars' }), 'NOT_FOUND', /cars/)
-  await failure(shop.nearest(new Float32Array(4), { modality: 'image' }), 'INVALID_ARGUMENT', /nowhere/)
-  await failure(shop.nearest('dune', { modality: 'image' }), 'NOT_FOUND', /nothing of the modalities/)
-  await failure(shop.nearest('nothing'), 'NOT_FOUND', /nothing/)
-  await failure(shop.nearest(7), 'INVALID_ARGUMENT', /not an object/)
+  await refused(shop.nearest(photo), 'shop.nearest', 'INVALID_ARGUMENT', /4 numbers.*have 3/)
+  await refused(shop.nearest(photo, { modality: 'audio' }), 'shop.nearest', 'NOT_FOUND', /audio/)
+  await refused(shop.nearest(photo, { modality: 'smell' }), 'shop.nearest', 'INVALID_ARGUMENT', /smell/)
+  await refused(shop.nearest(photo, { model: 'image' }), 'shop.nearest', 'INVALID_ARGUMENT', /unknown field "model"/)
+  await refused(shop.nearest(photo, { modality: 'image', k: 0 }), 'shop.nearest', 'INVALID_ARGUMENT', /k is 0/)
+  await refused(shop.nearest(photo, { modality: 'image', domain: 'cars' }), 'shop.nearest', 'NOT_FOUND', /cars/)
+  await refused(shop.nearest(new Float32Array(4), { modality: 'image' }), 'shop.nearest', 'INVALID_ARGUMENT', /nowhere/)
+  await refused(shop.nearest('dune', { modality: 'image' }), 'shop.nearest', 'NOT_FOUND', /nothing of the modalities/)
+  await refused(shop.nearest('nothing'), 'shop.nearest', 'NOT_FOUND', /nothing/)
+  await refused(shop.nearest(7), 'shop.nearest', 'INVALID_ARGUMENT', /not an object/)
   const reason = new Error('enough')
   await assert.rejects(shop.nearest(photo, { modality: 'image', signal: AbortSignal.abort(reason) }), reason)
 })
@@ -104,10 +104,10 @@ test('the weight of pictures against words, and what explains a score by it', as
     }
   }
   assert.ok(both.items.some(({ explanation }) => / % words, \d+ % picture| % picture, \d+ % words/.test(explanation.sentence)))
-  await failure(me.recommend({ modalityWeights: { image: 2 } }), 'INVALID_ARGUMENT', /image.*2/)
-  await failure(me.recommend({ modalityWeights: { smell: 1 } }), 'INVALID_ARGUMENT', /smell/)
-  await failure(me.recommend({ modalityWeights: { audio: 1 } }), 'NOT_FOUND', /audio/)
-  await failure(me.recommend({ modalityWeights: { image: NaN } }), 'INVALID_ARGUMENT', /NaN/)
+  await refused(me.recommend({ modalityWeights: { image: 2 } }), 'visitor.recommend', 'INVALID_ARGUMENT', /image.*2/)
+  await refused(me.recommend({ modalityWeights: { smell: 1 } }), 'visitor.recommend', 'INVALID_ARGUMENT', /smell/)
+  await refused(me.recommend({ modalityWeights: { audio: 1 } }), 'visitor.recommend', 'NOT_FOUND', /audio/)
+  await refused(me.recommend({ modalityWeights: { image: NaN } }), 'visitor.recommend', 'INVALID_ARGUMENT', /NaN/)
   me.close()
 })
 

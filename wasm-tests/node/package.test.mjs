@@ -36,7 +36,7 @@ test('no runtime dependency, and the package holds web/dist alone', () => {
 })
 
 test('every source imports only the one below it', () => {
-  const order = ['index', 'vectors', 'visitor', 'seal', 'client', 'protocol', 'worker', 'shapes', 'indexes', 'files', 'wasm', 'exports']
+  const order = ['index', 'encoder', 'vectors', 'visitor', 'seal', 'client', 'protocol', 'worker', 'shapes', 'indexes', 'files', 'wasm', 'exports']
   // helper is started by worker, with a message; it stands alone.
   assert.deepEqual(readdirSync(join(root, 'web/src')).sort(), [...order, 'helper'].map((name) => `${name}.ts`).sort())
   assert.doesNotMatch(readFileSync(join(root, 'web/src/helper.ts'), 'utf8'), /\bfrom '/)

@@ -72,6 +72,26 @@ expect 2 "--modality goes with --like" $search --text x --model "$texts" --modal
 expect 2 "--image needs --model" $search --image x
 expect 1 "the catalogue's image vectors, made by \"tiny-efficientnet\", have 36" $search --image "$work/pictures/rgb.png" --model "$golden/tiny-vit/clip"
 
+# ---- three encoders ----
+sounds=$golden/tiny-musicnn
+cp "$golden/sounds/16-bit.wav" "$work/pictures"
+cat >"$work/heard.jsonl" <<'END'
+{"id":"a","domain":"things","title":"A wooden spoon","image":"pictures/rgb.png","audio":"pictures/16-bit.wav"}
+{"id":"b","domain":"things","title":"A steel fork","audio":"pictures/rgb.png"}
+{"id":"c","domain":"things","audio":"pictures/16-bit.wav"}
+END
+if "$ferry" encode --model "$sounds" --audio "$golden/sounds/16-bit.wav" >"$work/said" 2>&1; then
+    expect 0 "heard: 2 have sounds; of 1 they are missing or broken" $catalog --audio-model "$sounds" \
+        --items "$work/heard.jsonl" --out "$work/heard"
+    expect 0 '"model":"tiny-musicnn","weight":0.2}' cat "$work/heard/catalog.json"
+    expect 0 '"modalities":["text","image","audio"]' "$ferry" recommend --catalog "$work/heard" --like b --json
+    expect 0 "1.0000  things           (c)" "$ferry" search --catalog "$work/heard" --like a --modality audio -q
+    expect 0 "% sound" "$ferry" recommend --catalog "$work/heard" --like a --explain -q --modality-weight audio=1
+else
+    expect 0 "decodes no sounds" cat "$work/said"
+    echo "skipped: this build decodes no sounds"
+fi
+
 # ---- a run that is stopped at half goes on where it was ----
 number=0
 while [ $number -lt 1500 ]; do

@@ -275,6 +275,22 @@ static void bad_files_are_named(void **state)
         if (strstr(error.message, cases[c].text) == NULL)
             fail_msg("\"%s\" does not say \"%s\"", error.message, cases[c].text);
     }
+    static const float wrong[] = {NAN, 1.5f,
+                                  INFINITY}; /* the mean's first, right behind the header */
+    uint64_t header;
+    memcpy(&header, vectors.data, sizeof header);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        ferry_buffer about;
+        ferry_buffer_init(&about, made->allocator);
+        check(ferry_catalog_write_json(made, &about, &error), &error);
+        memcpy(vectors.data + sizeof header + header, &wrong[i], sizeof *wrong);
+        ferry_file files[] = {{"catalog.json", about.data, about.size},
+                              {"items.jsonl", items.data, items.size},
+                              {"vectors.safetensors", vectors.data, vectors.size}};
+        assert_int_equal(ferry_catalog_open(files, 3, NULL, &opened, &error), FERRY_MALFORMED);
+        assert_non_null(strstr(error.message, "text.mean"));
+        ferry_buffer_free(&about);
+    }
     ferry_buffer_free(&items);
     ferry_buffer_free(&vectors);
     ferry_catalog_close(made);

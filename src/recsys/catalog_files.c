@@ -12,7 +12,7 @@
 #define CATALOG_FORMAT "ferry-catalog"
 /* TEXTS: of texts alone; SEGMENTS: of anything else */
 enum { VERSION_TEXTS = 1, VERSION_SEGMENTS = 2, MAX_DIMENSION = 1 << 16 };
-static const double WEIGHT_TOLERANCE = 1e-4; /* of the weights' sum */
+static const double WEIGHT_TOLERANCE = 1e-4; /* of the weights' sum, and of a mean's length */
 
 /* ---- writing ---- */
 
@@ -228,7 +228,13 @@ static ferry_status load_mean(ferry_catalog *catalog, ferry_segment *segment,
         return ferry_fail(error, FERRY_MALFORMED,
                           "%s: tensor \"%s\" has %zu numbers, expected [%zu]", mean->file, name,
                           mean->count, segment->dimension);
-    return ferry_tensor_as_f32(mean, &catalog->arena, &segment->mean, error);
+    FERRY_TRY(ferry_tensor_as_f32(mean, &catalog->arena, &segment->mean, error));
+    float square;
+    catalog->kernels->dot_rows(segment->mean, segment->mean, &square, 1, segment->dimension);
+    if (square <= 1.0f + (float)WEIGHT_TOLERANCE) return FERRY_OK; /* not so NaN */
+    return ferry_fail(error, FERRY_MALFORMED,
+                      "%s: tensor \"%s\" has length %g, but a mean of unit vectors has at most 1",
+                      mean->file, name, sqrt((double)square));
 }
 
 static ferry_status load_vectors(ferry_catalog *catalog, const ferry_file *file, ferry_error *error)

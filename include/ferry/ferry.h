@@ -968,6 +968,179 @@ FERRY_API ferry_status ferry_catalog_nearest(const ferry_catalog *catalog, const
                                              ferry_recommendation *out, size_t *count,
                                              ferry_error *error);
 
+/* ---- alignment: what texts and pictures say of each other ---------------------------------------
+ */
+
+/*
+ * Pictures, or sounds, in the space of texts, learned from the items of a catalogue that have both:
+ * a text then finds items by their pictures, and a picture finds them by their texts.
+ * docs/fusion.md tells the methods, the files and what each is worth.
+ */
+typedef struct ferry_alignment ferry_alignment;
+
+/* What it is learned from. All borrowed, for the call alone. */
+typedef struct ferry_align_data {
+    size_t count;          /* items */
+    size_t F, D;           /* numbers of a feature and of a text embedding */
+    const float *features; /* [count, F] zeros: the item has none */
+    const float *text;     /* [count, D] zeros: the item has none */
+    /* [F] what was taken off the features before they were made unit length, as a catalogue has
+     * them; NULL: they are as an encoder gave them. */
+    const float *offset;
+    /* The image model's classifier and its classes' names as text embeddings, which make the
+     * bridge: without them (C 0) there is none. */
+    size_t C;
+    const float *classifier;        /* [C, F] */
+    const float *classifier_bias;   /* [C] */
+    const float *labels;            /* [C, D] */
+    const char *modality;           /* "image", "audio"; NULL: "image" */
+    const char *model, *text_model; /* names for messages and files; may be NULL */
+} ferry_align_data;
+
+/* What makes places of features, to be or-ed together. */
+enum { FERRY_ALIGN_BRIDGE = 1, FERRY_ALIGN_RIDGE = 2, FERRY_ALIGN_INFONCE = 4 };
+
+typedef struct ferry_align_options {
+    size_t size;                      /* sizeof(ferry_align_options) */
+    const ferry_allocator *allocator; /* NULL: malloc */
+    const char *kernels;              /* see ferry_kernels_name */
+    size_t threads;                   /* as of ferry_encoder_options; the bits are the same */
+    unsigned methods;                 /* 0: bridge and ridge, or ridge alone without a classifier */
+    uint64_t seed;                    /* of infonce */
+    size_t hidden, epochs, batch;     /* of infonce; 0: 512, 60, 256 */
+    double learning_rate, weight_decay; /* of infonce; 0: 1e-3, .1 */
+    float dropout;                      /* of infonce; 0: .3, negative: none */
+    ferry_progress progress;            /* infonce's epochs; called several times from 0 */
+    void *progress_user;
+} ferry_align_options;
+
+/*
+ * Learns an alignment; how the methods are weighed against each other is chosen on these items
+ * alone. Means are those of all items that have a text, or a feature. INVALID_ARGUMENT where less
+ * than eight items have both and a method needs them.
+ */
+FERRY_API ferry_status ferry_alignment_learn(const ferry_align_data *data,
+                                             const ferry_align_options *options,
+                                             ferry_alignment **out, ferry_error *error);
+
+/* Of n pairs among each other: shares that have their other half first, and among the first ten. */
+typedef struct ferry_align_figures {
+    size_t splits, learned, candidates; /* pairs learned from and ranked, in the last split */
+    double text_to_feature[2], feature_to_text[2]; /* R@1, R@10, means over the splits */
+} ferry_align_figures;
+
+/*
+ * How good an alignment of these items would be: learned from a share of the pairs, drawn anew in
+ * each of the splits, and asked about the others. Of items with the very same text the first counts
+ * alone.
+ */
+FERRY_API ferry_status ferry_alignment_evaluate(const ferry_align_data *data,
+                                                const ferry_align_options *options, size_t splits,
+                                                double share, ferry_align_figures *out,
+                                                ferry_error *error);
+
+/* From align.json and align.safetensors, whose bytes are borrowed until close; or a directory of
+ * them, native builds only. */
+FERRY_API ferry_status ferry_alignment_open(const ferry_file *files, size_t file_count,
+                                            const ferry_catalog_options *options,
+                                            ferry_alignment **out, ferry_error *error);
+FERRY_API ferry_status ferry_alignment_open_directory(const char *path,
+                                                      const ferry_catalog_options *options,
+                                                      ferry_alignment **out, ferry_error *error);
+FERRY_API ferry_status ferry_alignment_save_directory(const ferry_alignment *alignment,
+                                                      const char *path, ferry_error *error);
+FERRY_API void ferry_alignment_close(ferry_alignment *alignment); /* NULL is fine */
+
+FERRY_API size_t ferry_alignment_dimension(const ferry_alignment *alignment); /* of places */
+FERRY_API size_t ferry_alignment_features(const ferry_alignment *alignment);
+
+/* Places [count, dimension], of length 1, of text embeddings [count, dimension] and of features
+ * [count, features]: whose inner products are nearness. Zeros have none, and give zeros. */
+FERRY_API ferry_status ferry_alignment_place_texts(const ferry_alignment *alignment,
+                                                   const float *texts, size_t count, float *out,
+                                                   ferry_error *error);
+FERRY_API ferry_status ferry_alignment_place_features(const ferry_alignment *alignment,
+                                                      const float *features, size_t count,
+                                                      float *out, ferry_error *error);
+
+/*
+ * The items of the catalogue it was learned from that are nearest to a place [dimension]: by their
+ * features, or by their texts; otherwise as ferry_catalog_nearest. Items without one are left out.
+ * INVALID_ARGUMENT if the catalogue has another number of items, or texts of another dimension.
+ */
+FERRY_API ferry_status ferry_alignment_nearest(const ferry_alignment *alignment,
+                                               const ferry_catalog *catalog, const float *place,
+                                               bool by_features,
+                                               const ferry_nearest_options *options,
+                                               ferry_recommendation *out, size_t *count,
+                                               ferry_error *error);
+
+/* ---- fusion: one vector of text, picture and sound ----------------------------------------------
+ */
+
+/* f_fusion(text, image, audio), learned from a catalogue by itself: X(NAME, "name"). */
+#define FERRY_FUSION_LIST(X)                                                      \
+    X(CONCAT, "concat")   /* one beside the other, then a dense layer and ReLU */ \
+    X(GATED, "gated")     /* a share for each, which depends on what it is */     \
+    X(PROJECT, "project") /* pictures and sounds projected into the space of texts */
+
+typedef enum ferry_fusion_kind {
+#define FERRY_FUSION_ENUM(name, text) FERRY_FUSION_##name,
+    FERRY_FUSION_LIST(FERRY_FUSION_ENUM)
+#undef FERRY_FUSION_ENUM
+        FERRY_FUSION_COUNT
+} ferry_fusion_kind;
+
+typedef struct ferry_fusion ferry_fusion;
+
+/* Items' texts, pictures and sounds, in this order. Zeros: the item has none. Borrowed. */
+typedef struct ferry_fusion_data {
+    size_t count;
+    const float *x[3];   /* [count, dimension], NULL where dimension is 0 */
+    size_t dimension[3]; /* 0: no item has one */
+} ferry_fusion_data;
+
+typedef struct ferry_fusion_options {
+    size_t size;                      /* sizeof(ferry_fusion_options) */
+    const ferry_allocator *allocator; /* NULL: malloc */
+    const char *kernels;              /* see ferry_kernels_name */
+    size_t threads;                   /* as of ferry_encoder_options; the bits are the same */
+    ferry_fusion_kind kind;
+    size_t dimension; /* of what comes out; 0: 128, or of project the text's, its only one */
+    uint64_t seed;
+    size_t epochs, batch;               /* 0: 60, 256 */
+    double learning_rate, weight_decay; /* 0: 1e-3, .1 */
+    float dropout;                      /* of the inputs; 0: .2, negative: none */
+    ferry_progress progress;            /* epochs */
+    void *progress_user;
+} ferry_fusion_options;
+
+/* INVALID_ARGUMENT with less than two items that have anything. */
+FERRY_API ferry_status ferry_fusion_learn(const ferry_fusion_data *data,
+                                          const ferry_fusion_options *options, ferry_fusion **out,
+                                          ferry_error *error);
+
+/* From fusion.json and fusion.safetensors, which are copied; or a directory of them, native builds
+ * only. */
+FERRY_API ferry_status ferry_fusion_open(const ferry_file *files, size_t file_count,
+                                         const ferry_catalog_options *options, ferry_fusion **out,
+                                         ferry_error *error);
+FERRY_API ferry_status ferry_fusion_open_directory(const char *path,
+                                                   const ferry_catalog_options *options,
+                                                   ferry_fusion **out, ferry_error *error);
+FERRY_API ferry_status ferry_fusion_save_directory(const ferry_fusion *fusion, const char *path,
+                                                   ferry_error *error);
+FERRY_API void ferry_fusion_close(ferry_fusion *fusion); /* NULL is fine */
+
+FERRY_API size_t ferry_fusion_dimension(const ferry_fusion *fusion);
+
+/*
+ * out [count, ferry_fusion_dimension] of length 1, and in used [count] (may be NULL) what went into
+ * each: bit 0 text, 1 image, 2 audio. Zeros, and 0, for an item without any.
+ */
+FERRY_API ferry_status ferry_fusion_apply(const ferry_fusion *fusion, const ferry_fusion_data *data,
+                                          float *out, unsigned char *used, ferry_error *error);
+
 #ifdef __cplusplus
 }
 #endif

@@ -10,6 +10,7 @@
 
 enum { EXIT_OK = 0, EXIT_ERROR = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
+int cli_align(int argc, char **argv);
 int cli_catalog(int argc, char **argv);
 int cli_center(int argc, char **argv);
 int cli_encode(int argc, char **argv);

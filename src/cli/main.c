@@ -12,6 +12,7 @@ static const struct {
     {"encode", cli_encode, "texts to embeddings"},
     {"prepare", cli_prepare, "items and events to a data set"},
     {"catalog", cli_catalog, "items to a catalogue of vectors"},
+    {"align", cli_align, "pictures in the space of a catalogue's texts, for search --align"},
     {"center", cli_center, "the mean embedding of each language, for --center"},
     {"quantize", cli_quantize, "a model directory to its int8 copy"},
     {"train", cli_train, "what people did to a model that recommends"},

@@ -43,6 +43,26 @@ void ferry_cholesky_solve(const double *l, size_t n, double *b)
     ferry_upper_solve(l, n, b);
 }
 
+/* b[i] -= factor b[k], rows of [n, m] */
+static void take_row(double *b, size_t m, size_t i, size_t k, double factor)
+{
+    double *to = b + i * m;
+    const double *from = b + k * m;
+    for (size_t j = 0; j < m; j++) to[j] = to[j] - factor * from[j];
+}
+
+void ferry_cholesky_solve_rows(const double *l, size_t n, double *b, size_t m)
+{
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < i; k++) take_row(b, m, i, k, l[i * n + k]);
+        for (size_t j = 0; j < m; j++) b[i * m + j] = b[i * m + j] / l[i * n + i];
+    }
+    for (size_t i = n; i-- > 0;) {
+        for (size_t j = 0; j < m; j++) b[i * m + j] = b[i * m + j] / l[i * n + i];
+        for (size_t k = 0; k < i; k++) take_row(b, m, k, i, l[i * n + k]);
+    }
+}
+
 /* ---- eigenvectors ---- */
 
 static double magnitude(double x)

@@ -16,6 +16,10 @@ void ferry_cholesky_solve(const double *l, size_t n, double *b);
 void ferry_lower_solve(const double *l, size_t n, double *b);
 void ferry_upper_solve(const double *l, size_t n, double *b);
 
+/* L L^T X = B in place of B [n, m]: many right sides at once, each with the bits of one by itself.
+ */
+void ferry_cholesky_solve_rows(const double *l, size_t n, double *b, size_t m);
+
 /*
  * Eigenvalues, descending, and eigenvectors of a symmetric matrix: Householder's tridiagonal form
  * and implicit QL. a [n, n] is overwritten: row k becomes the k-th eigenvector, of length 1, its

@@ -41,6 +41,21 @@ double ferry_learning_rate(const ferry_train_options *options, size_t step, size
     return options->learning_rate * warm * (fall * (1 - options->floor) + options->floor);
 }
 
+ferry_adamw_step ferry_adamw_at(const ferry_train_options *options, double rate, double scale,
+                                size_t step)
+{
+    return (ferry_adamw_step){
+        .gradient_scale = (float)scale,
+        .beta1_rest = (float)(1 - options->beta1),
+        .beta2 = (float)options->beta2,
+        .beta2_rest = (float)(1 - options->beta2),
+        .keep = (float)(1 - rate * options->weight_decay),
+        .rate = (float)(rate / (1 - power(options->beta1, step + 1))),
+        .inverse_root = (float)(1 / sqrt(1 - power(options->beta2, step + 1))),
+        .epsilon = (float)options->epsilon,
+    };
+}
+
 ferry_status ferry_optimizer_create(ferry_arena *arena, ferry_net *net,
                                     const ferry_kernels *kernels,
                                     const ferry_train_options *options, ferry_optimizer *out,
@@ -205,16 +220,7 @@ void ferry_optimizer_step(ferry_optimizer *optimizer, const ferry_pass *pass,
     const ferry_net *net = optimizer->net;
     double rate = ferry_learning_rate(options, step, steps);
     double clip = options->clip > 0 ? options->clip / (norm + 1e-6) : 1;
-    ferry_adamw_step adamw = {
-        .gradient_scale = (float)(clip < 1 ? clip : 1),
-        .beta1_rest = (float)(1 - options->beta1),
-        .beta2 = (float)options->beta2,
-        .beta2_rest = (float)(1 - options->beta2),
-        .keep = (float)(1 - rate * options->weight_decay),
-        .rate = (float)(rate / (1 - power(options->beta1, step + 1))),
-        .inverse_root = (float)(1 / sqrt(1 - power(options->beta2, step + 1))),
-        .epsilon = (float)options->epsilon,
-    };
+    ferry_adamw_step adamw = ferry_adamw_at(options, rate, clip < 1 ? clip : 1, step);
     update u = {optimizer, pass, batcher, &adamw, 0};
     for (size_t i = 0; i <= net->domain_count; i++) {
         span s = shared_span(optimizer, i);

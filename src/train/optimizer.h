@@ -21,6 +21,10 @@ ferry_status ferry_optimizer_create(ferry_arena *arena, ferry_net *net,
 /* The learning rate of a step, counted from 0: linear warm-up, then a cosine down to floor. */
 double ferry_learning_rate(const ferry_train_options *options, size_t step, size_t steps);
 
+/* What AdamW needs to know in that step at that rate. scale: of the gradient. */
+ferry_adamw_step ferry_adamw_at(const ferry_train_options *options, double rate, double scale,
+                                size_t step);
+
 /* From the gradients of the pass over the batch: adds *penalty, lambda |W - source|^2. Returns the
  * gradient's norm over what is trained. */
 double ferry_optimizer_norm(ferry_optimizer *optimizer, ferry_pass *pass, const ferry_batch *batch,

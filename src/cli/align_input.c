@@ -1,0 +1,219 @@
+#include "cli/align_input.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "input/safetensors.h"
+#include "math/ops.h"
+
+/* ---- features ---- */
+
+static ferry_status map_tensor(const char *path, const char *name, ferry_file *file,
+                               cli_align_input *input, const ferry_tensor **tensor,
+                               const float **out, ferry_error *error)
+{
+    ferry_safetensors tensors;
+    FERRY_TRY(ferry_file_map(path, file, error));
+    FERRY_TRY(ferry_safetensors_open(file, &input->arena, &tensors, error));
+    *tensor = ferry_safetensors_find(&tensors, name);
+    if (*tensor == NULL)
+        return ferry_fail(error, FERRY_NOT_FOUND, "%s: tensor \"%s\" is missing", path, name);
+    return ferry_tensor_as_f32(*tensor, &input->arena, out, error);
+}
+
+static ferry_status read_features(const cli_align_paths *paths, cli_align_input *input,
+                                  ferry_error *error)
+{
+    ferry_align_data *data = &input->data;
+    const ferry_tensor *tensor;
+    FERRY_TRY(map_tensor(paths->features, "embeddings", &input->features, input, &tensor,
+                         &data->features, error));
+    if (tensor->rank != 2 || tensor->shape[0] != data->count || tensor->shape[1] == 0)
+        return ferry_fail(error, FERRY_INVALID_ARGUMENT,
+                          "%s: \"embeddings\" has %zu numbers, expected [%zu, any] for the "
+                          "catalogue's items",
+                          paths->features, tensor->count, data->count);
+    data->F = tensor->shape[1];
+    return FERRY_OK;
+}
+
+/* ---- the names of the classes ---- */
+
+typedef struct names {
+    ferry_text *text; /* [capacity] */
+    size_t count, capacity;
+} names;
+
+static ferry_status add_name(names *list, const char *text, size_t size, ferry_arena *arena,
+                             ferry_error *error)
+{
+    if (list->count == list->capacity)
+        return ferry_fail(error, FERRY_INVALID_ARGUMENT,
+                          "more names than the classifier has classes, %zu", list->capacity);
+    const char *copy = ferry_arena_text(arena, text, size);
+    if (copy == NULL) return ferry_fail_memory(error, "the names of the classes");
+    list->text[list->count++] = (ferry_text){copy, size};
+    return FERRY_OK;
+}
+
+static ferry_status read_lines(const char *path, names *list, ferry_arena *arena,
+                               ferry_error *error)
+{
+    ferry_buffer buffer;
+    ferry_buffer_init(&buffer, arena->allocator);
+    ferry_status status = cli_read_file(path, &buffer, error);
+    for (size_t start = 0, end; status == FERRY_OK && start < buffer.size; start = end + 1) {
+        const char *line = buffer.data + start, *stop = memchr(line, '\n', buffer.size - start);
+        end = stop != NULL ? (size_t)(stop - buffer.data) : buffer.size;
+        size_t size = end - start;
+        if (size > 0 && line[size - 1] == '\r') size--;
+        status = add_name(list, line, size, arena, error);
+    }
+    ferry_buffer_free(&buffer);
+    return status;
+}
+
+/* timm's "label_names", a list, or transformers' "id2label", {"0":name,…}. */
+static ferry_status names_of(const cJSON *json, const char *where, names *list, ferry_arena *arena,
+                             ferry_error *error)
+{
+    const cJSON *named = ferry_json_get(json, "label_names");
+    const cJSON *by_number = ferry_json_get(json, "id2label");
+    for (size_t i = 0; i < list->capacity; i++) {
+        char number[24];
+        snprintf(number, sizeof number, "%zu", i);
+        const cJSON *name = cJSON_IsArray(named) ? cJSON_GetArrayItem(named, (int)i)
+                                                 : ferry_json_get(by_number, number);
+        if (!cJSON_IsString(name))
+            return ferry_fail(error, FERRY_NOT_FOUND,
+                              "%s: neither \"label_names\" nor \"id2label\" names class %zu of "
+                              "%zu; --labels can",
+                              where, i, list->capacity);
+        FERRY_TRY(add_name(list, name->valuestring, strlen(name->valuestring), arena, error));
+    }
+    return FERRY_OK;
+}
+
+static ferry_status read_config(const char *path, names *list, ferry_arena *arena,
+                                ferry_error *error)
+{
+    cJSON *json;
+    ferry_buffer buffer;
+    ferry_buffer_init(&buffer, arena->allocator);
+    ferry_status status = cli_read_file(path, &buffer, error);
+    if (status == FERRY_OK) status = ferry_json_parse(buffer.data, buffer.size, path, &json, error);
+    if (status == FERRY_OK) {
+        status = names_of(json, path, list, arena, error);
+        cJSON_Delete(json);
+    }
+    ferry_buffer_free(&buffer);
+    return status;
+}
+
+/* ---- the bridge ---- */
+
+static ferry_status embed_names(const cli_align_paths *paths, const cli_compute *compute,
+                                const names *list, cli_align_input *input, ferry_error *error)
+{
+    ferry_encoder *encoder;
+    ferry_encoder_options open = cli_encoder_options(compute);
+    size_t D = input->data.D;
+    FERRY_TRY(ferry_encoder_open_directory(paths->text_model, &open, &encoder, error));
+    float *labels = ferry_arena_array(&input->arena, list->count, D * sizeof *labels);
+    ferry_status status = FERRY_OK;
+    if (labels == NULL)
+        status = ferry_fail_memory(error, "the names of the classes");
+    else if (ferry_encoder_dimension(encoder) != D)
+        status = ferry_fail(error, FERRY_INVALID_ARGUMENT,
+                            "%s makes vectors of %zu numbers, the catalogue's have %zu",
+                            paths->text_model, ferry_encoder_dimension(encoder), D);
+    else
+        status = ferry_encoder_encode(encoder, list->text, list->count, labels, NULL, NULL, error);
+    ferry_encoder_close(encoder);
+    for (size_t i = 0; i < list->count && status == FERRY_OK; i++)
+        ferry_l2_normalize(input->catalog->kernels, labels + i * D, D);
+    input->data.labels = labels;
+    return status;
+}
+
+static ferry_status read_classifier(const cli_align_paths *paths, cli_align_input *input,
+                                    ferry_error *error)
+{
+    ferry_align_data *data = &input->data;
+    const ferry_tensor *weight, *bias;
+    ferry_safetensors tensors;
+    char path[4096];
+    snprintf(path, sizeof path, "%s/model.safetensors", paths->image_model);
+    FERRY_TRY(map_tensor(path, "classifier.weight", &input->weights, input, &weight,
+                         &data->classifier, error));
+    FERRY_TRY(ferry_safetensors_open(&input->weights, &input->arena, &tensors, error));
+    bias = ferry_safetensors_find(&tensors, "classifier.bias");
+    if (weight->rank != 2 || weight->shape[1] != data->F || bias == NULL || bias->rank != 1 ||
+        bias->shape[0] != weight->shape[0])
+        return ferry_fail(error, FERRY_INVALID_ARGUMENT,
+                          "%s: expected \"classifier.weight\" [classes, %zu] and its bias, for "
+                          "features of %zu numbers",
+                          path, data->F, data->F);
+    data->C = weight->shape[0];
+    return ferry_tensor_as_f32(bias, &input->arena, &data->classifier_bias, error);
+}
+
+static ferry_status make_bridge(const cli_align_paths *paths, const cli_compute *compute,
+                                cli_align_input *input, ferry_error *error)
+{
+    char path[4096];
+    FERRY_TRY(read_classifier(paths, input, error));
+    names list = {.capacity = input->data.C};
+    list.text = ferry_arena_array(&input->arena, list.capacity, sizeof *list.text);
+    if (list.text == NULL) return ferry_fail_memory(error, "the names of the classes");
+    snprintf(path, sizeof path, "%s/config.json", paths->image_model);
+    FERRY_TRY(paths->labels != NULL ? read_lines(paths->labels, &list, &input->arena, error)
+                                    : read_config(path, &list, &input->arena, error));
+    if (list.count != list.capacity)
+        return ferry_fail(error, FERRY_INVALID_ARGUMENT, "%s: %zu names, for %zu classes",
+                          paths->labels, list.count, list.capacity);
+    return embed_names(paths, compute, &list, input, error);
+}
+
+/* ---- all of it ---- */
+
+ferry_status cli_align_open(const cli_align_paths *paths, const cli_compute *compute,
+                            const unsigned *methods, cli_align_input *out, ferry_error *error)
+{
+    *out = (cli_align_input){0};
+    ferry_arena_init(&out->arena, ferry_allocator_or_default(NULL));
+    ferry_catalog_options open = {.size = sizeof open, .kernels = compute->kernels};
+    FERRY_TRY(ferry_catalog_open_directory(paths->catalog, &open, &out->catalog, error));
+    out->data = (ferry_align_data){.count = ferry_catalog_count(out->catalog),
+                                   .D = ferry_catalog_dimension(out->catalog),
+                                   .text = ferry_catalog_vectors(out->catalog),
+                                   .modality = paths->modality,
+                                   .text_model = out->catalog->model};
+    if (paths->features == NULL)
+        return ferry_fail(error, FERRY_INVALID_ARGUMENT,
+                          "%s: the catalogue has no %s vectors; --features has them from a file",
+                          paths->catalog, paths->modality);
+    FERRY_TRY(read_features(paths, out, error));
+    bool wanted = *methods == 0 || (*methods & FERRY_ALIGN_BRIDGE);
+    if (!wanted || paths->image_model == NULL) return FERRY_OK;
+    return make_bridge(paths, compute, out, error);
+}
+
+void cli_align_close(cli_align_input *input)
+{
+    ferry_catalog_close(input->catalog);
+    ferry_arena_free(&input->arena);
+    if (input->features.data != NULL) ferry_file_unmap(&input->features);
+    if (input->weights.data != NULL) ferry_file_unmap(&input->weights);
+}
+
+ferry_status cli_align_print_json(const ferry_alignment *alignment, ferry_error *error)
+{
+    ferry_buffer json;
+    ferry_buffer_init(&json, alignment->arena.allocator);
+    ferry_status status = ferry_alignment_write_json(alignment, &json, error);
+    if (status == FERRY_OK) fwrite(json.data, 1, json.size, stdout);
+    ferry_buffer_free(&json);
+    return status;
+}

@@ -124,9 +124,7 @@ size_t ferry_alignment_features(const ferry_alignment *alignment)
 ferry_status ferry_alignment_place_texts(const ferry_alignment *alignment, const float *texts,
                                          size_t count, float *out, ferry_error *error)
 {
-    (void)error; /* a place of a text cannot fail today */
-    ferry_alignment_center(alignment, texts, count, out);
-    return FERRY_OK;
+    return ferry_alignment_center(alignment, NULL, texts, count, out, error);
 }
 
 ferry_status ferry_alignment_place_features(const ferry_alignment *alignment, const float *features,
@@ -145,15 +143,18 @@ static bool has_place(const float *place, size_t D)
 enum { AT_ONCE = 64 /* items scored at a time */ };
 
 /* Items of the domains wanted; block [AT_ONCE, D] is scratch. */
-static void push_all(const ferry_alignment *a, const ferry_catalog *catalog, const float *place,
-                     bool by_features, const unsigned char *wanted, float *block, ferry_topk *top)
+static ferry_status push_all(const ferry_alignment *a, const ferry_catalog *catalog,
+                             const float *place, bool by_features, const unsigned char *wanted,
+                             float *block, ferry_topk *top, ferry_error *error)
 {
     float scores[AT_ONCE];
     size_t D = a->D;
     for (size_t first = 0; first < catalog->count; first += AT_ONCE) {
         size_t rest = catalog->count - first, rows = rest < AT_ONCE ? rest : AT_ONCE;
         const float *items = by_features ? a->items + first * D : block;
-        if (!by_features) ferry_alignment_center(a, catalog->vectors + first * D, rows, block);
+        if (!by_features)
+            FERRY_TRY(
+                ferry_alignment_center(a, NULL, catalog->vectors + first * D, rows, block, error));
         a->kernels->dot_rows(items, place, scores, rows, D);
         for (size_t i = 0; i < rows; i++) {
             if (wanted[catalog->items[first + i].domain] && has_place(items + i * D, D))
@@ -161,6 +162,7 @@ static void push_all(const ferry_alignment *a, const ferry_catalog *catalog, con
         }
     }
     ferry_topk_sort(top);
+    return FERRY_OK;
 }
 
 static ferry_status check_nearest(const ferry_alignment *a, const ferry_catalog *catalog,
@@ -199,7 +201,8 @@ ferry_status ferry_alignment_nearest(const ferry_alignment *alignment, const fer
     else
         status =
             ferry_catalog_mark_domains(catalog, chosen.domains, chosen.domain_count, wanted, error);
-    if (status == FERRY_OK) push_all(alignment, catalog, place, by_features, wanted, block, &top);
+    if (status == FERRY_OK)
+        status = push_all(alignment, catalog, place, by_features, wanted, block, &top, error);
     ferry_arena_free(&arena);
     *count = top.count;
     return status;

@@ -6,7 +6,8 @@
 
 static const char help[] =
     "Usage: ferry align --catalog DIR [--features FILE] [--method M] --out DIR\n"
-    "       ferry align --catalog DIR [--features FILE] [--method M] --evaluate N\n\n"
+    "       ferry align --catalog DIR [--features FILE] [--method M] --evaluate N\n"
+    "       ferry align --catalog DIR [--features FILE] --fusion KIND --out DIR\n\n"
     "Learns where a picture, or a sound, lies among the texts of a catalogue, from the items that\n"
     "have both; 'ferry search --align' then finds items by their pictures with a text, and by "
     "their\n"
@@ -24,6 +25,12 @@ static const char help[] =
     "  --labels FILE      the names of the classes, one a line; else the image model's own "
     "config.json\n"
     "                     names them\n"
+    "  --fusion KIND      in place of an alignment, one vector of text and feature together: "
+    "concat, "
+    "gated,\n"
+    "                     project. Writes fusion.json, fusion.safetensors and fused.safetensors:\n"
+    "                     \"embeddings\" [items, numbers], and of what each was made in \"used\"\n"
+    "  --dimension N      of --fusion, 128\n"
     "  --modality NAME    of the features: image (the default), audio\n"
     "  --out DIR          made if it is not there\n"
     "  --evaluate N       learns from 70 in 100 of the pairs and asks about the rest, N times: "
@@ -39,7 +46,8 @@ static const char help[] =
 typedef struct align_options {
     cli_align_paths paths;
     const char *out;
-    size_t evaluate, seed;
+    const char *fusion; /* NULL: an alignment */
+    size_t evaluate, seed, dimension;
     bool json;
     cli_compute compute;
     ferry_align_options learn;
@@ -96,6 +104,31 @@ static ferry_status learn(const align_options *options, const ferry_align_data *
     return status;
 }
 
+static ferry_status fuse(const align_options *options, const ferry_align_data *data,
+                         ferry_error *error)
+{
+    ferry_fusion *fusion;
+    ferry_fusion_options learn_options = {.size = sizeof learn_options,
+                                          .kernels = options->compute.kernels,
+                                          .threads = options->learn.threads,
+                                          .dimension = options->dimension,
+                                          .seed = options->seed,
+                                          .epochs = options->learn.epochs,
+                                          .progress = options->learn.progress,
+                                          .progress_user = options->learn.progress_user};
+    size_t other = strcmp(options->paths.modality, "audio") == 0 ? 2 : 1;
+    ferry_fusion_data inputs = {.count = data->count, .x = {data->text}, .dimension = {data->D}};
+    inputs.x[other] = data->features;
+    inputs.dimension[other] = data->F;
+    FERRY_TRY(ferry_fusion_kind_of(options->fusion, &learn_options.kind, error));
+    FERRY_TRY(cli_make_writable(options->out, error));
+    FERRY_TRY(ferry_fusion_learn(&inputs, &learn_options, &fusion, error));
+    ferry_status status = ferry_fusion_save_directory(fusion, options->out, error);
+    if (status == FERRY_OK) status = cli_write_fused(fusion, &inputs, options->out, error);
+    ferry_fusion_close(fusion);
+    return status;
+}
+
 static int run(align_options *options)
 {
     ferry_error error = {0};
@@ -110,8 +143,9 @@ static int run(align_options *options)
     ferry_status status =
         cli_align_open(&options->paths, &options->compute, &options->learn.methods, &input, &error);
     if (status == FERRY_OK)
-        status = options->evaluate > 0 ? evaluate(options, &input.data, &error)
-                                       : learn(options, &input.data, &error);
+        status = (options->fusion != NULL ? fuse
+                  : options->evaluate > 0 ? evaluate
+                                          : learn)(options, &input.data, &error);
     cli_align_close(&input);
     return status == FERRY_OK ? EXIT_OK : cli_fail("align", status, &error);
 }
@@ -149,6 +183,8 @@ static bool take(align_options *options, int option)
     case 'm': options->paths.modality = optarg; return true;
     case 'M': return parse_methods(optarg, &learn_options->methods);
     case 'o': options->out = optarg; return true;
+    case 'F': options->fusion = optarg; return true;
+    case 'D': return cli_parse_count("align", "--dimension", optarg, &options->dimension);
     case 'E': return cli_parse_count("align", "--evaluate", optarg, &options->evaluate);
     case 's':
         if (!cli_parse_number("align", "--seed", optarg, 1e9, &number)) return false;
@@ -169,6 +205,8 @@ static int check(const align_options *options)
     if (paths->catalog == NULL) return cli_usage("align", "--catalog is missing");
     if ((options->out == NULL) == (options->evaluate == 0))
         return cli_usage("align", "expected one of --out and --evaluate");
+    if (options->fusion != NULL && (options->evaluate > 0 || options->learn.methods != 0))
+        return cli_usage("align", "--fusion goes with neither --method nor --evaluate");
     if (options->out != NULL && options->out[0] == '\0')
         return cli_usage("align", "--out is empty");
     if (strcmp(paths->modality, "image") != 0 && strcmp(paths->modality, "audio") != 0)
@@ -193,6 +231,8 @@ int cli_align(int argc, char **argv)
                                           {"modality", required_argument, NULL, 'm'},
                                           {"method", required_argument, NULL, 'M'},
                                           {"out", required_argument, NULL, 'o'},
+                                          {"fusion", required_argument, NULL, 'F'},
+                                          {"dimension", required_argument, NULL, 'D'},
                                           {"evaluate", required_argument, NULL, 'E'},
                                           {"seed", required_argument, NULL, 's'},
                                           {"epochs", required_argument, NULL, 'e'},

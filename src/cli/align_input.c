@@ -217,3 +217,39 @@ ferry_status cli_align_print_json(const ferry_alignment *alignment, ferry_error 
     ferry_buffer_free(&json);
     return status;
 }
+
+ferry_status cli_write_fused(const ferry_fusion *fusion, const ferry_fusion_data *data,
+                             const char *directory, ferry_error *error)
+{
+    char path[4096];
+    ferry_buffer file;
+    ferry_arena arena;
+    size_t N = ferry_fusion_dimension(fusion), count = data->count;
+    ferry_arena_init(&arena, ferry_allocator_or_default(NULL));
+    ferry_buffer_init(&file, arena.allocator);
+    float *fused = ferry_arena_array(&arena, count, N * sizeof *fused);
+    unsigned char *used = ferry_arena_array(&arena, count, 1);
+    ferry_status status = fused != NULL && used != NULL
+                              ? ferry_fusion_apply(fusion, data, fused, used, error)
+                              : ferry_fail_memory(error, "the fused vectors");
+    ferry_tensor tensors[2] = {{.name = "embeddings",
+                                .dtype = FERRY_F32,
+                                .rank = 2,
+                                .shape = {count, N},
+                                .count = count * N,
+                                .data = fused,
+                                .size = count * N * sizeof *fused},
+                               {.name = "used",
+                                .dtype = FERRY_U8,
+                                .rank = 1,
+                                .shape = {count},
+                                .count = count,
+                                .data = used,
+                                .size = count}};
+    snprintf(path, sizeof path, "%s/fused.safetensors", directory);
+    if (status == FERRY_OK) status = ferry_safetensors_write(tensors, 2, NULL, 0, &file, error);
+    if (status == FERRY_OK) status = cli_write_file(path, &file, error);
+    ferry_buffer_free(&file);
+    ferry_arena_free(&arena);
+    return status;
+}

@@ -24,14 +24,37 @@ static bool is_zero(const float *x, size_t N)
     return true;
 }
 
-void ferry_alignment_center(const ferry_alignment *alignment, const float *y, size_t T, float *out)
+/* out [T, D] = unit(whiten(x)), x [T, D] of length 1, which it overlaps not */
+static void whiten(const ferry_alignment *a, ferry_pool *pool, const float *x, size_t T, float *out)
+{
+    if (a->whiten.weight != NULL)
+        ferry_dense_apply(&a->whiten, a->kernels, pool, x, T, out);
+    else
+        memcpy(out, x, T * a->D * sizeof *out);
+    for (size_t t = 0; t < T; t++) ferry_l2_normalize(a->kernels, out + t * a->D, a->D);
+}
+
+ferry_status ferry_alignment_center(const ferry_alignment *alignment, ferry_pool *pool,
+                                    const float *y, size_t T, float *out, ferry_error *error)
 {
     size_t D = alignment->D;
-    for (size_t t = 0; t < T; t++, y += D, out += D) {
-        bool none = is_zero(y, D);
-        for (size_t n = 0; n < D; n++) out[n] = none ? 0.0f : y[n] - alignment->text_mean[n];
-        ferry_l2_normalize(alignment->kernels, out, D);
+    ferry_arena arena;
+    ferry_arena_init(&arena, alignment->arena.allocator);
+    float *block = ferry_arena_array(&arena, FERRY_ALIGN_ROWS, D * sizeof *block);
+    for (size_t first = 0; first < T && block != NULL; first += FERRY_ALIGN_ROWS) {
+        size_t rows = T - first < FERRY_ALIGN_ROWS ? T - first : FERRY_ALIGN_ROWS;
+        for (size_t t = 0; t < rows; t++) {
+            const float *from = y + (first + t) * D;
+            float *to = block + t * D;
+            bool none = is_zero(from, D);
+            for (size_t n = 0; n < D; n++) to[n] = none ? 0.0f : from[n] - alignment->text_mean[n];
+            ferry_l2_normalize(alignment->kernels, to, D);
+        }
+        whiten(alignment, pool, block, rows, out + first * D);
     }
+    ferry_status status = block != NULL ? FERRY_OK : ferry_fail_memory(error, "some texts");
+    ferry_arena_free(&arena);
+    return status;
 }
 
 void ferry_alignment_standardise(const ferry_alignment *alignment, const float *x, size_t T,
@@ -118,15 +141,33 @@ static ferry_status infonce(const ferry_alignment *alignment, ferry_pool *pool, 
     return status;
 }
 
+/* The bridge, its mean off, in the whitened space. */
+static ferry_status bridge_places(const ferry_alignment *alignment, ferry_pool *pool,
+                                  const float *raw, size_t T, float *out, ferry_error *error)
+{
+    size_t D = alignment->D;
+    ferry_arena arena;
+    ferry_arena_init(&arena, alignment->arena.allocator);
+    float *mixed = ferry_arena_array(&arena, T, D * sizeof *mixed);
+    ferry_status status = mixed != NULL
+                              ? ferry_alignment_bridge(alignment, pool, raw, T, mixed, error)
+                              : ferry_fail_memory(error, "the bridge");
+    for (size_t t = 0; t < T && status == FERRY_OK; t++) {
+        ferry_add_scaled(mixed + t * D, alignment->bridge_mean, -1.0f, D);
+        ferry_l2_normalize(alignment->kernels, mixed + t * D, D);
+    }
+    if (status == FERRY_OK) whiten(alignment, pool, mixed, T, out);
+    ferry_arena_free(&arena);
+    return status;
+}
+
 ferry_status ferry_alignment_head(const ferry_alignment *alignment, ferry_align_head head,
                                   ferry_pool *pool, const float *raw, const float *z, size_t T,
                                   float *out, ferry_error *error)
 {
     size_t D = alignment->D;
     if (head == FERRY_ALIGN_HEAD_BRIDGE) {
-        FERRY_TRY(ferry_alignment_bridge(alignment, pool, raw, T, out, error));
-        for (size_t t = 0; t < T; t++)
-            ferry_add_scaled(out + t * D, alignment->bridge_mean, -1.0f, D);
+        return bridge_places(alignment, pool, raw, T, out, error);
     } else if (head == FERRY_ALIGN_HEAD_RIDGE) {
         ferry_dense_apply(&alignment->ridge, alignment->kernels, pool, z, T, out);
     } else {

@@ -2,9 +2,10 @@
  * An alignment takes a catalogue's pictures, or sounds, into the space of its texts, so that a text
  * finds items by their pictures and a picture finds them by their texts. train/align.h learns it.
  *
- * A text y becomes unit(y - text_mean). A feature x becomes offset + norm * unit(x - offset), since
- * a catalogue keeps directions, not lengths; each head makes a unit vector of it, and the sum of
- * weight times those, made unit, is its place.
+ * A text y becomes unit(whiten(unit(y - text_mean))), where whiten damps what most texts, and the
+ * names of the classes, have in common; it is the identity where no classes are known. A feature x
+ * becomes offset + norm * unit(x - offset), since a catalogue keeps directions, not lengths; each
+ * head makes a unit vector of it, and the sum of weight times those, made unit, is its place.
  *   bridge   the text embeddings of the classes that an image model thinks likeliest, weighted by
  *            its softmax: needs no pairs, but a classifier
  *   ridge    a linear map of (x - mean) * scale, in closed form
@@ -29,10 +30,9 @@ typedef enum ferry_align_head {
         FERRY_ALIGN_HEADS
 } ferry_align_head;
 
-/* The bridge's classes and the temperature of their softmax. Ten at 1 give the same ranks at the
- * top, but five points less among the first ten: docs/fusion.md. */
-enum { FERRY_BRIDGE_TOP = 100 };
-#define FERRY_BRIDGE_TEMPERATURE 2.0f
+/* The bridge's classes and the temperature of their softmax: docs/fusion.md has others. */
+enum { FERRY_BRIDGE_TOP = 30 };
+#define FERRY_BRIDGE_TEMPERATURE 1.5f
 
 enum { FERRY_ALIGN_ROWS = 48 /* mapped at a time */ };
 
@@ -47,6 +47,7 @@ struct ferry_alignment {
     size_t F, D;                    /* of features and texts */
     float norm;
     const float *offset;             /* [F] */
+    ferry_dense whiten;              /* D to D, symmetric or not; weight NULL: the identity */
     const float *text_mean;          /* [D] */
     const float *mean, *scale;       /* [F] */
     float weight[FERRY_ALIGN_HEADS]; /* 0: that head is not there */
@@ -69,8 +70,9 @@ struct ferry_alignment {
 
 const char *ferry_align_head_name(ferry_align_head head);
 
-/* out [T, D] = unit(y - text_mean), y [T, D]; out may be y. A row of zeros stays one. */
-void ferry_alignment_center(const ferry_alignment *alignment, const float *y, size_t T, float *out);
+/* The places of texts: out, y [T, D]. A row of zeros stays one. OUT_OF_MEMORY. */
+ferry_status ferry_alignment_center(const ferry_alignment *alignment, ferry_pool *pool,
+                                    const float *y, size_t T, float *out, ferry_error *error);
 
 /* raw [T, F] = offset + norm * unit(x - offset), and z [T, F] = (raw - mean) * scale, the input of
  * ridge and infonce; zeros for a row of zeros. Either may be NULL, neither overlaps x. */

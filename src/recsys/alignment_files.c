@@ -83,6 +83,7 @@ ferry_status ferry_alignment_write_tensors(const ferry_alignment *a, ferry_buffe
     tensor_list list = {.count = 0};
     size_t F = a->F, D = a->D;
     add_tensor(&list, "text.mean", a->text_mean, 0, D);
+    if (a->whiten.weight != NULL) add_tensor(&list, "text.whiten", a->whiten.weight, D, D);
     add_tensor(&list, "feature.offset", a->offset, 0, F);
     add_tensor(&list, "feature.mean", a->mean, 0, F);
     add_tensor(&list, "feature.scale", a->scale, 0, F);
@@ -264,6 +265,12 @@ ferry_status ferry_alignment_read(ferry_alignment *a, ferry_files files, ferry_e
     reader r = {.a = a, .file = numbers->name};
     FERRY_TRY(ferry_safetensors_open(numbers, &a->arena, &r.tensors, error));
     FERRY_TRY(take(&r, "text.mean", NULL, a->D, &a->text_mean, error));
+    if (ferry_safetensors_find(&r.tensors, "text.whiten") != NULL) {
+        const float *weight;
+        FERRY_TRY(take(&r, "text.whiten", &a->D, a->D, &weight, error));
+        if (!ferry_dense_init(&a->whiten, weight, NULL, a->D, a->D, &a->arena))
+            return ferry_fail_memory(error, "text.whiten");
+    }
     FERRY_TRY(take(&r, "feature.offset", NULL, a->F, &a->offset, error));
     FERRY_TRY(take(&r, "feature.mean", NULL, a->F, &a->mean, error));
     FERRY_TRY(take(&r, "feature.scale", NULL, a->F, &a->scale, error));

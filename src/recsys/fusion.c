@@ -17,6 +17,16 @@ const char *ferry_fusion_kind_name(ferry_fusion_kind kind)
     return names[kind];
 }
 
+ferry_status ferry_fusion_kind_of(const char *name, ferry_fusion_kind *out, ferry_error *error)
+{
+    for (int kind = 0; kind < FERRY_FUSION_COUNT; kind++) {
+        *out = (ferry_fusion_kind)kind;
+        if (strcmp(name, ferry_fusion_kind_name(*out)) == 0) return FERRY_OK;
+    }
+    return ferry_fail(error, FERRY_INVALID_ARGUMENT,
+                      "fusion of kind \"%s\", expected concat, gated or project", name);
+}
+
 /* ---- shape ---- */
 
 static size_t cut(size_t *used, size_t count)

@@ -82,5 +82,7 @@ ferry_status ferry_fusion_write_tensors(const ferry_fusion *fusion, ferry_buffer
                                         ferry_error *error);
 
 const char *ferry_fusion_kind_name(ferry_fusion_kind kind);
+/* INVALID_ARGUMENT names what there is. */
+ferry_status ferry_fusion_kind_of(const char *name, ferry_fusion_kind *out, ferry_error *error);
 
 #endif

@@ -98,15 +98,10 @@ static ferry_status read_json(const cJSON *json, const char *where, ferry_fusion
                           "%s: format \"%s\" version %zu, expected \"%s\" version %d", where,
                           format, version, FUSION_FORMAT, FUSION_VERSION);
     FERRY_TRY(ferry_json_string(json, "kind", where, &kind, error));
-    int found = 0;
-    while (found < FERRY_FUSION_COUNT &&
-           strcmp(kind, ferry_fusion_kind_name((ferry_fusion_kind)found)) != 0)
-        found++;
-    if (found == FERRY_FUSION_COUNT)
+    if (ferry_fusion_kind_of(kind, &shape->kind, error) != FERRY_OK)
         return ferry_fail(error, FERRY_UNSUPPORTED,
                           "%s: fusion of kind \"%s\", expected concat, gated or project", where,
                           kind);
-    shape->kind = (ferry_fusion_kind)found;
     FERRY_TRY(ferry_json_size_required(json, "dimension", where, MOST_SIDE, &shape->N, error));
     const cJSON *inputs = ferry_json_get(json, "inputs");
     for (size_t m = 0; m < FERRY_FUSION_INPUTS; m++)

@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "math/elementary.h"
 #include "math/ops.h"
+#include "recsys/whiten.h"
 
 enum { LAMBDAS = 6, WEIGHTS = 7, LEAST_PAIRS = 2 * FERRY_ALIGN_FOLDS };
 static const float lambdas[LAMBDAS] = {.1f, .3f, 1.0f, 3.0f, 10.0f, 30.0f};
@@ -120,6 +121,45 @@ static ferry_status text_mean(fit *f, ferry_error *error)
     return FERRY_OK;
 }
 
+/* rows less their mean; those of zeros stay */
+static float *centered(fit *f, const float *x, size_t count, size_t D)
+{
+    size_t rows;
+    double *sum = ferry_arena_array(&f->scratch, D, sizeof *sum);
+    float *mean = ferry_arena_array(&f->scratch, D, sizeof *mean);
+    float *out = ferry_arena_array(&f->scratch, count, D * sizeof *out);
+    if (sum == NULL || mean == NULL || out == NULL) return NULL;
+    mean_of(x, count, D, sum, &rows, mean);
+    for (size_t i = 0; i < count; i++) {
+        if (is_zero(x + i * D, D)) continue;
+        for (size_t d = 0; d < D; d++) out[i * D + d] = x[i * D + d] - mean[d];
+    }
+    return out;
+}
+
+/* What texts and the names of classes have in common is damped: of texts alone there are too few to
+ * tell, and it does harm. */
+static ferry_status whiten_texts(fit *f, ferry_error *error)
+{
+    const ferry_align_data *data = f->data;
+    ferry_alignment *a = f->a;
+    size_t D = data->D, rows[2] = {data->C, data->count};
+    ferry_whiten whiten;
+    if (data->C == 0) return FERRY_OK;
+    const float *blocks[2] = {centered(f, data->labels, data->C, D),
+                              centered(f, data->text, data->count, D)};
+    float *weight = ferry_arena_array(&a->arena, D, D * sizeof *weight);
+    if (blocks[0] == NULL || blocks[1] == NULL || weight == NULL)
+        return ferry_fail_memory(error, "the texts");
+    FERRY_TRY(ferry_whiten_fit(a->kernels, blocks, rows, 2, D, D, FERRY_WHITEN_POWER, &f->scratch,
+                               &whiten, error));
+    for (size_t n = 0; n < D; n++) /* what it takes in is centred already */
+        for (size_t k = 0; k < D; k++) weight[k * D + n] = whiten.projection[n * D + k];
+    if (!ferry_dense_init(&a->whiten, weight, NULL, D, D, &a->arena))
+        return ferry_fail_memory(error, "the texts");
+    return FERRY_OK;
+}
+
 /* Items with both, shuffled, and what the heads see of them. */
 static ferry_status gather_pairs(fit *f, ferry_error *error)
 {
@@ -142,7 +182,8 @@ static ferry_status gather_pairs(fit *f, ferry_error *error)
     for (size_t i = 0; i < f->n; i++) {
         const float *feature = f->features + f->pair[i] * F;
         ferry_alignment_standardise(f->a, feature, 1, f->raw + i * F, f->z + i * F);
-        ferry_alignment_center(f->a, data->text + f->pair[i] * D, 1, f->y + i * D);
+        FERRY_TRY(ferry_alignment_center(f->a, f->pool, data->text + f->pair[i] * D, 1,
+                                         f->y + i * D, error));
     }
     f->a->pairs = f->n;
     if (f->n >= LEAST_PAIRS || f->methods == FERRY_ALIGN_BRIDGE) return FERRY_OK;
@@ -484,6 +525,7 @@ static ferry_status run(fit *f, ferry_error *error)
     ferry_alignment *a = f->a;
     FERRY_TRY(find_offset(f, error));
     FERRY_TRY(text_mean(f, error));
+    FERRY_TRY(whiten_texts(f, error));
     FERRY_TRY(feature_moments(f, error));
     FERRY_TRY(gather_pairs(f, error));
     if (f->methods & FERRY_ALIGN_BRIDGE) FERRY_TRY(fit_bridge(f, error));

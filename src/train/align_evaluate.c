@@ -61,14 +61,16 @@ static ferry_status ask(const evaluation *e, const ferry_alignment *a, size_t fi
     float *features, *text;
     size_t D = e->data->D;
     ferry_align_ranks by_text, by_feature;
+    float *asked = ferry_arena_array(arena, count, D * sizeof *asked);
     float *places = ferry_arena_array(arena, count, D * sizeof *places);
     float *scores = ferry_arena_array(arena, count, count * sizeof *scores);
-    if (places == NULL || scores == NULL || !gather(e, first, count, arena, &features, &text))
+    if (asked == NULL || places == NULL || scores == NULL ||
+        !gather(e, first, count, arena, &features, &text))
         return ferry_fail_memory(error, "the held-out pairs");
     FERRY_TRY(ferry_alignment_map(a, e->pool, features, count, places, error));
-    ferry_alignment_center(a, text, count, text);
+    FERRY_TRY(ferry_alignment_center(a, e->pool, text, count, asked, error));
     for (size_t i = 0; i < count; i++)
-        a->kernels->dot_rows(places, text + i * D, scores + i * count, count, D);
+        a->kernels->dot_rows(places, asked + i * D, scores + i * count, count, D);
     ferry_align_rank(scores, count, &by_text, &by_feature);
     sum->text_to_feature[0] += by_text.first;
     sum->text_to_feature[1] += by_text.ten;

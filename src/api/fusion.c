@@ -114,11 +114,19 @@ ferry_status ferry_fusion_apply(const ferry_fusion *fusion, const ferry_fusion_d
                               data->dimension[m], fusion->shape.K[m]);
     ferry_arena_init(&arena, fusion->arena.allocator);
     bool fits = ferry_fusion_saved_init(&fusion->shape, AT_ONCE, &arena, &saved);
+    float *prepared[FERRY_FUSION_INPUTS] = {NULL};
+    for (size_t m = 0; m < FERRY_FUSION_INPUTS; m++) {
+        if (data->dimension[m] == 0) continue;
+        prepared[m] = ferry_arena_array(&arena, AT_ONCE, data->dimension[m] * sizeof(float));
+        fits = fits && prepared[m] != NULL;
+    }
     for (size_t first = 0; first < data->count && fits; first += AT_ONCE) {
         size_t rest = data->count - first, rows = rest < AT_ONCE ? rest : AT_ONCE;
-        const float *x[FERRY_FUSION_INPUTS];
+        const float *x[FERRY_FUSION_INPUTS] = {prepared[0], prepared[1], prepared[2]};
         for (size_t m = 0; m < FERRY_FUSION_INPUTS; m++)
-            x[m] = data->dimension[m] > 0 ? data->x[m] + first * data->dimension[m] : NULL;
+            if (data->dimension[m] > 0)
+                ferry_fusion_prepare(fusion, m, data->x[m] + first * data->dimension[m], rows,
+                                     prepared[m]);
         for (size_t i = 0; i < rows; i++) {
             has[i] = (unsigned char)has_what(data, first + i);
             if (used != NULL) used[first + i] = has[i];

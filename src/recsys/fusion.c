@@ -109,6 +109,18 @@ bool ferry_fusion_saved_init(const ferry_fusion_shape *shape, size_t T, ferry_ar
 
 /* ---- forward ---- */
 
+void ferry_fusion_prepare(const ferry_fusion *fusion, size_t m, const float *x, size_t T,
+                          float *out)
+{
+    size_t K = fusion->shape.K[m];
+    for (size_t t = 0; t < T; t++, x += K, out += K) {
+        bool any = false;
+        for (size_t n = 0; n < K; n++) any = any || x[n] != 0.0f;
+        for (size_t n = 0; n < K; n++)
+            out[n] = any ? (x[n] - fusion->mean[m][n]) * fusion->scale[m] : 0.0f;
+    }
+}
+
 static float length_of(const ferry_kernels *kernels, const float *x, size_t N)
 {
     float square;

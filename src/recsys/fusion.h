@@ -1,6 +1,7 @@
 /*
  * Fusion: one vector of what an item has of text, picture and sound, f_fusion(text, image, audio).
- * Any of them may be missing of any item; of those that are there, p_m = W_m x_m + b_m, and
+ * Any of them may be missing of any item; of those that are there, x_m = (input - mean_m) scale_m,
+ * p_m = W_m x_m + b_m, and
  *
  *   concat   relu(sum of p_m + sum over the missing of absent_m): a dense layer of the inputs one
  *            beside the other and of what is missing
@@ -40,7 +41,9 @@ struct ferry_fusion {
     const ferry_kernels *kernels;
     ferry_fusion_shape shape;
     ferry_fusion_layout layout;
-    const float *parameters; /* [layout.size] */
+    const float *mean[FERRY_FUSION_INPUTS]; /* [K], NULL where K is 0 */
+    float scale[FERRY_FUSION_INPUTS];       /* so that the numbers of an input are about 1 */
+    const float *parameters;                /* [layout.size] */
     ferry_dense dense[FERRY_FUSION_INPUTS];
 };
 
@@ -70,7 +73,12 @@ typedef struct ferry_fusion_saved {
 bool ferry_fusion_saved_init(const ferry_fusion_shape *shape, size_t T, ferry_arena *arena,
                              ferry_fusion_saved *out);
 
-/* x[m] [T, K[m]], zeros where has [T] lacks the bit 1 << m, and NULL where K is 0. out [T, N]. */
+/* out [T, K] = (x - mean) scale of input m; rows of zeros, which are missing, stay. */
+void ferry_fusion_prepare(const ferry_fusion *fusion, size_t m, const float *x, size_t T,
+                          float *out);
+
+/* x[m] [T, K[m]] as prepared, zeros where has [T] lacks the bit 1 << m, and NULL where K is 0. out
+ * [T, N]. */
 void ferry_fusion_forward(const ferry_fusion *fusion, ferry_pool *pool,
                           const float *const x[FERRY_FUSION_INPUTS], const unsigned char *has,
                           size_t T, ferry_fusion_saved *saved, float *out);

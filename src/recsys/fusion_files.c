@@ -64,11 +64,23 @@ ferry_status ferry_fusion_write_json(const ferry_fusion *fusion, ferry_buffer *o
     return built ? FERRY_OK : ferry_fail_memory(error, FERRY_FUSION_JSON);
 }
 
+static ferry_tensor vector_of(const char *name, const float *data, size_t count)
+{
+    return (ferry_tensor){.name = name,
+                          .dtype = FERRY_F32,
+                          .rank = 1,
+                          .shape = {count},
+                          .count = count,
+                          .data = data,
+                          .size = count * sizeof *data};
+}
+
 ferry_status ferry_fusion_write_tensors(const ferry_fusion *fusion, ferry_buffer *out,
                                         ferry_error *error)
 {
     part parts[FERRY_FUSION_INPUTS * PARTS];
-    ferry_tensor tensors[FERRY_FUSION_INPUTS * PARTS];
+    ferry_tensor tensors[FERRY_FUSION_INPUTS * (PARTS + 2)];
+    char names[FERRY_FUSION_INPUTS][2][32];
     size_t count = 0;
     for (size_t m = 0; m < FERRY_FUSION_INPUTS; m++)
         count += list_parts(&fusion->shape, &fusion->layout, m, parts + count);
@@ -82,6 +94,14 @@ ferry_status ferry_fusion_write_tensors(const ferry_fusion *fusion, ferry_buffer
                                     .count = numbers,
                                     .data = fusion->parameters + p->offset,
                                     .size = numbers * sizeof(float)};
+    }
+    for (size_t m = 0; m < FERRY_FUSION_INPUTS; m++) {
+        size_t K = fusion->shape.K[m];
+        if (K == 0) continue;
+        snprintf(names[m][0], sizeof names[m][0], "%s.mean", input_names[m]);
+        snprintf(names[m][1], sizeof names[m][1], "%s.scale", input_names[m]);
+        tensors[count++] = vector_of(names[m][0], fusion->mean[m], K);
+        tensors[count++] = vector_of(names[m][1], &fusion->scale[m], 1);
     }
     return ferry_safetensors_write(tensors, count, NULL, 0, out, error);
 }
@@ -160,6 +180,22 @@ static ferry_status read_tensors(ferry_fusion *fusion, const ferry_fusion_shape 
         for (size_t i = 0; i < count; i++)
             FERRY_TRY(read_part(&tensors, &parts[i], file->name, &fusion->arena,
                                 block + parts[i].offset, error));
+    }
+    for (size_t m = 0; m < FERRY_FUSION_INPUTS; m++) {
+        if (shape->K[m] == 0) continue;
+        part mean = {.columns = shape->K[m]}, scale = {.columns = 1};
+        snprintf(mean.name, sizeof mean.name, "%s.mean", input_names[m]);
+        snprintf(scale.name, sizeof scale.name, "%s.scale", input_names[m]);
+        const ferry_tensor *there = ferry_safetensors_find(&tensors, mean.name);
+        if (there == NULL || there->count != shape->K[m]) /* before room is made for it */
+            return ferry_fail(error, FERRY_MALFORMED, "%s: \"%s\" is missing, or not [%zu]",
+                              file->name, mean.name, shape->K[m]);
+        float *to = ferry_arena_array(&fusion->arena, shape->K[m], sizeof *to);
+        if (to == NULL) return ferry_fail_memory(error, "the fusion");
+        FERRY_TRY(read_part(&tensors, &mean, file->name, &fusion->arena, to, error));
+        FERRY_TRY(
+            read_part(&tensors, &scale, file->name, &fusion->arena, &fusion->scale[m], error));
+        fusion->mean[m] = to;
     }
     return ferry_fusion_init(fusion, shape, block, error);
 }

@@ -116,9 +116,10 @@ typedef struct training {
     float *parameters, *gradients, *first, *second; /* [size + 1]: the last is -log temperature */
     view views[2];
     ferry_contrast contrast;
-    float *dp;                /* [B, N] */
-    const unsigned char *has; /* [count] */
-    uint32_t *order;          /* [n] items that have anything */
+    float *dp;                     /* [B, N] */
+    float *x[FERRY_FUSION_INPUTS]; /* [count, K] prepared */
+    const unsigned char *has;      /* [count] */
+    uint32_t *order;               /* [n] items that have anything */
     size_t n, B, step, steps, per_epoch;
     ferry_random random;
 } training;
@@ -148,7 +149,7 @@ static void fill_row(const training *t, view *v, size_t to, size_t item, uint64_
         if (K == 0) continue;
         float *row = v->x[m] + to * K;
         if (v->has[to] & 1u << m)
-            ferry_dropout(t->data->x[m] + item * K, t->options->dropout,
+            ferry_dropout(t->x[m] + item * K, t->options->dropout,
                           ferry_dropout_key(key, to * FERRY_FUSION_INPUTS + m), 0, K, row);
         else
             memset(row, 0, K * sizeof *row);
@@ -281,6 +282,33 @@ static ferry_status find_items(training *t, ferry_arena *arena, ferry_error *err
                       t->n);
 }
 
+/* Mean and scale of an input, of the items that have it, and the input prepared by them. */
+static ferry_status prepare(training *t, size_t m, ferry_arena *arena, ferry_error *error)
+{
+    const ferry_fusion_data *data = t->data;
+    size_t K = data->dimension[m], rows = 0;
+    float *mean = ferry_arena_array(&t->fusion->arena, K, sizeof *mean);
+    double *sum = ferry_arena_array(arena, K, sizeof *sum), square = 0.0;
+    t->x[m] = ferry_arena_array(arena, data->count, K * sizeof(float));
+    if (mean == NULL || sum == NULL || t->x[m] == NULL) return ferry_fail_memory(error, "an input");
+    for (size_t i = 0; i < data->count; i++) {
+        if (!(t->has[i] & 1u << m)) continue;
+        rows++;
+        for (size_t n = 0; n < K; n++) sum[n] = sum[n] + (double)data->x[m][i * K + n];
+    }
+    for (size_t n = 0; n < K; n++) mean[n] = rows > 0 ? (float)(sum[n] / (double)rows) : 0.0f;
+    for (size_t i = 0; i < data->count; i++) {
+        for (size_t n = 0; n < K && (t->has[i] & 1u << m); n++) {
+            double off = (double)data->x[m][i * K + n] - (double)mean[n];
+            square = square + off * off;
+        }
+    }
+    t->fusion->mean[m] = mean;
+    t->fusion->scale[m] = square > 0.0 ? (float)sqrt((double)(rows * K) / square) : 1.0f;
+    ferry_fusion_prepare(t->fusion, m, data->x[m], data->count, t->x[m]);
+    return FERRY_OK;
+}
+
 static ferry_status run(training *t, ferry_arena *arena, ferry_error *error)
 {
     const ferry_fusion_options *options = t->options;
@@ -293,6 +321,8 @@ static ferry_status run(training *t, ferry_arena *arena, ferry_error *error)
     t->parameters = ferry_arena_array(&t->fusion->arena, size + 1, sizeof *t->parameters);
     if (t->parameters == NULL) return ferry_fail_memory(error, "the fusion");
     FERRY_TRY(ferry_fusion_init(t->fusion, &shape, t->parameters, error));
+    for (size_t m = 0; m < FERRY_FUSION_INPUTS; m++)
+        if (shape.K[m] > 0) FERRY_TRY(prepare(t, m, arena, error));
     t->per_epoch = (t->n + options->batch - 1) / options->batch;
     t->B = (t->n + t->per_epoch - 1) / t->per_epoch;
     t->steps = options->epochs * t->per_epoch;

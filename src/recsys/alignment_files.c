@@ -13,7 +13,7 @@ enum {
     ALIGN_VERSION = 1,
     MAX_SIDE = 1 << 16, /* of a matrix: features, texts, classes, hidden units */
     MAX_ITEMS = 1 << 28,
-    MOST_TENSORS = 16,
+    MOST_TENSORS = 20,
 };
 
 /* ---- writing ---- */

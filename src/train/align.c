@@ -75,6 +75,12 @@ static ferry_status find_offset(fit *f, ferry_error *error)
     f->features = x;
     f->a->offset = offset;
     f->a->norm = rows > 0 && length > 0.0 ? (float)(length / (double)rows) : 1.0f;
+    if (data->offset != NULL) {
+        double square = 0.0;
+        for (size_t n = 0; n < F; n++) square = square + (double)offset[n] * (double)offset[n];
+        f->a->norm = data->norm > 0.0f ? data->norm : 1.5f * (float)sqrt(square);
+        if (!(f->a->norm > 0.0f)) f->a->norm = 1.0f;
+    }
     return FERRY_OK;
 }
 

@@ -8,7 +8,7 @@
 #include "math/solve.h"
 #include "train/align.h"
 
-static const double FREE_OFFSET = 100.0; /* products are about 1 */
+static const double FREE_OFFSET = 1e4; /* products are about 1 */
 
 /* left [n, n] = z z^T / F, the lower triangle; row [n] is scratch. */
 static void pair_products(const ferry_kernels *kernels, const ferry_align_pairs *p, float *row,

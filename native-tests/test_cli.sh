@@ -30,7 +30,7 @@ expect 0 "Usage: ferry SUBCOMMAND" "$ferry" --help
 expect 2 "Usage: ferry SUBCOMMAND" "$ferry"
 expect 0 "kernels:" "$ferry" --version
 expect 2 'no subcommand "fry"' "$ferry" fry
-for subcommand in encode prepare catalog center quantize recommend search; do
+for subcommand in align encode prepare catalog center quantize recommend search; do
     expect 0 "Usage: ferry $subcommand" "$ferry" $subcommand --help
     expect 2 "ferry $subcommand: " "$ferry" $subcommand --wrong
 done

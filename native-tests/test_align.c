@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "failing.h"
 #include "golden_tensors.h"
 #include "train/align.h"
 
@@ -313,6 +314,48 @@ static void test_refusals(void **state)
     assert_int_equal(ferry_alignment_learn(&e.data, &options, &a, &error), FERRY_INVALID_ARGUMENT);
 }
 
+/* Whichever allocation fails, it is said and nothing is left behind. */
+static void test_memory(void **state)
+{
+    (void)state;
+    example e;
+    make_example(&e);
+    e.data.count = 20;
+    for (size_t left = 0;; left++) {
+        failing memory;
+        ferry_alignment *a, *again;
+        ferry_error error;
+        ferry_buffer json, tensors;
+        ferry_allocator allocator = failing_allocator(&memory, left);
+        ferry_align_options options = small_options(7);
+        ferry_catalog_options open = {.size = sizeof open, .allocator = &allocator};
+        options.allocator = &allocator;
+        options.epochs = 1;
+        ferry_status status = ferry_alignment_learn(&e.data, &options, &a, &error);
+        ferry_buffer_init(&json, allocator);
+        ferry_buffer_init(&tensors, allocator);
+        if (status == FERRY_OK) status = ferry_alignment_write_json(a, &json, &error);
+        if (status == FERRY_OK) status = ferry_alignment_write_tensors(a, &tensors, &error);
+        ferry_alignment_close(a);
+        ferry_file files[2] = {{FERRY_ALIGN_JSON, json.data, json.size},
+                               {FERRY_ALIGN_TENSORS, tensors.data, tensors.size}};
+        float places[20 * TEXTS];
+        a = NULL;
+        if (status == FERRY_OK) status = ferry_alignment_open(files, 2, &open, &again, &error);
+        if (status == FERRY_OK) {
+            status = ferry_alignment_place_features(again, e.features, 20, places, &error);
+            if (status == FERRY_OK)
+                status = ferry_alignment_place_texts(again, e.text, 20, places, &error);
+            ferry_alignment_close(again);
+        }
+        ferry_buffer_free(&json);
+        ferry_buffer_free(&tensors);
+        assert_int_equal(memory.live, 0);
+        if (status == FERRY_OK) break;
+        assert_int_equal(status, FERRY_OUT_OF_MEMORY);
+    }
+}
+
 /* ---- files ---- */
 
 static void test_files(void **state)
@@ -364,7 +407,8 @@ int main(void)
         cmocka_unit_test(test_ridge),     cmocka_unit_test(test_infonce),
         cmocka_unit_test(test_ranks),     cmocka_unit_test(test_learning),
         cmocka_unit_test(test_same_bits), cmocka_unit_test(test_offset),
-        cmocka_unit_test(test_refusals),  cmocka_unit_test(test_files),
+        cmocka_unit_test(test_refusals),  cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -464,8 +464,9 @@ static ferry_status choose_weights(fit *f, ferry_error *error)
 {
     size_t n = f->n < FERRY_ALIGN_CHOOSE ? f->n : FERRY_ALIGN_CHOOSE;
     choice c = {.best = -1.0, .n = n, .D = f->a->D, .kernels = f->a->kernels, .y = f->y};
-    if (f->methods == FERRY_ALIGN_BRIDGE) {
-        f->a->weight[FERRY_ALIGN_HEAD_BRIDGE] = 1.0f;
+    for (int head = 0; head < FERRY_ALIGN_HEADS; head++) { /* alone, with nothing to choose */
+        if (f->methods != 1u << head || head == FERRY_ALIGN_HEAD_RIDGE) continue;
+        f->a->weight[head] = 1.0f;
         return FERRY_OK;
     }
     ferry_arena arena;

@@ -984,11 +984,6 @@ typedef struct ferry_align_data {
     size_t F, D;           /* numbers of a feature and of a text embedding */
     const float *features; /* [count, F] zeros: the item has none */
     const float *text;     /* [count, D] zeros: the item has none */
-    /* [F] what was taken off the features before they were made unit length, as a catalogue has
-     * them; NULL: they are as an encoder gave them. */
-    const float *offset;
-    float norm; /* with offset: how long they were before that, on average; 0 is 1.5 |offset|, which
-                   suits networks that end in a ReLU */
     /* The image model's classifier and its classes' names as text embeddings, which make the
      * bridge: without them (C 0) there is none. */
     size_t C;

@@ -149,12 +149,14 @@ static ferry_status push_all(const ferry_alignment *a, const ferry_catalog *cata
 {
     float scores[AT_ONCE];
     size_t D = a->D;
+    const ferry_segment *text = ferry_catalog_segment(catalog, FERRY_MODALITY_TEXT);
     for (size_t first = 0; first < catalog->count; first += AT_ONCE) {
         size_t rest = catalog->count - first, rows = rest < AT_ONCE ? rest : AT_ONCE;
         const float *items = by_features ? a->items + first * D : block;
-        if (!by_features)
-            FERRY_TRY(
-                ferry_alignment_center(a, NULL, catalog->vectors + first * D, rows, block, error));
+        if (!by_features) {
+            ferry_catalog_vectors_of(catalog, text, first, rows, block);
+            FERRY_TRY(ferry_alignment_center(a, NULL, block, rows, block, error));
+        }
         a->kernels->dot_rows(items, place, scores, rows, D);
         for (size_t i = 0; i < rows; i++) {
             if (wanted[catalog->items[first + i].domain] && has_place(items + i * D, D))
@@ -174,10 +176,11 @@ static ferry_status check_nearest(const ferry_alignment *a, const ferry_catalog 
                           "the alignment was learned from a catalogue of %zu items, this one has "
                           "%zu: align it again",
                           a->item_count, catalog->count);
-    if (!by_features && catalog->dimension != a->D)
+    const ferry_segment *text = ferry_catalog_segment(catalog, FERRY_MODALITY_TEXT);
+    if (!by_features && (text == NULL || text->dimension != a->D))
         return ferry_fail(error, FERRY_INVALID_ARGUMENT,
                           "the alignment is of texts of %zu numbers, the catalogue's have %zu",
-                          a->D, catalog->dimension);
+                          a->D, text != NULL ? text->dimension : 0);
     return FERRY_OK;
 }
 

@@ -22,6 +22,19 @@ static ferry_status map_tensor(const char *path, const char *name, ferry_file *f
     return ferry_tensor_as_f32(*tensor, &input->arena, out, error);
 }
 
+/* [items, the segment's dimension] at length 1, zeros where an item lacks it */
+static ferry_status unit_segments(cli_align_input *input, const ferry_segment *segment,
+                                  const float **out, ferry_error *error)
+{
+    const ferry_catalog *catalog = input->catalog;
+    size_t N = segment->dimension;
+    float *rows = ferry_arena_array(&input->arena, catalog->count, N * sizeof *rows);
+    if (rows == NULL) return ferry_fail_memory(error, "the items' vectors");
+    ferry_catalog_vectors_of(catalog, segment, 0, catalog->count, rows);
+    *out = rows;
+    return FERRY_OK;
+}
+
 static ferry_status read_features(const cli_align_paths *paths, cli_align_input *input,
                                   ferry_error *error)
 {
@@ -36,6 +49,33 @@ static ferry_status read_features(const cli_align_paths *paths, cli_align_input 
                           paths->features, tensor->count, data->count);
     data->F = tensor->shape[1];
     return FERRY_OK;
+}
+
+/* Texts of the catalogue's items, of length 1; zeros where there is none. */
+static ferry_status read_texts(cli_align_input *input, ferry_error *error)
+{
+    const ferry_segment *segment = ferry_catalog_segment(input->catalog, FERRY_MODALITY_TEXT);
+    if (segment == NULL)
+        return ferry_fail(error, FERRY_INVALID_ARGUMENT, "the catalogue has no text vectors");
+    input->data.D = segment->dimension;
+    input->data.text_model = segment->model;
+    return unit_segments(input, segment, &input->data.text, error);
+}
+
+/* Features as the catalogue has them: of length 1. */
+static ferry_status read_segment(const cli_align_paths *paths, cli_align_input *input,
+                                 ferry_error *error)
+{
+    ferry_modality modality = FERRY_MODALITY_IMAGE;
+    if (!ferry_modality_find(paths->modality, &modality)) modality = FERRY_MODALITY_COUNT;
+    const ferry_segment *segment = ferry_catalog_segment(input->catalog, modality);
+    if (segment == NULL)
+        return ferry_fail(error, FERRY_INVALID_ARGUMENT,
+                          "%s: the catalogue has no %s vectors; --features has them from a file",
+                          paths->catalog, paths->modality);
+    input->data.F = segment->dimension;
+    input->data.model = segment->model;
+    return unit_segments(input, segment, &input->data.features, error);
 }
 
 /* ---- the names of the classes ---- */
@@ -185,16 +225,11 @@ ferry_status cli_align_open(const cli_align_paths *paths, const cli_compute *com
     ferry_arena_init(&out->arena, ferry_allocator_or_default(NULL));
     ferry_catalog_options open = {.size = sizeof open, .kernels = compute->kernels};
     FERRY_TRY(ferry_catalog_open_directory(paths->catalog, &open, &out->catalog, error));
-    out->data = (ferry_align_data){.count = ferry_catalog_count(out->catalog),
-                                   .D = ferry_catalog_dimension(out->catalog),
-                                   .text = ferry_catalog_vectors(out->catalog),
-                                   .modality = paths->modality,
-                                   .text_model = out->catalog->model};
-    if (paths->features == NULL)
-        return ferry_fail(error, FERRY_INVALID_ARGUMENT,
-                          "%s: the catalogue has no %s vectors; --features has them from a file",
-                          paths->catalog, paths->modality);
-    FERRY_TRY(read_features(paths, out, error));
+    out->data.count = ferry_catalog_count(out->catalog);
+    out->data.modality = paths->modality;
+    FERRY_TRY(read_texts(out, error));
+    FERRY_TRY(paths->features != NULL ? read_features(paths, out, error)
+                                      : read_segment(paths, out, error));
     bool wanted = *methods == 0 || (*methods & FERRY_ALIGN_BRIDGE);
     if (!wanted || paths->image_model == NULL) return FERRY_OK;
     return make_bridge(paths, compute, out, error);

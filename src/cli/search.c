@@ -118,8 +118,8 @@ static ferry_status search(const ferry_catalog *catalog, const ferry_alignment *
                            const search_options *options, ferry_error *error)
 {
     size_t own = FERRY_NO_ITEM;
-    size_t N = alignment != NULL ? ferry_alignment_dimension(alignment)
-                                 : ferry_catalog_dimension(catalog);
+    size_t N =
+        alignment != NULL ? ferry_alignment_dimension(alignment) : ferry_catalog_dimension(catalog);
     float *vector = calloc(N > 0 ? N : 1, sizeof *vector);
     if (vector == NULL) return ferry_fail_memory(error, "a vector");
     ferry_status status = FERRY_OK;

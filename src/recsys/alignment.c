@@ -61,17 +61,13 @@ void ferry_alignment_standardise(const ferry_alignment *alignment, const float *
                                  float *raw, float *z)
 {
     size_t F = alignment->F;
-    const float *offset = alignment->offset;
     for (size_t t = 0; t < T; t++, x += F) {
-        bool none = is_zero(x, F);
-        double square = 0.0; /* of what is not stored anywhere: no kernel takes it */
+        float square;
+        alignment->kernels->dot_rows(x, x, &square, 1, F);
+        bool none = !(square > 0.0f);
+        float factor = none ? 0.0f : alignment->norm / sqrtf(square);
         for (size_t n = 0; n < F; n++) {
-            double off = (double)x[n] - (double)offset[n];
-            square = square + off * off;
-        }
-        float factor = square > 0.0 ? alignment->norm / (float)sqrt(square) : 0.0f;
-        for (size_t n = 0; n < F; n++) {
-            float value = none ? 0.0f : offset[n] + (x[n] - offset[n]) * factor;
+            float value = x[n] * factor;
             if (raw != NULL) raw[t * F + n] = value;
             if (z != NULL)
                 z[t * F + n] = none ? 0.0f : (value - alignment->mean[n]) * alignment->scale[n];

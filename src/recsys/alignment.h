@@ -74,8 +74,8 @@ const char *ferry_align_head_name(ferry_align_head head);
 ferry_status ferry_alignment_center(const ferry_alignment *alignment, ferry_pool *pool,
                                     const float *y, size_t T, float *out, ferry_error *error);
 
-/* raw [T, F] = offset + norm * unit(x - offset), and z [T, F] = (raw - mean) * scale, the input of
- * ridge and infonce; zeros for a row of zeros. Either may be NULL, neither overlaps x. */
+/* raw [T, F] = norm unit(x), and z [T, F] = (raw - mean) * scale, the input of ridge and infonce;
+ * zeros for a row of zeros. Either may be NULL, neither overlaps x. */
 void ferry_alignment_standardise(const ferry_alignment *alignment, const float *x, size_t T,
                                  float *raw, float *z);
 

@@ -84,7 +84,6 @@ ferry_status ferry_alignment_write_tensors(const ferry_alignment *a, ferry_buffe
     size_t F = a->F, D = a->D;
     add_tensor(&list, "text.mean", a->text_mean, 0, D);
     if (a->whiten.weight != NULL) add_tensor(&list, "text.whiten", a->whiten.weight, D, D);
-    add_tensor(&list, "feature.offset", a->offset, 0, F);
     add_tensor(&list, "feature.mean", a->mean, 0, F);
     add_tensor(&list, "feature.scale", a->scale, 0, F);
     if (a->weight[FERRY_ALIGN_HEAD_BRIDGE] != 0.0f) {
@@ -271,7 +270,6 @@ ferry_status ferry_alignment_read(ferry_alignment *a, ferry_files files, ferry_e
         if (!ferry_dense_init(&a->whiten, weight, NULL, a->D, a->D, &a->arena))
             return ferry_fail_memory(error, "text.whiten");
     }
-    FERRY_TRY(take(&r, "feature.offset", NULL, a->F, &a->offset, error));
     FERRY_TRY(take(&r, "feature.mean", NULL, a->F, &a->mean, error));
     FERRY_TRY(take(&r, "feature.scale", NULL, a->F, &a->scale, error));
     FERRY_TRY(take_heads(&r, error));

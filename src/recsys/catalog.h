@@ -150,6 +150,11 @@ ferry_status ferry_catalog_find_modalities(ferry_catalog *catalog, const char *w
  * has no text. */
 float ferry_catalog_text_cosine(const ferry_catalog *catalog, size_t a, size_t b);
 
+/* Vectors of one modality of items [first, first + count) as the encoder gave them, but at unit
+ * length; zeros where an item lacks it: out [count, segment->dimension]. */
+void ferry_catalog_vectors_of(const ferry_catalog *catalog, const ferry_segment *segment,
+                              size_t first, size_t count, float *out);
+
 /* The same vectors of items [count], zeros where there is no text, as they stand or made in the
  * arena: *out [count, dimension of the text segment]. UNSUPPORTED without a text segment.
  */

@@ -127,7 +127,7 @@ typedef struct plain_text {
 static plain_text plain_text_of(const ferry_catalog *catalog, const ferry_segment *text,
                                 size_t item, float mean_square)
 {
-    float length = catalog->length[catalog->modalities[item]][FERRY_MODALITY_TEXT], product;
+    float length = catalog->length[catalog->modalities[item]][text->modality], product;
     plain_text plain = {.part = catalog->vectors + item * catalog->dimension + text->offset};
     if (!(length > 0.0f)) return plain;
     plain.by = 1.0f / length;
@@ -162,6 +162,25 @@ float ferry_catalog_text_cosine(const ferry_catalog *catalog, size_t a, size_t b
     return square + one.mean_product + other.mean_product + one.by * other.by * product;
 }
 
+static void write_plain(const ferry_catalog *catalog, const ferry_segment *segment, size_t item,
+                        float mean_square, float *out)
+{
+    size_t N = segment->dimension;
+    plain_text plain = plain_text_of(catalog, segment, item, mean_square);
+    memset(out, 0, N * sizeof *out);
+    if (plain.by == 0.0f) return;
+    if (segment->mean != NULL) memcpy(out, segment->mean, N * sizeof *out);
+    ferry_add_scaled(out, plain.part, plain.by, N);
+}
+
+void ferry_catalog_vectors_of(const ferry_catalog *catalog, const ferry_segment *segment,
+                              size_t first, size_t count, float *out)
+{
+    float square = mean_square_of(catalog, segment);
+    for (size_t i = 0; i < count; i++)
+        write_plain(catalog, segment, first + i, square, out + i * segment->dimension);
+}
+
 ferry_status ferry_catalog_texts(const ferry_catalog *catalog, const uint32_t *items, size_t count,
                                  ferry_arena *arena, const float **out, ferry_error *error)
 {
@@ -180,13 +199,7 @@ ferry_status ferry_catalog_texts(const ferry_catalog *catalog, const uint32_t *i
     float *rows = ferry_arena_array(arena, count, N * sizeof *rows);
     if (rows == NULL) return ferry_fail_memory(error, "the items' text vectors");
     float square = mean_square_of(catalog, text);
-    for (size_t i = 0; i < count; i++) {
-        plain_text plain = plain_text_of(catalog, text, items[i], square);
-        float *row = rows + i * N;
-        if (plain.by == 0.0f) continue;
-        if (text->mean != NULL) memcpy(row, text->mean, N * sizeof *row);
-        ferry_add_scaled(row, plain.part, plain.by, N);
-    }
+    for (size_t i = 0; i < count; i++) write_plain(catalog, text, items[i], square, rows + i * N);
     *out = rows;
     return FERRY_OK;
 }

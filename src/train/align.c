@@ -9,7 +9,13 @@
 #include "math/ops.h"
 #include "recsys/whiten.h"
 
-enum { LAMBDAS = 6, WEIGHTS = 7, LEAST_PAIRS = 2 * FERRY_ALIGN_FOLDS };
+enum {
+    LAMBDAS = 6,
+    WEIGHTS = 7,
+    LEAST_PAIRS = 2 * FERRY_ALIGN_FOLDS,
+    CALIBRATED = 200 /* items */
+};
+static const float CERTAINTY = 0.4f;
 static const float lambdas[LAMBDAS] = {.1f, .3f, 1.0f, 3.0f, 10.0f, 30.0f};
 static const float weights[WEIGHTS] = {.25f, .35f, .5f, .7f, 1.0f, 1.4f, 2.0f};
 
@@ -20,8 +26,7 @@ typedef struct fit {
     ferry_alignment *a;
     unsigned methods;
     ferry_arena scratch;
-    float *features; /* [count, F] */
-    uint32_t *pair;  /* [n] items that have both, shuffled */
+    uint32_t *pair; /* [n] items that have both, shuffled */
     size_t n;
     float *raw, *z, *y; /* [n, F], [n, F], [n, D] of the pairs */
 } fit;
@@ -48,39 +53,65 @@ static void mean_of(const float *x, size_t count, size_t N, double *sum, size_t 
     for (size_t n = 0; n < N; n++) mean[n] = *rows > 0 ? (float)(sum[n] / (double)*rows) : 0.0f;
 }
 
-/* The features as the encoder gave them, but for their length where a catalogue has them; their
- * offset, and how far from it they are. */
-static ferry_status find_offset(fit *f, ferry_error *error)
+static float mean_length(const fit *f)
 {
     const ferry_align_data *data = f->data;
-    size_t F = data->F, rows;
-    double *sum = ferry_arena_array(&f->scratch, F, sizeof *sum), length = 0.0;
-    float *offset = ferry_arena_array(&f->a->arena, F, sizeof *offset);
-    float *x = ferry_arena_array(&f->scratch, data->count, F * sizeof *x);
-    if (sum == NULL || offset == NULL || x == NULL) return ferry_fail_memory(error, "the features");
-    memcpy(x, data->features, data->count * F * sizeof *x);
-    mean_of(x, data->count, F, sum, &rows, offset);
-    if (data->offset != NULL) memcpy(offset, data->offset, F * sizeof *offset);
+    double sum = 0.0;
+    size_t rows = 0;
     for (size_t i = 0; i < data->count; i++) {
-        float *row = x + i * F;
-        double square = 0.0;
-        if (is_zero(row, F)) continue;
-        for (size_t n = 0; n < F; n++) {
-            if (data->offset != NULL) row[n] = offset[n] + row[n];
-            double off = (double)row[n] - (double)offset[n];
-            square = square + off * off;
+        const float *row = data->features + i * data->F;
+        float square;
+        f->a->kernels->dot_rows(row, row, &square, 1, data->F);
+        sum = sum + sqrt((double)square);
+        rows += square > 0.0f;
+    }
+    return rows > 0 && sum > 0.0 ? (float)(sum / (double)rows) : 1.0f;
+}
+
+/* What the likeliest class has of the softmax on average; logits [C] is scratch. */
+static float mean_certainty(fit *f, float norm, float *logits)
+{
+    const ferry_align_data *data = f->data;
+    const ferry_kernels *kernels = f->a->kernels;
+    double sum = 0.0;
+    size_t step = data->count / CALIBRATED + 1, rows = 0;
+    for (size_t i = 0; i < data->count; i += step) {
+        const float *row = data->features + i * data->F;
+        float length, largest = -INFINITY, total = 0.0f;
+        kernels->dot_rows(row, row, &length, 1, data->F);
+        if (!(length > 0.0f)) continue;
+        kernels->dot_rows(data->classifier, row, logits, data->C, data->F);
+        for (size_t c = 0; c < data->C; c++) {
+            logits[c] = logits[c] * (norm / sqrtf(length)) + data->classifier_bias[c];
+            largest = logits[c] > largest ? logits[c] : largest;
         }
-        length = length + sqrt(square);
+        for (size_t c = 0; c < data->C; c++) total = total + ferry_exp(logits[c] - largest);
+        sum = sum + 1.0 / (double)total;
+        rows++;
     }
-    f->features = x;
-    f->a->offset = offset;
-    f->a->norm = rows > 0 && length > 0.0 ? (float)(length / (double)rows) : 1.0f;
-    if (data->offset != NULL) {
-        double square = 0.0;
-        for (size_t n = 0; n < F; n++) square = square + (double)offset[n] * (double)offset[n];
-        f->a->norm = data->norm > 0.0f ? data->norm : 1.5f * (float)sqrt(square);
-        if (!(f->a->norm > 0.0f)) f->a->norm = 1.0f;
+    return rows > 0 ? (float)(sum / (double)rows) : 0.0f;
+}
+
+/*
+ * A catalogue keeps directions. How long features were, the classifier's certainty tells, which
+ * grows with them: the length at which it is sure by CERTAINTY, on average, as image models are of
+ * ordinary pictures.
+ */
+static ferry_status find_norm(fit *f, ferry_error *error)
+{
+    float length = mean_length(f), low = 0.5f, high = 512.0f;
+    f->a->norm = length;
+    if (f->data->C == 0 || length < 0.999f || length > 1.001f) return FERRY_OK;
+    float *logits = ferry_arena_array(&f->scratch, f->data->C, sizeof *logits);
+    if (logits == NULL) return ferry_fail_memory(error, "the classes");
+    for (int i = 0; i < 16; i++) {
+        float middle = 0.5f * (low + high);
+        if (mean_certainty(f, middle, logits) < CERTAINTY)
+            low = middle;
+        else
+            high = middle;
     }
+    f->a->norm = 0.5f * (low + high);
     return FERRY_OK;
 }
 
@@ -96,7 +127,7 @@ static ferry_status feature_moments(fit *f, ferry_error *error)
     float *scale = ferry_arena_array(&a->arena, F, sizeof *scale);
     if (sum == NULL || all == NULL || mean == NULL || scale == NULL)
         return ferry_fail_memory(error, "the features");
-    ferry_alignment_standardise(a, f->features, data->count, all, NULL);
+    ferry_alignment_standardise(a, data->features, data->count, all, NULL);
     mean_of(all, data->count, F, sum, &rows, mean);
     memset(sum, 0, F * sizeof *sum);
     for (size_t i = 0; i < data->count; i++) {
@@ -175,7 +206,7 @@ static ferry_status gather_pairs(fit *f, ferry_error *error)
     f->pair = ferry_arena_array(&f->scratch, data->count, sizeof *f->pair);
     if (f->pair == NULL) return ferry_fail_memory(error, "the pairs");
     for (size_t i = 0; i < data->count; i++) {
-        if (!is_zero(f->features + i * F, F) && !is_zero(data->text + i * D, D))
+        if (!is_zero(data->features + i * F, F) && !is_zero(data->text + i * D, D))
             f->pair[f->n++] = (uint32_t)i;
     }
     ferry_random_seed(&random, f->options->seed, 1);
@@ -186,7 +217,7 @@ static ferry_status gather_pairs(fit *f, ferry_error *error)
     if (f->raw == NULL || f->z == NULL || f->y == NULL)
         return ferry_fail_memory(error, "the pairs");
     for (size_t i = 0; i < f->n; i++) {
-        const float *feature = f->features + f->pair[i] * F;
+        const float *feature = data->features + f->pair[i] * F;
         ferry_alignment_standardise(f->a, feature, 1, f->raw + i * F, f->z + i * F);
         FERRY_TRY(ferry_alignment_center(f->a, f->pool, data->text + f->pair[i] * D, 1,
                                          f->y + i * D, error));
@@ -227,7 +258,7 @@ static ferry_status fit_bridge(fit *f, ferry_error *error)
     if (mean == NULL || all == NULL || raw == NULL || sum == NULL ||
         !ferry_dense_init(&a->classifier, weight, bias, data->F, data->C, &a->arena))
         return ferry_fail_memory(error, "the bridge");
-    ferry_alignment_standardise(a, f->features, data->count, raw, NULL);
+    ferry_alignment_standardise(a, data->features, data->count, raw, NULL);
     FERRY_TRY(ferry_alignment_bridge(a, f->pool, raw, data->count, all, error));
     for (size_t i = 0; i < data->count; i++) /* no feature: no part in the mean */
         if (is_zero(raw + i * data->F, data->F)) memset(all + i * D, 0, D * sizeof *all);
@@ -521,7 +552,7 @@ static ferry_status place_items(fit *f, ferry_error *error)
     ferry_alignment *a = f->a;
     float *items = ferry_arena_array(&a->arena, f->data->count, a->D * sizeof *items);
     if (items == NULL) return ferry_fail_memory(error, "the items' places");
-    FERRY_TRY(ferry_alignment_map(a, f->pool, f->features, f->data->count, items, error));
+    FERRY_TRY(ferry_alignment_map(a, f->pool, f->data->features, f->data->count, items, error));
     a->items = items;
     a->item_count = f->data->count;
     return FERRY_OK;
@@ -530,7 +561,7 @@ static ferry_status place_items(fit *f, ferry_error *error)
 static ferry_status run(fit *f, ferry_error *error)
 {
     ferry_alignment *a = f->a;
-    FERRY_TRY(find_offset(f, error));
+    FERRY_TRY(find_norm(f, error));
     FERRY_TRY(text_mean(f, error));
     FERRY_TRY(whiten_texts(f, error));
     FERRY_TRY(feature_moments(f, error));

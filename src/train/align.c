@@ -326,38 +326,6 @@ static ferry_status infonce_left_out(fit *f, size_t n, float *out, ferry_error *
     return status;
 }
 
-/* ---- how good ---- */
-
-static void rank_one(const float *scores, size_t n, size_t step, size_t own, ferry_align_ranks *sum)
-{
-    float mine = scores[own * step];
-    size_t above = 0, same = 0;
-    for (size_t j = 0; j < n; j++) {
-        above += scores[j * step] > mine;
-        same += scores[j * step] == mine;
-    }
-    double rank = (double)above + (double)(same - 1) / 2;
-    sum->first += rank < 1 ? 1 : 0;
-    sum->ten += rank < 10 ? 1 : 0;
-    sum->reciprocal += 1 / (rank + 1);
-}
-
-void ferry_align_rank(const float *scores, size_t n, ferry_align_ranks *rows,
-                      ferry_align_ranks *columns)
-{
-    *rows = *columns = (ferry_align_ranks){0};
-    for (size_t i = 0; i < n; i++) {
-        rank_one(scores + i * n, n, 1, i, rows);
-        rank_one(scores + i, n, n, i, columns);
-    }
-    ferry_align_ranks *both[2] = {rows, columns};
-    for (int k = 0; k < 2; k++) {
-        both[k]->first /= (double)n;
-        both[k]->ten /= (double)n;
-        both[k]->reciprocal /= (double)n;
-    }
-}
-
 /* ---- what is chosen ---- */
 
 typedef struct choice {

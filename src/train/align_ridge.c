@@ -159,7 +159,7 @@ ferry_status ferry_align_ridge_left_out(const ferry_kernels *kernels,
                                         float *out, ferry_error *error)
 {
     size_t n = pairs->n, D = pairs->D;
-    left_out_scratch s = {NULL};
+    left_out_scratch s = {.products = NULL};
     ferry_arena arena;
     ferry_arena_init(&arena, ferry_allocator_or_default(allocator));
     float *row = ferry_arena_array(&arena, n, sizeof *row);

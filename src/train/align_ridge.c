@@ -88,10 +88,10 @@ ferry_status ferry_align_ridge(const ferry_kernels *kernels, const ferry_align_p
 
 /* What a fold is solved in. */
 typedef struct left_out_scratch {
-    double *products, *left, *inverse; /* [n, n] */
-    double *right;                     /* [n, D] */
-    double *block, *part;              /* [m, m], [m, D], m the largest fold */
-    double *mean;                      /* [D] */
+    double *products, *left, *rest; /* [n, n]; left becomes L, rest its lower right corner */
+    double *right;                  /* [n, D] */
+    double *block, *part;           /* [n, m], [m, D], m the largest fold */
+    double *mean;                   /* [D] */
 } left_out_scratch;
 
 static bool make_scratch(left_out_scratch *s, size_t n, size_t D, ferry_arena *arena)
@@ -99,12 +99,24 @@ static bool make_scratch(left_out_scratch *s, size_t n, size_t D, ferry_arena *a
     size_t m = n / FERRY_ALIGN_FOLDS + 1;
     s->products = ferry_arena_array(arena, n, n * sizeof(double));
     s->left = ferry_arena_array(arena, n, n * sizeof(double));
-    s->inverse = ferry_arena_array(arena, n, n * sizeof(double));
+    s->rest = ferry_arena_array(arena, n, n * sizeof(double));
     s->right = ferry_arena_array(arena, n, D * sizeof(double));
-    s->block = ferry_arena_array(arena, m, m * sizeof(double));
+    s->block = ferry_arena_array(arena, n, m * sizeof(double));
     s->part = ferry_arena_array(arena, m, D * sizeof(double));
     s->mean = ferry_arena_array(arena, D, sizeof(double));
-    return s->products && s->left && s->inverse && s->right && s->block && s->part && s->mean;
+    return s->products && s->left && s->rest && s->right && s->block && s->part && s->mean;
+}
+
+/* block [m, m] = G_ff: of what stands before the fold, L^-1 has nothing in the fold's columns, so
+ * the corner of L from the fold on is all it takes. */
+static void inverse_block(left_out_scratch *s, size_t n, size_t first, size_t m)
+{
+    size_t k = n - first;
+    for (size_t i = 0; i < k; i++)
+        memcpy(s->rest + i * k, s->left + (first + i) * n + first, k * sizeof *s->rest);
+    memset(s->block, 0, k * m * sizeof *s->block);
+    for (size_t i = 0; i < m; i++) s->block[i * m + i] = 1.0;
+    ferry_cholesky_solve_rows(s->rest, k, s->block, m);
 }
 
 /*
@@ -117,10 +129,8 @@ static ferry_status predict_fold(const ferry_align_pairs *p, left_out_scratch *s
                                  size_t end, float *out, ferry_error *error)
 {
     size_t n = p->n, D = p->D, m = end - first;
-    for (size_t i = 0; i < m; i++) {
-        memcpy(s->block + i * m, s->inverse + (first + i) * n + first, m * sizeof *s->block);
-        memcpy(s->part + i * D, s->right + (first + i) * D, D * sizeof *s->part);
-    }
+    inverse_block(s, n, first, m);
+    memcpy(s->part, s->right + first * D, m * D * sizeof *s->part);
     if (!ferry_cholesky(s->block, m))
         return ferry_fail(error, FERRY_UNSUPPORTED, "the pairs' features are not finite");
     ferry_cholesky_solve_rows(s->block, m, s->part, D);
@@ -142,10 +152,7 @@ static ferry_status predict_all(const ferry_align_pairs *p, left_out_scratch *s,
     size_t n = p->n, D = p->D;
     memcpy(s->left, s->products, n * n * sizeof *s->left);
     FERRY_TRY(factor(s->left, n, lambda, error));
-    memset(s->inverse, 0, n * n * sizeof *s->inverse);
-    for (size_t i = 0; i < n; i++) s->inverse[i * n + i] = 1.0;
     for (size_t i = 0; i < n * D; i++) s->right[i] = (double)p->y[i];
-    ferry_cholesky_solve_rows(s->left, n, s->inverse, n);
     ferry_cholesky_solve_rows(s->left, n, s->right, D);
     for (size_t fold = 0; fold < FERRY_ALIGN_FOLDS; fold++)
         FERRY_TRY(predict_fold(p, s, ferry_align_fold(n, fold), ferry_align_fold(n, fold + 1), out,

@@ -202,7 +202,7 @@ def transformer(weights, kind, hidden, heads, layers, patch, eps, fused):
         y = linear(y, f"{name}.{'mlp.fc2' if dino else 'output.dense'}")
         x = g("Add", scaled(y, f"{name}.layer_scale2"), x)
     x = norm(x, "layernorm")
-    g("Gather", x, g.constant("first", np.array(0)), axis=1)
+    g("Flatten", g("Gather", x, g.constant("first", np.array([0])), axis=1))
     return g
 
 

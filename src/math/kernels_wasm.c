@@ -11,8 +11,8 @@ typedef struct accumulator {
 } accumulator;
 #define START(offset) \
     ((accumulator){wasm_i32x4_make(offset, 0, offset, 0), wasm_i32x4_make(offset, 0, offset, 0)})
-#define START_FROM(columns)                                                                   \
-    ((accumulator){wasm_u64x2_extend_low_u32x4(wasm_v128_load(columns)),                      \
+#define START_FROM(columns)                                              \
+    ((accumulator){wasm_u64x2_extend_low_u32x4(wasm_v128_load(columns)), \
                    wasm_u64x2_extend_high_u32x4(wasm_v128_load(columns))})
 #define ACCUMULATE_SIGNED(sum, w, x)                                                            \
     do {                                                                                        \

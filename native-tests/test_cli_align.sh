@@ -78,6 +78,12 @@ expect 0 "of rgb" "$ferry" search --catalog "$work/seen" --align "$work/e" -k 1 
 expect 1 "no audio vectors" "$ferry" align --catalog "$work/seen" --modality audio --out "$work/f"
 expect 0 "" "$ferry" align -q --catalog "$work/seen" --fusion gated --epochs 2 --out "$work/seen-gated"
 
+# as many items, but others
+sed 's/"id":"1"/"id":"one"/' "$work/items.jsonl" >"$work/other.jsonl"
+"$ferry" catalog -q --items "$work/other.jsonl" --text-model "$tongue" --out "$work/other" || exit 1
+expect 1 "align it again" "$ferry" search --catalog "$work/other" --align "$work/b" --text x --model "$tongue"
+expect 0 "learned from 12 pairs" $align --modality audio --out "$work/g"
+
 for kind in concat gated project; do
     expect 0 "" $align -q --fusion $kind --epochs 2 --out "$work/$kind"
     expect 0 "\"kind\":\"$kind\"" cat "$work/$kind/fusion.json"

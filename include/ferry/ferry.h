@@ -509,6 +509,9 @@ FERRY_API ferry_status ferry_catalog_row(const ferry_catalog *catalog, ferry_mod
                                          const float *vector, size_t size, float *out,
                                          ferry_error *error);
 
+/* A hash of the items' domains and ids, in their order: whether what was made of a catalogue still
+ * belongs to it. */
+FERRY_API uint64_t ferry_catalog_key(const ferry_catalog *catalog);
 FERRY_API size_t ferry_catalog_count(const ferry_catalog *catalog);
 FERRY_API size_t ferry_catalog_dimension(const ferry_catalog *catalog);
 /* The items' unit vectors [count, dimension], in their order; NULL before they are encoded. */
@@ -992,6 +995,7 @@ typedef struct ferry_align_data {
     const float *labels;            /* [C, D] */
     const char *modality;           /* "image", "audio"; NULL: "image" */
     const char *model, *text_model; /* names for messages and files; may be NULL */
+    uint64_t key; /* ferry_catalog_key of the catalogue, for ferry_alignment_nearest; 0: any */
 } ferry_align_data;
 
 /* What makes places of features, to be or-ed together. */
@@ -1063,7 +1067,7 @@ FERRY_API ferry_status ferry_alignment_place_features(const ferry_alignment *ali
 /*
  * The items of the catalogue it was learned from that are nearest to a place [dimension]: by their
  * features, or by their texts; otherwise as ferry_catalog_nearest. Items without one are left out.
- * INVALID_ARGUMENT if the catalogue has another number of items, or texts of another dimension.
+ * INVALID_ARGUMENT if the catalogue has other items, or texts of another dimension.
  */
 FERRY_API ferry_status ferry_alignment_nearest(const ferry_alignment *alignment,
                                                const ferry_catalog *catalog, const float *place,

@@ -171,11 +171,13 @@ static ferry_status check_nearest(const ferry_alignment *a, const ferry_catalog 
                                   bool by_features, size_t k, ferry_error *error)
 {
     if (k == 0) return ferry_fail(error, FERRY_INVALID_ARGUMENT, "k is 0, expected at least 1");
-    if (by_features && a->item_count != catalog->count)
-        return ferry_fail(error, FERRY_INVALID_ARGUMENT,
-                          "the alignment was learned from a catalogue of %zu items, this one has "
-                          "%zu: align it again",
-                          a->item_count, catalog->count);
+    if (by_features &&
+        (a->item_count != catalog->count || (a->key != 0 && a->key != ferry_catalog_key(catalog))))
+        return ferry_fail(
+            error, FERRY_INVALID_ARGUMENT,
+            "the alignment was learned from another catalogue, of %zu items, this one "
+            "has %zu: align it again",
+            a->item_count, catalog->count);
     const ferry_segment *text = ferry_catalog_segment(catalog, FERRY_MODALITY_TEXT);
     if (!by_features && (text == NULL || text->dimension != a->D))
         return ferry_fail(error, FERRY_INVALID_ARGUMENT,

@@ -2,6 +2,7 @@
 #include "api/handles.h"
 #include "base/error.h"
 #include "base/options.h"
+#include "base/random.h"
 
 ferry_status ferry_catalog_create(const ferry_catalog_options *options, ferry_catalog **out,
                                   ferry_error *error)
@@ -66,6 +67,21 @@ ferry_status ferry_catalog_add(ferry_catalog *catalog, const ferry_file *table,
 }
 
 /* ---- reading ---- */
+
+uint64_t ferry_catalog_key(const ferry_catalog *catalog)
+{
+    uint64_t key = ferry_random_mix(catalog->count + 1);
+    for (size_t i = 0; i < catalog->count; i++) {
+        const ferry_item *item = &catalog->items[i].item;
+        for (const char *text = item->domain; *text != '\0'; text++)
+            key = (key ^ (unsigned char)*text) * 0x100000001b3u;
+        key = ferry_random_mix(key ^ 0xff);
+        for (const char *text = item->id; *text != '\0'; text++)
+            key = (key ^ (unsigned char)*text) * 0x100000001b3u;
+        key = ferry_random_mix(key ^ 0xfe);
+    }
+    return key;
+}
 
 size_t ferry_catalog_count(const ferry_catalog *catalog)
 {

@@ -227,6 +227,7 @@ ferry_status cli_align_open(const cli_align_paths *paths, const cli_compute *com
     FERRY_TRY(ferry_catalog_open_directory(paths->catalog, &open, &out->catalog, error));
     out->data.count = ferry_catalog_count(out->catalog);
     out->data.modality = paths->modality;
+    out->data.key = ferry_catalog_key(out->catalog);
     FERRY_TRY(read_texts(out, error));
     FERRY_TRY(paths->features != NULL ? read_features(paths, out, error)
                                       : read_segment(paths, out, error));

@@ -59,6 +59,7 @@ struct ferry_alignment {
     ferry_dense in, out, skip; /* infonce: out(GELU(in(x))) + skip(x) */
 
     size_t item_count;  /* of the catalogue it was learned from; 0: none are kept */
+    uint64_t key;       /* ferry_catalog_key, 0: unknown */
     const float *items; /* [item_count, D] the places of their pictures; zeros without one */
     size_t pairs;       /* that were learned from */
     float lambda;       /* the ridge's */

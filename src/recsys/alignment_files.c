@@ -43,6 +43,8 @@ ferry_status ferry_alignment_write_json(const ferry_alignment *a, ferry_buffer *
                                         ferry_error *error)
 {
     cJSON *json = cJSON_CreateObject();
+    char key[20];
+    snprintf(key, sizeof key, "%016llx", (unsigned long long)a->key);
     bool built = cJSON_AddStringToObject(json, "format", ALIGN_FORMAT) != NULL &&
                  cJSON_AddNumberToObject(json, "version", ALIGN_VERSION) != NULL &&
                  cJSON_AddStringToObject(json, "modality", a->modality) != NULL &&
@@ -51,6 +53,7 @@ ferry_status ferry_alignment_write_json(const ferry_alignment *a, ferry_buffer *
                  cJSON_AddNumberToObject(json, "features", (double)a->F) != NULL &&
                  cJSON_AddNumberToObject(json, "dimension", (double)a->D) != NULL &&
                  cJSON_AddNumberToObject(json, "pairs", (double)a->pairs) != NULL &&
+                 cJSON_AddStringToObject(json, "items", key) != NULL &&
                  add_float(json, "norm", a->norm) && add_heads(json, a) &&
                  ferry_json_append(out, json) && ferry_buffer_append(out, "\n", 1);
     cJSON_Delete(json);
@@ -208,6 +211,22 @@ static ferry_status copy_name(const cJSON *json, const char *key, const char *wh
     return *out != NULL ? FERRY_OK : ferry_fail_memory(error, where);
 }
 
+/* "items": 16 hexadecimal digits */
+static ferry_status read_key(const cJSON *json, const char *where, uint64_t *key,
+                             ferry_error *error)
+{
+    const char *text = "0";
+    FERRY_TRY(ferry_json_string(json, "items", where, &text, error));
+    if (strlen(text) > 16 || strspn(text, "0123456789abcdef") != strlen(text))
+        return ferry_fail(error, FERRY_MALFORMED,
+                          "%s: \"items\" is \"%.40s\", expected 16 hexadecimal digits", where,
+                          text);
+    *key = 0;
+    for (; *text != '\0'; text++)
+        *key = *key << 4 | (uint64_t)(*text <= '9' ? *text - '0' : *text - 'a' + 10);
+    return FERRY_OK;
+}
+
 static ferry_status read_json(const cJSON *json, const char *where, ferry_alignment *a,
                               ferry_error *error)
 {
@@ -227,6 +246,7 @@ static ferry_status read_json(const cJSON *json, const char *where, ferry_alignm
     FERRY_TRY(ferry_json_size_required(json, "dimension", where, MAX_SIDE, &a->D, error));
     FERRY_TRY(ferry_json_size(json, "pairs", where, MAX_ITEMS, &a->pairs, error));
     FERRY_TRY(ferry_json_number(json, "norm", where, &norm, error));
+    FERRY_TRY(read_key(json, where, &a->key, error));
     if (a->F == 0 || a->D == 0 || !(norm > 0.0 && norm < 1e6))
         return ferry_fail(error, FERRY_MALFORMED,
                           "%s: features %zu, dimension %zu, norm %g: expected numbers above 0",

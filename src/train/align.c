@@ -557,6 +557,7 @@ ferry_status ferry_align_fit(const ferry_align_data *data, const ferry_align_opt
         f.methods = data->C > 0 ? FERRY_ALIGN_BRIDGE | FERRY_ALIGN_RIDGE : FERRY_ALIGN_RIDGE;
     FERRY_TRY(check(data, f.methods, error));
     out->F = data->F;
+    out->key = data->key;
     out->D = data->D;
     out->modality = copy_name(&out->arena, data->modality, "image");
     out->model = copy_name(&out->arena, data->model, "");

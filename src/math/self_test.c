@@ -76,7 +76,6 @@ static void run(const ferry_kernels *kernels, const samples *s, results *r)
     kernels->layer_norm(s->x, s->weight, s->weight, s->x, 1e-12f, r->rows, ROWS, INNER);
     kernels->gelu(r->rows, INNER);
     kernels->gelu_tanh(r->rows + INNER, INNER);
-    kernels->gelu_backward(s->x, r->rows + INNER, INNER);
     kernels->clamp(s->x, 1.0f, r->clamped, INNER - 1);
     kernels->depthwise(s->x, 4 * FERRY_PANEL, 1, s->weight, s->x, 6.0f, r->depthwise, COLUMNS, 3, 2,
                        FERRY_PANEL - 1);
@@ -89,22 +88,25 @@ static void run(const ferry_kernels *kernels, const samples *s, results *r)
     kernels->sigmoid(r->rows + 2 * INNER, INNER);
     kernels->hyperbolic_tangent(r->rows + 3 * INNER, INNER);
     kernels->softmax(r->rows, INNER, 0.5f, ROWS, INNER);
-    kernels->softmax_backward(s->x, r->rows, INNER, INNER - ROWS, ROWS);
+    kernels->matmul_strided(s->x, 1, ROWS, s->weight, COLUMNS, r->strided, COLUMNS, ROWS, INNER,
+                            COLUMNS, false);
 }
 
+#ifndef FERRY_NO_TRAINING
 static void train(const ferry_kernels *kernels, const samples *s, results *r)
 {
     static const uint32_t target[ROWS] = {0, 3, COLUMNS - 1, 7, 7};
     static const ferry_adamw_step step = {0.5f, 0.1f, 0.98f, 0.02f, 0.99f, 0.1f, 1.25f, 1e-8f};
-    kernels->matmul_strided(s->x, 1, ROWS, s->weight, COLUMNS, r->strided, COLUMNS, ROWS, INNER,
-                            COLUMNS, false);
     memcpy(r->logits, r->strided, sizeof r->logits);
     kernels->softmax_cross_entropy(r->logits, COLUMNS, s->weight, target, 0.2f, r->loss, r->factor,
                                    ROWS, COLUMNS);
     kernels->layer_norm_backward(s->x, s->weight, 1e-5f, s->weight, r->gradient, r->d_weight,
                                  r->d_bias, ROWS, INNER);
     kernels->adamw(&step, s->x, r->w, r->first, r->second, INNER);
+    kernels->gelu_backward(s->x, r->rows + INNER, INNER);
+    kernels->softmax_backward(s->x, r->rows, INNER, INNER - ROWS, ROWS);
 }
+#endif
 
 ferry_status ferry_kernels_self_test(const ferry_kernels *kernels, ferry_error *error)
 {
@@ -112,9 +114,11 @@ ferry_status ferry_kernels_self_test(const ferry_kernels *kernels, ferry_error *
     results expected, found;
     fill(&s);
     run(&ferry_kernels_scalar, &s, &expected);
-    train(&ferry_kernels_scalar, &s, &expected);
     run(kernels, &s, &found);
+#ifndef FERRY_NO_TRAINING
+    train(&ferry_kernels_scalar, &s, &expected);
     train(kernels, &s, &found);
+#endif
     if (memcmp(&expected, &found, sizeof found) == 0) return FERRY_OK;
     return ferry_fail(error, FERRY_UNSUPPORTED,
                       "kernels \"%s\" do not compute here what the scalar ones do", kernels->name);

@@ -1,10 +1,11 @@
 /*
  * Bundles web/src into web/dist: index.js for the page, worker.js for the worker, helper.js for its
- * helpers, their types, and the WebAssembly builds from build/wasm (or --wasm DIR).
+ * helpers, seal.js for who locks profiles; their types, and the WebAssembly builds from build/wasm (or --wasm DIR).
  */
 import { build } from 'esbuild'
+import { minify } from 'terser'
 import { spawnSync } from 'node:child_process'
-import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -29,7 +30,8 @@ for (const name of binaries) {
 
 await build({
   absWorkingDir: root,
-  entryPoints: ['web/src/index.ts', 'web/src/worker.ts', 'web/src/helper.ts'],
+  entryPoints: ['web/src/index.ts', 'web/src/worker.ts', 'web/src/helper.ts', 'web/src/seal.ts'],
+  external: ['./seal.js'], // loaded when it is needed
   outdir: dist,
   bundle: true,
   format: 'esm',
@@ -37,13 +39,26 @@ await build({
   platform: 'neutral',
   // A seventh less to load than with the names; they and the lines are in the source map.
   minify: true,
-  // Tells linters, which look for it at a line's beginning, that these are ES modules.
-  banner: { js: 'import.meta;' },
   sourcemap: 'linked',
   sourcesContent: true,
   legalComments: 'none',
   logLevel: 'warning',
 })
+
+// Once more: a thirtieth less than esbuild alone makes of it. Source maps lead to the sources still.
+for (const name of ['index.js', 'worker.js', 'helper.js', 'seal.js']) {
+  const path = join(dist, name)
+  const { code, map } = await minify(readFileSync(path, 'utf8'), {
+    ecma: 2022,
+    module: true,
+    compress: { passes: 3, unsafe_arrows: true, unsafe_methods: true, hoist_funs: true },
+    // Tells linters, which look for it at a line's beginning, that these are ES modules.
+    format: { preamble: 'import.meta;' },
+    sourceMap: { content: readFileSync(`${path}.map`, 'utf8'), url: `${name}.map`, includeSources: true },
+  })
+  writeFileSync(path, code)
+  writeFileSync(`${path}.map`, map)
+}
 
 const tsc = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', root], {
   stdio: 'inherit',

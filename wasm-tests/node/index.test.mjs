@@ -89,7 +89,7 @@ test('what is refused, by name, after which the index goes on', async () => {
     assert.rejects(ferry.index(options), failure('INVALID_ARGUMENT', 'ferry.index', message))
   await bad({}, /expected a dimension, or bytes/)
   await bad({ dimension: 0 }, /dimension is 0/)
-  await bad({ dimension: 70000 }, /dimension is 70000, expected 1 to 65536/)
+  await bad({ dimension: 70000 }, /dimension is 70000, not a whole number from 1 to 65536/)
   await bad({ dimension: 2, sign: true }, /unknown field "sign"/)
   await assert.rejects(ferry.index({ bytes: new Uint8Array(9) }), failure('MALFORMED', 'ferry.index', /index\.safetensors/))
   const index = await ferry.index({ dimension: 2 })

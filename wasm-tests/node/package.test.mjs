@@ -21,6 +21,7 @@ test('sizes: wasm at most 200 KB gzip each, JS at most 15 KB gzip', () => {
     for (const threads of ['', '-threads']) assert.ok(size(`ferry-${build}${threads}.wasm`) <= 200_000)
   }
   assert.ok(size('index.js') + size('worker.js') + size('helper.js') <= 15_000)
+  size('seal.js') // which a page that locks no profile does not load
 })
 
 test('no runtime dependency, and the package holds web/dist alone', () => {
@@ -36,10 +37,12 @@ test('no runtime dependency, and the package holds web/dist alone', () => {
 })
 
 test('every source imports only the one below it', () => {
-  const order = ['index', 'encoder', 'vectors', 'visitor', 'seal', 'client', 'protocol', 'worker', 'shapes', 'indexes', 'files', 'wasm', 'exports']
-  // helper is started by worker, with a message; it stands alone.
-  assert.deepEqual(readdirSync(join(root, 'web/src')).sort(), [...order, 'helper'].map((name) => `${name}.ts`).sort())
-  assert.doesNotMatch(readFileSync(join(root, 'web/src/helper.ts'), 'utf8'), /\bfrom '/)
+  const order = ['index', 'encoder', 'vectors', 'visitor', 'client', 'protocol', 'worker', 'shapes', 'indexes', 'files', 'wasm', 'exports']
+  // helper is started by worker, with a message; seal is loaded by visitor. They stand alone.
+  assert.deepEqual(readdirSync(join(root, 'web/src')).sort(), [...order, 'helper', 'seal'].map((name) => `${name}.ts`).sort())
+  for (const name of ['helper', 'seal']) {
+    assert.doesNotMatch(readFileSync(join(root, `web/src/${name}.ts`), 'utf8'), /\bfrom '/)
+  }
   for (const [i, name] of order.entries()) {
     const source = readFileSync(join(root, 'web/src', `${name}.ts`), 'utf8')
     const imports = new Set(Array.from(source.matchAll(/\bfrom '([^']+)'/g), (match) => match[1]))
@@ -51,7 +54,7 @@ test('every source imports only the one below it', () => {
 })
 
 test('nothing is fetched from elsewhere: no address in what is published', () => {
-  for (const name of ['index.js', 'worker.js', 'helper.js']) {
+  for (const name of ['index.js', 'worker.js', 'helper.js', 'seal.js']) {
     assert.doesNotMatch(readFileSync(join(dist, name), 'utf8'), /https?:\/\/[a-z]/, name)
   }
 })

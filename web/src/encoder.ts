@@ -2,7 +2,7 @@
  * Encoders: ferry.encoder(). Part of the public face: checks what it is given and holds the handle;
  * index.ts hands it on.
  */
-import { checkFields, invalid, wireImage, wireSound, wireSource } from './vectors.js'
+import { checkFields, checkOneOf, checkWhole, invalid, wireImage, wireSound, wireSource } from './vectors.js'
 import type { CallOptions, Client, Progress, ProgressOptions, Source } from './vectors.js'
 
 // What the layer above needs of the ones below.
@@ -64,14 +64,10 @@ export async function openEncoder(client: Client, source: Source, options: Encod
   const op = 'ferry.encoder'
   checkFields(options, op, 'options', ['precision', 'prompt', 'center', 'imageFit', ...PROGRESS_OPTIONS])
   const { precision = 'auto', prompt, center, imageFit = 'pad' } = options
-  if (!['auto', 'f32', 'int8'].includes(precision)) {
-    throw invalid(op, `precision is "${precision}"; there are auto, f32, int8`)
-  }
+  checkOneOf(precision, ['auto', 'f32', 'int8'], op, 'precision')
+  checkOneOf(imageFit, ['pad', 'model'], op, 'imageFit')
   for (const [name, value] of Object.entries({ prompt, center })) {
     if (value !== undefined && typeof value !== 'string') throw invalid(op, `${name} is not a string`)
-  }
-  if (!['pad', 'model'].includes(imageFit)) {
-    throw invalid(op, `imageFit is "${imageFit}"; there are pad, model`)
   }
   const encoder = client.number()
   try {
@@ -107,12 +103,8 @@ export class Encoder {
   ) {
     this.#client = client
     this.#encoder = encoder
-    this.texts = facts.texts
-    this.images = facts.images
-    this.sounds = facts.sounds
-    this.dimension = facts.dimension
-    this.maxTokens = facts.maxTokens
-    this.precision = facts.precision
+    ;({ texts: this.texts, images: this.images, sounds: this.sounds } = facts)
+    ;({ dimension: this.dimension, maxTokens: this.maxTokens, precision: this.precision } = facts)
   }
 
   /**
@@ -188,7 +180,7 @@ export class Encoder {
       throw invalid(op, 'audio is neither an AudioBuffer nor a Float32Array')
     }
     const rate = one ? options.sampleRate : audio.sampleRate
-    if (!Number.isInteger(rate)) throw invalid(op, `sampleRate is ${String(rate)}, expected a whole number`)
+    checkWhole(rate, 1, op, 'sampleRate')
     const all = one ? [audio] : Array.from({ length: audio.numberOfChannels }, (_, c) => audio.getChannelData(c))
     const args = { encoder: this.#encoder, sound: wireSound(all, rate as number) }
     return this.#client.request(op, args, options)

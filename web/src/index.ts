@@ -10,8 +10,8 @@
  * This is the public face: it checks what it is given and holds the handles. The work is done in a
  * worker, by the C core in WebAssembly; nothing that is handed in leaves the machine.
  */
-import { checkFields, Client, Encoder, invalid, openEncoder, openIndex, PROGRESS_OPTIONS } from './encoder.js'
-import { Visitor, wireName, wireRange, wireSource, wireWasm } from './encoder.js'
+import { checkFields, checkOneOf, checkWhole, Client, Encoder, invalid, openEncoder } from './encoder.js'
+import { openIndex, PROGRESS_OPTIONS, Visitor, wireName, wireRange, wireSource, wireWasm } from './encoder.js'
 import type { CallOptions, Capabilities, EncoderOptions, IndexOptions, Item, ItemName, Modality, Model } from './encoder.js'
 import type { ProgressOptions, Recommendation, Segment, Source, VectorIndex, WasmSource } from './encoder.js'
 
@@ -68,12 +68,8 @@ export class Ferry {
     const op = 'ferry.load'
     checkFields(options, op, 'options', ['wasm', 'kernels', 'threads', ...PROGRESS_OPTIONS])
     const { wasm, kernels = 'auto', threads, signal } = options
-    if (!['auto', 'relaxed', 'simd', 'scalar'].includes(kernels)) {
-      throw invalid(op, `kernels is "${kernels}"; there are auto, relaxed, simd, scalar`)
-    }
-    if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= MAX_THREADS)) {
-      throw invalid(op, `threads is ${String(threads)}, not a whole number from 1 to ${MAX_THREADS}`)
-    }
+    checkOneOf(kernels, ['auto', 'relaxed', 'simd', 'scalar'], op, 'kernels')
+    if (threads !== undefined) checkWhole(threads, 1, op, 'threads', MAX_THREADS)
     const args = {
       kernels,
       ...(threads !== undefined && { threads }),

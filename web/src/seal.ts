@@ -1,13 +1,12 @@
 /*
  * A profile locked with a passphrase, as docs/profile.md describes it and src/cli/seal.h lays it out:
  * [48] head | locked bytes | [16] tag | [32] SHA-256 of all before. By Web Crypto, on the caller's
- * thread: the passphrase goes nowhere else.
+ * thread: the passphrase goes nowhere else. visitor.ts loads this file when there is something to
+ * lock or unlock; it stands alone.
  */
-import { FerryError } from './client.js'
-import type { FerryCode } from './client.js'
 
-// What the layer above needs of the ones below.
-export * from './client.js'
+/** Makes the error of that code and message. */
+type Fail = (code: 'INVALID_ARGUMENT' | 'LIMIT' | 'MALFORMED' | 'UNSUPPORTED', message: string) => Error
 
 const MAGIC = 'FERRYPRF'
 const VERSION = 1
@@ -21,14 +20,9 @@ const MAX_ITERATIONS = 2 ** 24
 
 type Bytes = Uint8Array<ArrayBuffer>
 
-/** Whether it is a locked profile, or the beginning of one. */
-export function isLocked(file: Uint8Array): boolean {
-  return file.length > 0 && MAGIC.startsWith(String.fromCharCode(...file.subarray(0, MAGIC.length)))
-}
-
-function webCrypto(op: string): Crypto {
+function webCrypto(fail: Fail): Crypto {
   if (globalThis.crypto?.subtle) return globalThis.crypto
-  throw new FerryError('UNSUPPORTED', op, 'this page has no Web Crypto, which needs https or localhost')
+  throw fail('UNSUPPORTED', 'this page has no Web Crypto, which needs https or localhost')
 }
 
 async function keyOf(passphrase: string, head: Bytes, use: 'encrypt' | 'decrypt', crypto: Crypto): Promise<CryptoKey> {
@@ -42,8 +36,8 @@ async function keyOf(passphrase: string, head: Bytes, use: 'encrypt' | 'decrypt'
 const cipher = (head: Bytes) => ({ name: 'AES-GCM', iv: head.subarray(AT.nonce, HEAD), additionalData: head })
 
 /** The locked file of a profile, with a new salt and nonce. */
-export async function lock(plain: Bytes, passphrase: string, op: string): Promise<Bytes> {
-  const crypto = webCrypto(op)
+export async function lock(plain: Bytes, passphrase: string, fail: Fail): Promise<Bytes> {
+  const crypto = webCrypto(fail)
   const file = new Uint8Array(HEAD + plain.length + TAG + DIGEST)
   const head = file.subarray(0, HEAD)
   const view = new DataView(file.buffer)
@@ -59,9 +53,9 @@ export async function lock(plain: Bytes, passphrase: string, op: string): Promis
   return file
 }
 
-function checkHead(file: Bytes, op: string): void {
-  const refuse = (code: FerryCode, what: string): never => {
-    throw new FerryError(code, op, `the profile ${what}`)
+function checkHead(file: Bytes, fail: Fail): void {
+  const refuse = (code: Parameters<Fail>[0], what: string): never => {
+    throw fail(code, `the profile ${what}`)
   }
   if (file.length < HEAD) refuse('MALFORMED', `is cut short: ${file.length} bytes, not even its head`)
   const view = new DataView(file.buffer, file.byteOffset)
@@ -79,20 +73,20 @@ function checkHead(file: Bytes, op: string): void {
 }
 
 /** What a locked file holds; MALFORMED if it is damaged, or not locked with this passphrase. */
-export async function unlock(file: Bytes, passphrase: string | undefined, op: string): Promise<Bytes> {
-  checkHead(file, op)
-  const crypto = webCrypto(op)
+export async function unlock(file: Bytes, passphrase: string | undefined, fail: Fail): Promise<Bytes> {
+  checkHead(file, fail)
+  const crypto = webCrypto(fail)
   const covered = file.subarray(0, file.length - DIGEST)
   const found = new Uint8Array(await crypto.subtle.digest('SHA-256', covered))
   if (found.some((byte, i) => byte !== file[covered.length + i])) {
-    throw new FerryError('MALFORMED', op, 'the profile is damaged: its bytes are not those that were written')
+    throw fail('MALFORMED', 'the profile is damaged: its bytes are not those that were written')
   }
-  if (passphrase === undefined) throw new FerryError('INVALID_ARGUMENT', op, 'the profile is locked: it needs a passphrase')
+  if (passphrase === undefined) throw fail('INVALID_ARGUMENT', 'the profile is locked: it needs a passphrase')
   const head = file.subarray(0, HEAD)
   const key = await keyOf(passphrase, head, 'decrypt', crypto)
   try {
     return new Uint8Array(await crypto.subtle.decrypt(cipher(head), key, covered.subarray(HEAD)))
   } catch {
-    throw new FerryError('MALFORMED', op, 'the passphrase is wrong')
+    throw fail('MALFORMED', 'the passphrase is wrong')
   }
 }

@@ -2,7 +2,7 @@
  * ferry.index(): the nearest of many vectors. Part of the public face: checks what it is given and
  * holds the handle; index.ts hands it on.
  */
-import { checkFields, invalid } from './visitor.js'
+import { checkFields, checkWhole, invalid } from './visitor.js'
 import type { CallOptions, Client, IndexFacts } from './visitor.js'
 
 // What the layer above needs of the ones below.
@@ -70,9 +70,7 @@ export async function openIndex(client: Client, options: IndexOptions): Promise<
   checkFields(options, op, 'options', ['dimension', 'bytes', 'signs', 'signal'])
   const { dimension, bytes, signs = false, signal } = options
   if ((dimension === undefined) === (bytes === undefined)) throw invalid(op, 'expected a dimension, or bytes')
-  if (dimension !== undefined && !(Number.isInteger(dimension) && dimension > 0 && dimension < 2 ** 32)) {
-    throw invalid(op, `dimension is ${String(dimension)}, not a whole number from 1 to 65536`)
-  }
+  if (dimension !== undefined) checkWhole(dimension, 1, op, 'dimension', 65536)
   const index = client.number()
   const of = dimension === undefined ? { bytes: new Uint8Array(bytes as Uint8Array) } : { dimension }
   try {
@@ -131,10 +129,8 @@ export class VectorIndex {
     this.#check(op)
     checkFields(options, op, 'options', ['k', 'candidates', 'signal'])
     const { k = 10, candidates = 0, signal } = options
-    if (!Number.isInteger(k) || k < 1) throw invalid(op, `k is ${String(k)}, not a whole number from 1 on`)
-    if (!Number.isInteger(candidates) || candidates < 0) {
-      throw invalid(op, `candidates is ${String(candidates)}, not a whole number`)
-    }
+    checkWhole(k, 1, op, 'k')
+    checkWhole(candidates, 0, op, 'candidates')
     const count = isList(queries) ? queries.length : 1
     const given = flat(queries, count, this.dimension, op, 'queries')
     const args = { index: this.#index, queries: given, count, k, candidates }

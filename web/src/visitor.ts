@@ -2,12 +2,12 @@
  * A visitor: one person's history over a shop, and what is asked of it. Checks what it is given, as
  * index.ts does, which has the rest of the public face.
  */
-import { FerryError, isLocked, lock, unlock } from './seal.js'
-import type { Arguments, CallOptions, Client, Counterfactual, Imported, Operation } from './seal.js'
-import type { Modality, Recommendations, Value, WireEvent, WireRecommend } from './seal.js'
+import { FerryError } from './client.js'
+import type { Arguments, CallOptions, Client, Counterfactual, Imported, Operation } from './client.js'
+import type { Modality, Recommendations, Value, WireEvent, WireRecommend } from './client.js'
 
 // What the layer above needs of the ones below.
-export * from './seal.js'
+export * from './client.js'
 
 export function invalid(op: string, message: string): FerryError {
   return new FerryError('INVALID_ARGUMENT', op, message)
@@ -20,6 +20,21 @@ export function checkFields(given: object, op: string, what: string, known: read
     if (known.includes(name)) continue
     throw invalid(op, `${what}: unknown field "${name}"; there are ${known.join(', ')}`)
   }
+}
+
+export function checkOneOf(value: string, known: readonly string[], op: string, what: string): void {
+  if (!known.includes(value)) throw invalid(op, `${what} is "${value}"; there are ${known.join(', ')}`)
+}
+
+export function checkWhole(value: unknown, least: number, op: string, what: string, most = Infinity): void {
+  if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) return
+  const range = most < Infinity ? `${least} to ${most}` : `${least} on`
+  throw invalid(op, `${what} is ${String(value)}, not a whole number from ${range}`)
+}
+
+/* Whether it is a locked profile, or the beginning of one. */
+function isLocked(file: Uint8Array): boolean {
+  return file.length > 0 && 'FERRYPRF'.startsWith(String.fromCharCode(...file.subarray(0, 8)))
 }
 
 /* JSON would turn NaN and the infinities into null. */
@@ -222,7 +237,7 @@ export class Visitor {
   /** Forgets one event, by its place in what events() gives. */
   async forgetEvent(index: number): Promise<void> {
     const op = 'visitor.forgetEvent'
-    if (!Number.isInteger(index) || index < 0) throw invalid(op, `index is ${String(index)}, not a whole number from 0`)
+    checkWhole(index, 0, op, 'index')
     return this.#ask(op, { ...this.#handle, index })
   }
 
@@ -235,7 +250,9 @@ export class Visitor {
     const op = 'visitor.export'
     const passphrase = passphraseOf(options, op)
     const plain = await this.#ask(op, this.#handle)
-    return passphrase === undefined ? plain : lock(plain, passphrase, op)
+    if (passphrase === undefined) return plain
+    const { lock } = await import('./seal.js') // few pages need it
+    return lock(plain, passphrase, (code, message) => new FerryError(code, op, message))
   }
 
   /**
@@ -248,7 +265,9 @@ export class Visitor {
     const passphrase = passphraseOf(options, op)
     if (!(profile instanceof Uint8Array) && !(profile instanceof ArrayBuffer)) throw invalid(op, 'the profile is no bytes')
     const bytes = new Uint8Array(profile instanceof ArrayBuffer ? profile : profile.slice())
-    const plain = isLocked(bytes) ? await unlock(bytes, passphrase, op) : bytes
+    if (!isLocked(bytes)) return this.#ask(op, { ...this.#handle, profile: bytes })
+    const { unlock } = await import('./seal.js')
+    const plain = await unlock(bytes, passphrase, (code, message) => new FerryError(code, op, message))
     return this.#ask(op, { ...this.#handle, profile: plain })
   }
 
@@ -277,7 +296,7 @@ export function wireName(name: ItemName, op: string): { item: string; domain: st
 
 /** How many, and of which domains. */
 export function wireRange({ domain, k = 10 }: Pick<RecommendOptions, 'domain' | 'k'>, op: string) {
-  if (!Number.isInteger(k) || k < 1) throw invalid(op, `k is ${String(k)}, not a whole number from 1 on`)
+  checkWhole(k, 1, op, 'k')
   const domains = typeof domain === 'string' ? [domain] : domain
   if (domains?.length === 0) throw invalid(op, 'domain is an empty list; leave it out for all domains')
   return { k, domains: domains && [...domains] }

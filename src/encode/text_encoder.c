@@ -141,6 +141,13 @@ static ferry_status open_front(ferry_files files, const ferry_encoder_options *o
                                  &out->centers, error));
     out->rows = ROWS_PER_PASS * ferry_pool_threads(pool);
     if (out->rows < out->max_tokens) out->rows = out->max_tokens;
+    return FERRY_OK;
+}
+
+/* After the weights, which would else not find room as large as they need where parsing the
+ * tokenizer left some. */
+static ferry_status make_tokens(ferry_text_encoder *out, ferry_arena *arena, ferry_error *error)
+{
     out->ids = ferry_arena_array(arena, out->rows + out->max_tokens, sizeof *out->ids);
     out->starts = ferry_arena_array(arena, out->rows + 1, sizeof *out->starts);
     if (out->ids == NULL || out->starts == NULL)
@@ -158,8 +165,9 @@ static ferry_status open_tower(ferry_files files, const ferry_file *weights,
     out->towered = true;
     out->dimension = config.blocks.projection;
     FERRY_TRY(open_front(files, options, config.vocabulary, pool, arena, out, error));
-    return ferry_text_tower_load(weights, &config, out->rows, out->kernels, options->precision,
-                                 options->overwrite, pool, arena, &out->tower, error);
+    FERRY_TRY(ferry_text_tower_load(weights, &config, out->rows, out->kernels, options->precision,
+                                    options->overwrite, pool, arena, &out->tower, error));
+    return make_tokens(out, arena, error);
 }
 
 static ferry_status open_transformer(ferry_files files, const ferry_text_config *config,
@@ -171,9 +179,10 @@ static ferry_status open_transformer(ferry_files files, const ferry_text_config 
     out->max_tokens = config->max_tokens;
     out->dimension = config->hidden;
     FERRY_TRY(open_front(files, options, config->vocabulary, pool, arena, out, error));
-    return ferry_transformer_load(weights, config, out->kernels, options->precision,
-                                  options->overwrite, out->rows, pool, arena, &out->transformer,
-                                  error);
+    FERRY_TRY(ferry_transformer_load(weights, config, out->kernels, options->precision,
+                                     options->overwrite, out->rows, pool, arena, &out->transformer,
+                                     error));
+    return make_tokens(out, arena, error);
 }
 
 ferry_status ferry_text_encoder_open(ferry_files files, const ferry_kernels *kernels,

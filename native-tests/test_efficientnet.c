@@ -2,6 +2,7 @@
  */
 #define _XOPEN_SOURCE 700 /* mkdtemp */
 #include "image_golden.h"
+#include "tiny_model.h"
 
 #include "ferry/ferry.h"
 #include "math/kernels.h"
@@ -236,54 +237,11 @@ static void clamp_same_bits(void **state)
 
 /* ---- what is refused ---- */
 
-static ferry_file files[2];
-
-static void read_tiny(void)
-{
-    static const char *const names[] = {"config.json", "model.safetensors"};
-    for (size_t i = 0; i < 2; i++) {
-        char path[128];
-        snprintf(path, sizeof path, "%s/%s", tiny, names[i]);
-        files[i].name = names[i];
-        files[i].data = read_file(golden_path(path), &files[i].size);
-    }
-}
-
-static void free_tiny(void)
-{
-    for (size_t i = 0; i < 2; i++) free((void *)(uintptr_t)files[i].data);
-}
-
-static void refuse(size_t count, const ferry_encoder_options *options, ferry_status status,
-                   const char *message)
-{
-    ferry_encoder *encoder;
-    ferry_error error = {0};
-    assert_int_equal(ferry_encoder_open(files, count, options, &encoder, &error), status);
-    assert_null(encoder);
-    if (strstr(error.message, message) == NULL)
-        fail_msg("\"%s\" does not say \"%s\"", error.message, message);
-}
-
-/* Another text of the same length in place of the first `old` in a file. */
-static void replace(size_t file, const char *old, const char *other)
-{
-    char *data = (char *)(uintptr_t)files[file].data;
-    size_t size = strlen(old);
-    assert_int_equal(size, strlen(other));
-    for (size_t i = 0; i + size <= files[file].size; i++) {
-        if (memcmp(data + i, old, size) != 0) continue;
-        memcpy(data + i, other, size);
-        return;
-    }
-    fail_msg("no %s in %s", old, files[file].name);
-}
-
 static void files_that_do_not_fit_are_named(void **state)
 {
     (void)state;
     ferry_encoder_options fit = {.size = sizeof fit, .image_fit = FERRY_IMAGE_FIT_COUNT};
-    read_tiny();
+    read_tiny(tiny);
     refuse(2, &fit, FERRY_INVALID_ARGUMENT, "image_fit");
     refuse(1, NULL, FERRY_NOT_FOUND, "model.safetensors is missing");
     replace(1, "blocks.2.1.conv_pwl.weight", "blocks.2.1.conv_pwx.weight");
@@ -293,11 +251,11 @@ static void files_that_do_not_fit_are_named(void **state)
             "\"conv_head.weight\":{\"dtype\":\"F32\",\"shape\":[24,36,1,1]");
     refuse(2, NULL, FERRY_MALFORMED, "conv_head.weight");
     free_tiny();
-    read_tiny();
+    read_tiny(tiny);
     replace(0, "efficientnet_lite0", "convnext_tiny_ofx2");
     refuse(2, NULL, FERRY_UNSUPPORTED, "convnext_tiny");
     free_tiny();
-    read_tiny();
+    read_tiny(tiny);
     replace(0, "bicubic", "nearest");
     refuse(2, NULL, FERRY_UNSUPPORTED, "nearest");
     free_tiny();
@@ -357,7 +315,7 @@ static void every_allocation_may_fail(void **state)
     uint8_t pixel[3] = {1, 2, 3};
     ferry_image image = {pixel, 1, 1, 3};
     float out[64];
-    read_tiny();
+    read_tiny(tiny);
     bool done = false;
     for (size_t n = 0; !done; n++) {
         ferry_encoder *encoder;

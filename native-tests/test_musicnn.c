@@ -2,6 +2,7 @@
  * do not fit. */
 #define _XOPEN_SOURCE 700 /* mkdtemp */
 #include "image_golden.h"
+#include "tiny_model.h"
 
 #include "sound_clips.h"
 
@@ -288,46 +289,12 @@ static void all_kernels_and_threads_give_the_same_bits(void **state)
 
 /* ---- what is refused ---- */
 
-static ferry_file files[2];
-
-static void read_tiny(void)
-{
-    static const char *const names[] = {"config.json", "model.safetensors"};
-    for (size_t i = 0; i < 2; i++) {
-        char path[128];
-        snprintf(path, sizeof path, "%s/%s", tiny, names[i]);
-        files[i].name = names[i];
-        files[i].data = read_file(golden_path(path), &files[i].size);
-    }
-}
-
-static void free_tiny(void)
-{
-    for (size_t i = 0; i < 2; i++) free((void *)(uintptr_t)files[i].data);
-}
-
-static void refuse(size_t count, const ferry_encoder_options *options, ferry_status status,
-                   const char *message)
-{
-    ferry_encoder *encoder;
-    ferry_error error = {0};
-    assert_int_equal(ferry_encoder_open(files, count, options, &encoder, &error), status);
-    assert_null(encoder);
-    if (strstr(error.message, message) == NULL)
-        fail_msg("\"%s\" does not say \"%s\"", error.message, message);
-}
-
 /* Opens with another text of the same length in place of the first `old` in a file. */
 static void refuse_with(size_t file, const char *old, const char *other, ferry_status status,
                         const char *message)
 {
-    read_tiny();
-    char *data = (char *)(uintptr_t)files[file].data;
-    size_t size = strlen(old), at = 0;
-    assert_int_equal(size, strlen(other));
-    while (at + size <= files[file].size && memcmp(data + at, old, size) != 0) at++;
-    if (at + size > files[file].size) fail_msg("no %s in %s", old, files[file].name);
-    memcpy(data + at, other, size);
+    read_tiny(tiny);
+    replace(file, old, other);
     refuse(2, NULL, status, message);
     free_tiny();
 }
@@ -336,7 +303,7 @@ static void files_that_do_not_fit_are_named(void **state)
 {
     (void)state;
     ferry_encoder_options int8 = {.size = sizeof int8, .precision = FERRY_PRECISION_INT8};
-    read_tiny();
+    read_tiny(tiny);
     refuse(2, &int8, FERRY_UNSUPPORTED, "f32");
     refuse(1, NULL, FERRY_NOT_FOUND, "model.safetensors is missing");
     free_tiny();
@@ -413,7 +380,7 @@ static void every_allocation_may_fail(void **state)
     static const float samples[3];
     ferry_sound sound = {samples, 3, 1, 44100};
     float out[64];
-    read_tiny();
+    read_tiny(tiny);
     bool done = false;
     for (size_t n = 0; !done; n++) {
         ferry_encoder *encoder;

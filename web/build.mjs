@@ -1,6 +1,6 @@
 /*
  * Bundles web/src into web/dist: index.js for the page, worker.js for the worker, helper.js for its
- * helpers, seal.js for who locks profiles; their types, and the WebAssembly builds from build/wasm (or --wasm DIR).
+ * helpers, seal.js for who locks profiles, pixels.js for who gives it pictures; their types, and the WebAssembly builds from build/wasm (or --wasm DIR).
  */
 import { build } from 'esbuild'
 import { minify } from 'terser'
@@ -30,8 +30,8 @@ for (const name of binaries) {
 
 await build({
   absWorkingDir: root,
-  entryPoints: ['web/src/index.ts', 'web/src/worker.ts', 'web/src/helper.ts', 'web/src/seal.ts'],
-  external: ['./seal.js'], // loaded when it is needed
+  entryPoints: ['web/src/index.ts', 'web/src/worker.ts', 'web/src/helper.ts', 'web/src/seal.ts', 'web/src/pixels.ts'],
+  external: ['./seal.js', './pixels.js'], // loaded when they are needed
   outdir: dist,
   bundle: true,
   format: 'esm',
@@ -46,7 +46,7 @@ await build({
 })
 
 // Once more: a thirtieth less than esbuild alone makes of it. Source maps lead to the sources still.
-for (const name of ['index.js', 'worker.js', 'helper.js', 'seal.js']) {
+for (const name of ['index.js', 'worker.js', 'helper.js', 'seal.js', 'pixels.js']) {
   const path = join(dist, name)
   const { code, map } = await minify(readFileSync(path, 'utf8'), {
     ecma: 2022,

@@ -21,7 +21,7 @@ test('sizes: wasm at most 200 KB gzip each, JS at most 15 KB gzip', () => {
     for (const threads of ['', '-threads']) assert.ok(size(`ferry-${build}${threads}.wasm`) <= 200_000)
   }
   assert.ok(size('index.js') + size('worker.js') + size('helper.js') <= 15_000)
-  size('seal.js') // which a page that locks no profile does not load
+  for (const name of ['seal.js', 'pixels.js']) size(name) // which a page without locked profiles, or pictures, does not load
 })
 
 test('no runtime dependency, and the package holds web/dist alone', () => {
@@ -38,9 +38,9 @@ test('no runtime dependency, and the package holds web/dist alone', () => {
 
 test('every source imports only the one below it', () => {
   const order = ['index', 'encoder', 'vectors', 'visitor', 'client', 'protocol', 'worker', 'shapes', 'indexes', 'files', 'wasm', 'exports']
-  // helper is started by worker, with a message; seal is loaded by visitor. They stand alone.
-  assert.deepEqual(readdirSync(join(root, 'web/src')).sort(), [...order, 'helper', 'seal'].map((name) => `${name}.ts`).sort())
-  for (const name of ['helper', 'seal']) {
+  // helper is started by worker, with a message; seal is loaded by visitor, pixels by encoder. They stand alone.
+  assert.deepEqual(readdirSync(join(root, 'web/src')).sort(), [...order, 'helper', 'seal', 'pixels'].map((name) => `${name}.ts`).sort())
+  for (const name of ['helper', 'seal', 'pixels']) {
     assert.doesNotMatch(readFileSync(join(root, `web/src/${name}.ts`), 'utf8'), /\bfrom '/)
   }
   for (const [i, name] of order.entries()) {
@@ -54,7 +54,7 @@ test('every source imports only the one below it', () => {
 })
 
 test('nothing is fetched from elsewhere: no address in what is published', () => {
-  for (const name of ['index.js', 'worker.js', 'helper.js', 'seal.js']) {
+  for (const name of ['index.js', 'worker.js', 'helper.js', 'seal.js', 'pixels.js']) {
     assert.doesNotMatch(readFileSync(join(dist, name), 'utf8'), /https?:\/\/[a-z]/, name)
   }
 })

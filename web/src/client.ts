@@ -4,7 +4,7 @@
  * the form that travels.
  */
 import { errorFrom, FerryError } from './protocol.js'
-import type { Arguments, DirectoryHandle, Image, Message, Operation, Progress } from './protocol.js'
+import type { Arguments, DirectoryHandle, Message, Operation, Progress } from './protocol.js'
 import type { Reply, Sound, Value, WireSource, WireWasm } from './protocol.js'
 
 // What the layer above needs of the ones below.
@@ -206,12 +206,6 @@ function bytesOf(value: ArrayBuffer | ArrayBufferView): ArrayBuffer | Uint8Array
   if (value instanceof ArrayBuffer) return value
   const { buffer, byteOffset, byteLength } = value
   return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength).slice()
-}
-
-/** A picture as it travels: its pixels are copied. The caller has seen that the sizes agree. */
-export function wireImage(data: Uint8Array | Uint8ClampedArray, width: number, height: number): Image {
-  const channels = data.length / (width * height)
-  return { data: new Uint8Array(data.buffer, data.byteOffset, data.length).slice(), width, height, channels }
 }
 
 /** A sound as it travels, its channels side by side: a copy. The caller has seen that they are alike. */

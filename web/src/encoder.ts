@@ -2,7 +2,7 @@
  * Encoders: ferry.encoder(). Part of the public face: checks what it is given and holds the handle;
  * index.ts hands it on.
  */
-import { checkFields, checkOneOf, checkWhole, invalid, wireImage, wireSound, wireSource } from './vectors.js'
+import { checkFields, checkOneOf, checkWhole, FerryError, invalid, wireSound, wireSource } from './vectors.js'
 import type { CallOptions, Client, Progress, ProgressOptions, Source } from './vectors.js'
 
 // What the layer above needs of the ones below.
@@ -41,6 +41,13 @@ export interface Pixels {
   readonly data: Uint8Array | Uint8ClampedArray
   readonly width: number
   readonly height: number
+}
+
+/** What createImageBitmap gives. */
+export interface Bitmap {
+  readonly width: number
+  readonly height: number
+  close(): void
 }
 
 /** A decoded sound, as AudioContext.decodeAudioData gives it. */
@@ -123,23 +130,15 @@ export class Encoder {
   }
 
   /**
-   * One picture's vector; the same bits as natively, from the same pixels. Decoding is the page's
-   * part: `createImageBitmap`, a canvas, `getImageData`.
+   * One picture's vector; the same bits as natively, from the same pixels. A Blob and an ImageBitmap
+   * are decoded by the engine, in pages and workers; MALFORMED says that it cannot.
    */
-  async encodeImage(image: Pixels, { signal }: CallOptions = {}): Promise<Float32Array> {
+  async encodeImage(image: Pixels | Bitmap | Blob, { signal }: CallOptions = {}): Promise<Float32Array> {
     const op = 'encoder.encodeImage'
     this.#check(op)
-    const { data, width, height } = (image ?? {}) as Partial<Pixels>
-    if (!(data instanceof Uint8Array || data instanceof Uint8ClampedArray)) {
-      throw invalid(op, 'image.data is neither a Uint8Array nor a Uint8ClampedArray')
-    }
-    const whole = (value: unknown): value is number => Number.isInteger(value) && (value as number) > 0
-    if (!whole(width) || !whole(height) || ![1, 3, 4].includes(data.length / (width * height))) {
-      const size = `${String(width)} x ${String(height)}`
-      throw invalid(op, `image: ${data.length} bytes are no ${size} pixels of 4, 3 or 1`)
-    }
-    const args = { encoder: this.#encoder, image: wireImage(data, width, height) }
-    return this.#client.request(op, args, { signal })
+    const { wireImage } = await import('./pixels.js')
+    const wire = await wireImage(image, (code, message) => new FerryError(code, op, message))
+    return this.#client.request(op, { encoder: this.#encoder, image: wire }, { signal })
   }
 
   /**

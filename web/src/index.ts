@@ -16,7 +16,7 @@ import type { CallOptions, Capabilities, EncoderOptions, IndexOptions, Item, Ite
 import type { ProgressOptions, Recommendation, Segment, Source, VectorIndex, WasmSource } from './encoder.js'
 
 export { Encoder, FerryError, Visitor } from './encoder.js'
-export type { AudioOptions, DecodedAudio, EncodeOptions, EncoderOptions, Pixels } from './encoder.js'
+export type { AudioOptions, Bitmap, DecodedAudio, EncodeOptions, EncoderOptions, Pixels } from './encoder.js'
 export type { Behavior, CallOptions, Capabilities, DirectoryHandle, ExportOptions, FerryCode } from './encoder.js'
 export type { HeldEvent, Imported, Item, ItemName, Modality, Model, Progress, Segment } from './encoder.js'
 export type { ProgressOptions, Recommendation, Recommendations, RecommendOptions, Source, SourceFiles } from './encoder.js'

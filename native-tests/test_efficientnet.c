@@ -1,7 +1,7 @@
 /* EfficientNet-Lite against timm; the same bits by all kernels and threads; files that do not fit.
  */
 #define _XOPEN_SOURCE 700 /* mkdtemp */
-#include "image_golden.h"
+#include "image_int8.h"
 #include "tiny_model.h"
 
 #include "ferry/ferry.h"
@@ -292,20 +292,6 @@ static void texts_and_pictures_are_told_apart(void **state)
 }
 
 /* ---- memory ---- */
-
-static size_t allowed; /* allocations before one fails */
-
-static void *limited(void *user, void *pointer, size_t old_size, size_t new_size)
-{
-    (void)user, (void)old_size;
-    if (new_size == 0) {
-        free(pointer);
-        return NULL;
-    }
-    if (allowed == 0) return NULL;
-    allowed--;
-    return realloc(pointer, new_size);
-}
 
 static void every_allocation_may_fail(void **state)
 {

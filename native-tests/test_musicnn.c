@@ -1,6 +1,5 @@
 /* musicnn's VGG against torch and TensorFlow; the same bits by all kernels and threads; files that
  * do not fit. */
-#define _XOPEN_SOURCE 700 /* mkdtemp */
 #include "image_golden.h"
 #include "tiny_model.h"
 
@@ -359,20 +358,6 @@ static void sounds_are_told_apart(void **state)
 }
 
 /* ---- memory ---- */
-
-static size_t allowed; /* allocations before one fails */
-
-static void *limited(void *user, void *pointer, size_t old_size, size_t new_size)
-{
-    (void)user, (void)old_size;
-    if (new_size == 0) {
-        free(pointer);
-        return NULL;
-    }
-    if (allowed == 0) return NULL;
-    allowed--;
-    return realloc(pointer, new_size);
-}
 
 static void every_allocation_may_fail(void **state)
 {

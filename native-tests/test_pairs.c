@@ -1,4 +1,3 @@
-#define _XOPEN_SOURCE 700 /* mkdtemp */
 /* CLIP and SigLIP, texts and pictures in one space, against transformers; the same bits by all
  * kernels, threads and batches; files that do not fit. */
 #define _XOPEN_SOURCE 700 /* mkdtemp */

@@ -1,7 +1,7 @@
 /* ViT, CLIP, SigLIP and DINOv2 against transformers; the same bits by all kernels and threads;
  * files that do not fit. */
 #define _XOPEN_SOURCE 700 /* mkdtemp */
-#include "image_golden.h"
+#include "image_int8.h"
 
 #include "ferry/ferry.h"
 #include "math/kernels.h"

@@ -1,4 +1,5 @@
-/* The two files of a tiny model in memory, to be changed: what is refused, and by what words. */
+/* The two files of a tiny model in memory, to be changed: what is refused, and by what words; and
+ * an allocator to open it with. */
 #ifndef FERRY_TESTS_TINY_MODEL_H
 #define FERRY_TESTS_TINY_MODEL_H
 
@@ -45,6 +46,22 @@ static inline void replace(size_t file, const char *old, const char *other)
         return;
     }
     fail_msg("no %s in %s", old, files[file].name);
+}
+
+/* ---- an allocator that gives out ---- */
+
+static size_t allowed; /* allocations before one fails */
+
+static inline void *limited(void *user, void *pointer, size_t old_size, size_t new_size)
+{
+    (void)user, (void)old_size;
+    if (new_size == 0) {
+        free(pointer);
+        return NULL;
+    }
+    if (allowed == 0) return NULL;
+    allowed--;
+    return realloc(pointer, new_size);
 }
 
 #endif

@@ -4,6 +4,7 @@
 #include "api/handles.h"
 #include "base/error.h"
 #include "base/options.h"
+#include "math/ops.h"
 #include "rank/topk.h"
 #include "train/align.h"
 
@@ -133,13 +134,6 @@ ferry_status ferry_alignment_place_features(const ferry_alignment *alignment, co
     return ferry_alignment_map(alignment, NULL, features, count, out, error);
 }
 
-static bool has_place(const float *place, size_t D)
-{
-    for (size_t n = 0; n < D; n++)
-        if (place[n] != 0.0f) return true;
-    return false;
-}
-
 enum { AT_ONCE = 64 /* items scored at a time */ };
 
 /* Items of the domains wanted; block [AT_ONCE, D] is scratch. */
@@ -159,7 +153,7 @@ static ferry_status push_all(const ferry_alignment *a, const ferry_catalog *cata
         }
         a->kernels->dot_rows(items, place, scores, rows, D);
         for (size_t i = 0; i < rows; i++) {
-            if (wanted[catalog->items[first + i].domain] && has_place(items + i * D, D))
+            if (wanted[catalog->items[first + i].domain] && !ferry_is_zero(items + i * D, D))
                 ferry_topk_push(top, first + i, scores[i]);
         }
     }

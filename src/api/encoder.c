@@ -20,9 +20,10 @@ static ferry_status open_parts(ferry_encoder *encoder, ferry_files files,
     encoder->sounds = ferry_sound_encoder_recognises(files);
     encoder->pictures = !encoder->sounds && ferry_image_encoder_recognises(files);
     encoder->texts = !encoder->sounds && (!encoder->pictures || ferry_text_tower_recognises(files));
-    if (encoder->sounds)
-        return ferry_sound_encoder_open(files, kernels, options, arena, &encoder->sound, error);
     FERRY_TRY(ferry_pool_create(&arena->allocator, options->threads, &encoder->pool, error));
+    if (encoder->sounds)
+        return ferry_sound_encoder_open(files, kernels, options, encoder->pool, arena,
+                                        &encoder->sound, error);
     if (encoder->pictures)
         FERRY_TRY(ferry_image_encoder_open(files, kernels, options, encoder->pool, arena,
                                            &encoder->image, error));
@@ -76,7 +77,6 @@ void ferry_encoder_close(ferry_encoder *encoder)
 {
     if (encoder == NULL) return;
     ferry_text_encoder_close(&encoder->text);
-    ferry_sound_encoder_close(&encoder->sound);
     ferry_pool_close(encoder->pool);
     ferry_arena_free(&encoder->arena);
     if (encoder->release != NULL) encoder->release(encoder->owner);

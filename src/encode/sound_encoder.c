@@ -100,24 +100,18 @@ static ferry_status open_all(ferry_files files, const cJSON *config, const ferry
 }
 
 ferry_status ferry_sound_encoder_open(ferry_files files, const ferry_kernels *kernels,
-                                      const ferry_encoder_options *options, ferry_arena *arena,
-                                      ferry_sound_encoder *out, ferry_error *error)
+                                      const ferry_encoder_options *options, ferry_pool *pool,
+                                      ferry_arena *arena, ferry_sound_encoder *out,
+                                      ferry_error *error)
 {
     cJSON *config;
-    *out = (ferry_sound_encoder){.allocator = arena->allocator};
+    *out = (ferry_sound_encoder){.allocator = arena->allocator, .pool = pool};
     if (options->precision == FERRY_PRECISION_INT8)
         return ferry_fail(error, FERRY_UNSUPPORTED, "sounds are encoded in f32, not int8");
-    FERRY_TRY(ferry_pool_create(&arena->allocator, options->threads, &out->pool, error));
     FERRY_TRY(read_config(files, &config, error));
     ferry_status status = open_all(files, config, kernels, arena, out, error);
     cJSON_Delete(config);
     return status;
-}
-
-void ferry_sound_encoder_close(ferry_sound_encoder *encoder)
-{
-    ferry_pool_close(encoder->pool);
-    encoder->pool = NULL;
 }
 
 /* ---- a sound, a patch at a time ---- */

@@ -14,7 +14,7 @@ enum { FERRY_PATCH_SAMPLES = (FERRY_VGG_FRAMES - 1) * FERRY_MEL_HOP + FERRY_MEL_
 
 typedef struct ferry_sound_encoder {
     ferry_allocator allocator;
-    ferry_pool *pool; /* NULL: one thread */
+    ferry_pool *pool; /* borrowed; NULL: one thread */
     ferry_log_mel *mel;
     ferry_vgg net;
     size_t dimension, classes;
@@ -27,12 +27,11 @@ typedef struct ferry_sound_encoder {
 /* Whether config.json names an architecture of sounds; false where it cannot be read. */
 bool ferry_sound_encoder_recognises(ferry_files files);
 
-/* Borrows nothing of the files; what lives outside the arena, close frees, also after open has
- * failed. */
+/* Borrows the pool, but nothing of the files; all of it is in the arena. */
 ferry_status ferry_sound_encoder_open(ferry_files files, const ferry_kernels *kernels,
-                                      const ferry_encoder_options *options, ferry_arena *arena,
-                                      ferry_sound_encoder *out, ferry_error *error);
-void ferry_sound_encoder_close(ferry_sound_encoder *encoder);
+                                      const ferry_encoder_options *options, ferry_pool *pool,
+                                      ferry_arena *arena, ferry_sound_encoder *out,
+                                      ferry_error *error);
 
 /* See ferry_encoder_encode_sounds and ferry_encoder_tag_sounds: out [count, dimension] and tags
  * [count, classes], either of which may be NULL. */

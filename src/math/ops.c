@@ -32,6 +32,13 @@ void ferry_relu(float *x, size_t n)
     for (size_t i = 0; i < n; i++) x[i] = x[i] < 0.0f ? 0.0f : x[i];
 }
 
+bool ferry_is_zero(const float *x, size_t N)
+{
+    for (size_t n = 0; n < N; n++)
+        if (x[n] != 0.0f) return false;
+    return true;
+}
+
 void ferry_l2_normalize(const ferry_kernels *kernels, float *x, size_t N)
 {
     float square;

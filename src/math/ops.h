@@ -27,6 +27,9 @@ void ferry_relu(float *x, size_t n);
 /* x / max(|x|, 1e-12) in place, as torch.nn.functional.normalize; [N] */
 void ferry_l2_normalize(const ferry_kernels *kernels, float *x, size_t N);
 
+/* Whether all of x [N] are 0, as the vector of what an item lacks is. */
+bool ferry_is_zero(const float *x, size_t N);
+
 /* y[n] = y[n] + scale * x[n], [N] */
 void ferry_add_scaled(float *y, const float *x, float scale, size_t N);
 

@@ -17,13 +17,6 @@ const char *ferry_align_head_name(ferry_align_head head)
     return names[head];
 }
 
-static bool is_zero(const float *x, size_t N)
-{
-    for (size_t n = 0; n < N; n++)
-        if (x[n] != 0.0f) return false;
-    return true;
-}
-
 /* out [T, D] = unit(whiten(x)), x [T, D] of length 1, which it overlaps not */
 static void whiten(const ferry_alignment *a, ferry_pool *pool, const float *x, size_t T, float *out)
 {
@@ -46,7 +39,7 @@ ferry_status ferry_alignment_center(const ferry_alignment *alignment, ferry_pool
         for (size_t t = 0; t < rows; t++) {
             const float *from = y + (first + t) * D;
             float *to = block + t * D;
-            bool none = is_zero(from, D);
+            bool none = ferry_is_zero(from, D);
             for (size_t n = 0; n < D; n++) to[n] = none ? 0.0f : from[n] - alignment->text_mean[n];
             ferry_l2_normalize(alignment->kernels, to, D);
         }
@@ -190,7 +183,7 @@ static ferry_status map_rows(const ferry_alignment *alignment, ferry_pool *pool,
         ferry_add_scaled(out, one, alignment->weight[head], rows * D);
     }
     for (size_t t = 0; t < rows; t++) {
-        if (is_zero(x + t * F, F)) memset(out + t * D, 0, D * sizeof *out);
+        if (ferry_is_zero(x + t * F, F)) memset(out + t * D, 0, D * sizeof *out);
         ferry_l2_normalize(alignment->kernels, out + t * D, D);
     }
     return FERRY_OK;

@@ -33,20 +33,13 @@ typedef struct fit {
 
 /* ---- means ---- */
 
-static bool is_zero(const float *x, size_t N)
-{
-    for (size_t n = 0; n < N; n++)
-        if (x[n] != 0.0f) return false;
-    return true;
-}
-
 /* mean [N] of the rows that are not zeros, in double; *rows is how many. sum [N] is scratch. */
 static void mean_of(const float *x, size_t count, size_t N, double *sum, size_t *rows, float *mean)
 {
     *rows = 0;
     memset(sum, 0, N * sizeof *sum);
     for (size_t i = 0; i < count; i++) {
-        if (is_zero(x + i * N, N)) continue;
+        if (ferry_is_zero(x + i * N, N)) continue;
         for (size_t n = 0; n < N; n++) sum[n] = sum[n] + (double)x[i * N + n];
         ++*rows;
     }
@@ -131,7 +124,7 @@ static ferry_status feature_moments(fit *f, ferry_error *error)
     mean_of(all, data->count, F, sum, &rows, mean);
     memset(sum, 0, F * sizeof *sum);
     for (size_t i = 0; i < data->count; i++) {
-        if (is_zero(all + i * F, F)) continue;
+        if (ferry_is_zero(all + i * F, F)) continue;
         for (size_t n = 0; n < F; n++) {
             double off = (double)all[i * F + n] - (double)mean[n];
             sum[n] = sum[n] + off * off;
@@ -168,7 +161,7 @@ static float *centered(fit *f, const float *x, size_t count, size_t D)
     if (sum == NULL || mean == NULL || out == NULL) return NULL;
     mean_of(x, count, D, sum, &rows, mean);
     for (size_t i = 0; i < count; i++) {
-        if (is_zero(x + i * D, D)) continue;
+        if (ferry_is_zero(x + i * D, D)) continue;
         for (size_t d = 0; d < D; d++) out[i * D + d] = x[i * D + d] - mean[d];
     }
     return out;
@@ -206,7 +199,7 @@ static ferry_status gather_pairs(fit *f, ferry_error *error)
     f->pair = ferry_arena_array(&f->scratch, data->count, sizeof *f->pair);
     if (f->pair == NULL) return ferry_fail_memory(error, "the pairs");
     for (size_t i = 0; i < data->count; i++) {
-        if (!is_zero(data->features + i * F, F) && !is_zero(data->text + i * D, D))
+        if (!ferry_is_zero(data->features + i * F, F) && !ferry_is_zero(data->text + i * D, D))
             f->pair[f->n++] = (uint32_t)i;
     }
     ferry_random_seed(&random, f->options->seed, 1);
@@ -261,7 +254,7 @@ static ferry_status fit_bridge(fit *f, ferry_error *error)
     ferry_alignment_standardise(a, data->features, data->count, raw, NULL);
     FERRY_TRY(ferry_alignment_bridge(a, f->pool, raw, data->count, all, error));
     for (size_t i = 0; i < data->count; i++) /* no feature: no part in the mean */
-        if (is_zero(raw + i * data->F, data->F)) memset(all + i * D, 0, D * sizeof *all);
+        if (ferry_is_zero(raw + i * data->F, data->F)) memset(all + i * D, 0, D * sizeof *all);
     mean_of(all, data->count, D, sum, &rows, mean);
     if (rows == 0) mean_of(data->labels, data->C, D, sum, &rows, mean);
     a->bridge_mean = mean;

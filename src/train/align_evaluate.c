@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "math/ops.h"
 #include "train/align.h"
 
 static void rank_one(const float *scores, size_t n, size_t step, size_t own, ferry_align_ranks *sum)
@@ -44,13 +45,6 @@ typedef struct evaluation {
     size_t n;
 } evaluation;
 
-static bool is_zero(const float *x, size_t N)
-{
-    for (size_t n = 0; n < N; n++)
-        if (x[n] != 0.0f) return false;
-    return true;
-}
-
 static bool is_known(const evaluation *e, const float *text)
 {
     for (size_t i = 0; i < e->n; i++)
@@ -64,7 +58,8 @@ static void find_rows(evaluation *e)
     const ferry_align_data *data = e->data;
     for (size_t i = 0; i < data->count; i++) {
         const float *text = data->text + i * data->D;
-        if (is_zero(text, data->D) || is_zero(data->features + i * data->F, data->F)) continue;
+        if (ferry_is_zero(text, data->D) || ferry_is_zero(data->features + i * data->F, data->F))
+            continue;
         if (!is_known(e, text)) e->row[e->n++] = (uint32_t)i;
     }
 }

@@ -482,6 +482,12 @@ static void elementary_functions_are_accurate(void **state)
         exact = tanh((double)x / 8);
         assert_true(fabs((double)ferry_tanh(x / 8) - exact) <= 3.5 * unit * fabs(exact));
     }
+    for (int i = 0; i <= 1000000; i++) {
+        float x = (float)i * -1.26e-4f; /* 0…-126 */
+        double exact = 127.0 * exp2((double)x);
+        assert_true(fabs((double)ferry_share(x) - exact) <= 1.1e-4 * exact);
+    }
+    assert_true(ferry_share(0.0f) == 127.0f && ferry_share(-1e30f) == 0.0f);
     for (int i = 1; i < 1000000; i++) {
         double x = (double)i * (i % 2 ? 1e-6 : 1e3), exact = log(x);
         assert_true(fabs(ferry_log(x) - exact) <= 3.4e-16 * fabs(exact));

@@ -252,7 +252,7 @@ static plane run_block(ferry_efficientnet *net, const ferry_inverted_residual *b
                                .count = 1,
                                .in = {.x = net->spread, .int7 = {net->bytes, NULL}},
                                .y = net->next,
-                               .ldy = block->project.N,
+                               .columns = {.group = block->project.N},
                                .T = s.out.H * s.out.W,
                                .finish = block->residual ? add_input : NULL,
                                .context = net->x};

@@ -80,6 +80,18 @@ void ferry_layer_multiply(const ferry_kernels *kernels, const ferry_layer *layer
     }
 }
 
+void ferry_layer_multiply_columns(const ferry_kernels *kernels, const ferry_layer *layer,
+                                  size_t first, size_t count, const ferry_layer_input *in, float *y,
+                                  const ferry_columns *columns, size_t T)
+{
+    for (size_t n = first, step; n < first + count; n += step) {
+        size_t rest = first + count - n, whole = columns->group - n % columns->group;
+        step = rest < whole ? rest : whole;
+        ferry_layer_multiply(kernels, layer, n, step, in, y + ferry_columns_at(columns, 0, n),
+                             columns->group, T);
+    }
+}
+
 /* ---- a product in parts ---- */
 
 typedef struct product {
@@ -98,12 +110,13 @@ static void multiply_part(void *context, size_t index, size_t worker)
     const ferry_layer *layer = &run->layers[number];
     size_t rows = run->T - row < ROWS ? run->T - row : ROWS;
     size_t columns = layer->N - column < p->columns ? layer->N - column : p->columns;
-    float *y = run->y + row * run->ldy + number * layer->N + column;
+    float *y = run->y + ferry_columns_at(&run->columns, row, number * layer->N);
     ferry_layer_input in = ferry_layer_input_from(layer, &run->in, row);
     (void)worker;
-    ferry_layer_multiply(run->kernels, layer, column, columns, &in, y, run->ldy, rows);
+    ferry_layer_multiply_columns(run->kernels, layer, column, columns, &in, y, &run->columns, rows);
     if (run->finish != NULL)
-        run->finish(run->context, y, run->ldy, row, number * layer->N + column, rows, columns);
+        run->finish(run->context, y + column, run->columns.group, row, number * layer->N + column,
+                    rows, columns);
 }
 
 void ferry_layer_run_all(const ferry_layer_run *run)

@@ -22,6 +22,18 @@ typedef struct ferry_layer_input {
     ferry_int7_rows int7;
 } ferry_layer_input;
 
+/* How the columns of a product lie: `group` of them side by side, in rows one behind the other, and
+ * `apart` floats further the next. */
+typedef struct ferry_columns {
+    size_t group, apart;
+} ferry_columns;
+
+static inline size_t ferry_columns_at(const ferry_columns *columns, size_t row, size_t column)
+{
+    return column / columns->group * columns->apart + row * columns->group +
+           column % columns->group;
+}
+
 /* ---- products ---- */
 
 /* Room for [T, K] quantised activations, all zeros; false without memory. */
@@ -41,6 +53,12 @@ void ferry_layer_multiply(const ferry_kernels *kernels, const ferry_layer *layer
                           size_t count, const ferry_layer_input *in, float *y, size_t ldy,
                           size_t T);
 
+/* The same, y being where the layer's column 0 would lie: the group is a multiple of 16, or no less
+ * than N. */
+void ferry_layer_multiply_columns(const ferry_kernels *kernels, const ferry_layer *layer,
+                                  size_t first, size_t count, const ferry_layer_input *in, float *y,
+                                  const ferry_columns *columns, size_t T);
+
 /* What else is to be done with a part [rows, columns] of a product, which begins at `row` and
  * `column` of it and lies at y, while it is in the cache. */
 typedef void (*ferry_layer_finish)(void *context, float *y, size_t ldy, size_t row, size_t column,
@@ -52,9 +70,10 @@ typedef struct ferry_layer_run {
     const ferry_layer *layers; /* [count] of the same K and N, whose outputs lie side by side */
     size_t count;
     ferry_layer_input in; /* int8 is room for x, where the layers are; int7 is given */
-    float *y;             /* [T, count * N] rows ldy apart */
-    size_t ldy, T;
-    ferry_layer_finish finish; /* or NULL */
+    float *y;             /* [T, count * N] as columns say */
+    ferry_columns columns;
+    size_t T;
+    ferry_layer_finish finish; /* or NULL; of columns that are one group */
     void *context;             /* of finish */
 } ferry_layer_run;
 

@@ -25,7 +25,8 @@ typedef struct product {
     const ferry_layer *layer;
     const float *x; /* [T, K] */
     const ferry_int8_rows *int8;
-    float *y; /* [T, N] */
+    float *y; /* [T, N] as `lies` says */
+    const ferry_columns *lies;
     size_t T;
     size_t columns; /* of a part: a multiple of 16 */
     bool activated;
@@ -37,19 +38,22 @@ static void multiply_columns(void *context, size_t index, size_t worker)
     const ferry_layer *layer = p->layer;
     size_t N = layer->N, first = index * p->columns;
     size_t count = N - first < p->columns ? N - first : p->columns;
-    float *y = p->y + first;
     (void)worker;
     ferry_layer_input in = {.x = p->x, .int8 = *p->int8};
-    ferry_layer_multiply(p->m->kernels, layer, first, count, &in, y, N, p->T);
+    ferry_layer_multiply_columns(p->m->kernels, layer, first, count, &in, p->y, p->lies, p->T);
     if (!p->activated) return;
-    for (size_t t = 0; t < p->T; t++) activate(p->m, y + t * N, count);
+    for (size_t t = 0; t < p->T; t++) activate(p->m, p->y + t * N + first, count);
 }
 
-/* At most a block of rows, by one thread (pool NULL) or each thread some of the columns. */
+/* `lies` NULL: y is [T, N]. At most a block of rows, by one thread (pool NULL) or each thread some
+ * of the columns. */
 static void linear(const ferry_transformer *m, ferry_pool *pool, const ferry_scratch *scratch,
-                   const ferry_layer *layer, bool activated, const float *x, float *y, size_t T)
+                   const ferry_layer *layer, bool activated, const float *x, float *y,
+                   const ferry_columns *lies, size_t T)
 {
-    product p = {m, layer, x, &scratch->int8, y, T, layer->N, activated};
+    ferry_columns side_by_side = {.group = layer->N};
+    if (lies == NULL) lies = &side_by_side;
+    product p = {m, layer, x, &scratch->int8, y, lies, T, layer->N, activated};
     size_t threads = ferry_pool_threads(pool), parts = 1;
     if (layer->panels == NULL) m->kernels->quantize_rows(x, layer->K, T, layer->K, &scratch->int8);
     if (threads > 1) { /* two parts a thread, of whole pairs of panels */
@@ -131,15 +135,16 @@ static void run_block(void *context, size_t index, size_t worker)
     } else {
         const ferry_block *b = &m->block[p->layer - 1];
         linear(m, p->pool, s, &b->attention_output, false, m->workspace.context + first * hidden,
-               s->update, T);
+               s->update, NULL, T);
         add_and_norm(m, &b->attention_norm, s->update, x, T);
-        linear(m, p->pool, s, &b->intermediate, true, x, s->intermediate, T);
-        linear(m, p->pool, s, &b->output, false, s->intermediate, s->update, T);
+        linear(m, p->pool, s, &b->intermediate, true, x, s->intermediate, NULL, T);
+        linear(m, p->pool, s, &b->output, false, s->intermediate, s->update, NULL, T);
         add_and_norm(m, &b->output_norm, s->update, x, T);
     }
     if (p->layer < m->config.layers)
         linear(m, p->pool, s, &m->block[p->layer].query_key_value, false, x,
-               m->workspace.query_key_value + first * 3 * hidden, T);
+               m->workspace.query_key_value + ferry_columns_at(&m->workspace.heads, first, 0),
+               &m->workspace.heads, T);
 }
 
 /* Blocks by all threads; or, where there are too few rows for that, one block after the other with
@@ -166,15 +171,20 @@ static void run_blocks(pass *p)
 static void attend_part(void *context, size_t index, size_t worker)
 {
     const pass *p = context;
-    const ferry_workspace *w = &p->m->workspace;
-    size_t hidden = p->m->config.hidden, D = hidden / p->m->config.heads;
-    size_t parts = p->m->config.heads / p->heads; /* of a text */
+    const ferry_transformer *m = p->m;
+    const ferry_workspace *w = &m->workspace;
+    size_t parts = m->config.heads / p->heads; /* of a text */
     size_t start = p->starts[index / parts], T = p->starts[index / parts + 1] - start;
     size_t first = index % parts * p->heads;
+    ferry_attention attention = {.kernels = m->kernels,
+                                 .x = w->query_key_value,
+                                 .columns = w->heads,
+                                 .context = w->context,
+                                 .hidden = m->config.hidden,
+                                 .D = m->config.hidden / m->config.heads,
+                                 .int8 = m->precision == FERRY_PRECISION_INT8};
     for (size_t head = first; head < first + p->heads; head++)
-        ferry_attend(p->m->kernels, w->query_key_value + start * 3 * hidden + head * D,
-                     w->context + start * hidden + head * D, T, hidden, D, false,
-                     w->scratch[worker].scores, w->scratch[worker].keys);
+        ferry_attend(&attention, head, start, T, w->scratch[worker].attention);
 }
 
 /* A text is a part; where there are few of them, each of its heads is one. */

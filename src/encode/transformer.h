@@ -40,8 +40,7 @@ typedef struct ferry_scratch {
     float *update;        /* [block, hidden] what a sublayer adds to x */
     float *intermediate;  /* [block, intermediate] */
     ferry_int8_rows int8; /* [block, the widest K] a linear layer's input; NULLs in f32 */
-    float *scores;        /* [FERRY_ATTENTION_ROWS, max_tokens] of one head */
-    float *keys;          /* [ceil(max_tokens / 16), D, 16] panels of one head's keys */
+    float *attention;     /* the room of one head's */
 } ferry_scratch;
 
 /* Activations of one pass; rows is the most tokens a pass takes. */
@@ -49,7 +48,8 @@ typedef struct ferry_workspace {
     size_t rows;
     size_t block;           /* FERRY_BLOCK_ROWS_… of the precision */
     float *x;               /* [rows, hidden] the residual stream, and the result */
-    float *query_key_value; /* [rows, 3 * hidden] */
+    float *query_key_value; /* [rows, 3 * hidden] as heads says */
+    ferry_columns heads;
     float *context;         /* [rows, hidden] what attention mixed */
     ferry_scratch *scratch; /* [threads of the pool] */
 } ferry_workspace;

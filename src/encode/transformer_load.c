@@ -388,16 +388,13 @@ static ferry_status load_weights(loader *load, ferry_transformer *out)
 static bool make_scratch(const ferry_transformer *m, ferry_arena *arena, ferry_scratch *out)
 {
     const ferry_text_config *c = &m->config;
-    size_t D = c->hidden / c->heads, keys;
-    size_t widest = c->intermediate > c->hidden ? c->intermediate : c->hidden;
+    size_t widest = c->intermediate > c->hidden ? c->intermediate : c->hidden, room;
     out->update = ferry_arena_array(arena, m->workspace.block, c->hidden * sizeof(float));
     out->intermediate =
         ferry_arena_array(arena, m->workspace.block, c->intermediate * sizeof(float));
-    out->scores = ferry_arena_array(arena, FERRY_ATTENTION_ROWS, c->max_tokens * sizeof(float));
-    if (ferry_panels_size(D, c->max_tokens, &keys))
-        out->keys = ferry_arena_array(arena, keys, sizeof(float));
-    return out->update != NULL && out->intermediate != NULL && out->scores != NULL &&
-           out->keys != NULL &&
+    if (ferry_attention_room(c->max_tokens, c->hidden / c->heads, &room))
+        out->attention = ferry_arena_array(arena, room, sizeof(float));
+    return out->update != NULL && out->intermediate != NULL && out->attention != NULL &&
            (m->precision != FERRY_PRECISION_INT8 ||
             ferry_int8_rows_make(arena, FERRY_BLOCK_ROWS_INT8, widest, &out->int8));
 }
@@ -410,6 +407,7 @@ static ferry_status make_workspace(ferry_transformer *m, size_t rows, ferry_aren
     w->rows = rows;
     w->block = m->precision == FERRY_PRECISION_INT8 ? FERRY_BLOCK_ROWS_INT8 : FERRY_BLOCK_ROWS_F32;
     w->x = ferry_arena_array(arena, rows, hidden * sizeof(float));
+    w->heads = ferry_attention_columns(hidden, hidden / m->config.heads, rows);
     w->query_key_value = ferry_arena_array(arena, rows, 3 * hidden * sizeof(float));
     w->context = ferry_arena_array(arena, rows, hidden * sizeof(float));
     w->scratch = ferry_arena_array(arena, threads, sizeof *w->scratch);

@@ -8,17 +8,17 @@
 
 enum { ROWS = 48 /* of a part that is normalised */ };
 
-/* y [T, N], or count of them side by side; finish as in ferry_layer_run */
-static void linear(const ferry_vit *vit, const ferry_layer *layers, size_t count, const float *x,
-                   float *y, size_t T, ferry_layer_finish finish, void *context)
+/* y [T, N]; finish as in ferry_layer_run */
+static void linear(const ferry_vit *vit, const ferry_layer *layer, const float *x, float *y,
+                   size_t T, ferry_layer_finish finish, void *context)
 {
     ferry_layer_run run = {.kernels = vit->kernels,
                            .pool = vit->pool,
-                           .layers = layers,
-                           .count = count,
+                           .layers = layer,
+                           .count = 1,
                            .in = {.x = x, .int8 = vit->rows},
                            .y = y,
-                           .ldy = count * layers->N,
+                           .columns = {.group = layer->N},
                            .T = T,
                            .finish = finish,
                            .context = context};
@@ -98,8 +98,8 @@ static void activate(void *context, float *y, size_t ldy, size_t row, size_t col
 static void feed_forward(const ferry_vit *vit, const ferry_layer *first, const ferry_layer *second,
                          float *y, float *x, size_t T)
 {
-    linear(vit, first, 1, y, vit->wide, T, activate, (void *)(uintptr_t)vit);
-    linear(vit, second, 1, vit->wide, y, T, add_to, x);
+    linear(vit, first, y, vit->wide, T, activate, (void *)(uintptr_t)vit);
+    linear(vit, second, vit->wide, y, T, add_to, x);
 }
 
 /* ---- attention ---- */
@@ -109,37 +109,49 @@ typedef struct sequences {
     const ferry_vit *vit;
     const size_t *starts; /* [count + 1] */
     size_t count;
-    bool causal;
+    ferry_attention attention; /* from vit->wide [T, 3 * hidden] into vit->y */
 } sequences;
 
-/* One head of query, key and value of a sequence, side by side in vit->wide [T, 3 * hidden], into
- * vit->y. */
 static void attend_head(void *context, size_t index, size_t worker)
 {
     const sequences *s = context;
     const ferry_vit *vit = s->vit;
-    size_t heads = vit->config.heads, hidden = vit->config.hidden, D = hidden / heads;
-    size_t start = s->starts[index / heads], T = s->starts[index / heads + 1] - start;
-    float *scores = vit->scratch + worker * vit->scratch_size;
-    ferry_attend(vit->kernels, vit->wide + start * 3 * hidden + index % heads * D,
-                 vit->y + start * hidden + index % heads * D, T, hidden, D, s->causal, scores,
-                 scores + FERRY_ATTENTION_ROWS * T);
+    size_t heads = vit->config.heads, first = s->starts[index / heads];
+    ferry_attend(&s->attention, index % heads, first, s->starts[index / heads + 1] - first,
+                 vit->scratch + worker * vit->scratch_size);
 }
 
 static void run_block(ferry_vit *vit, const ferry_vit_block *block, sequences *s)
 {
     size_t T = s->starts[s->count];
     normalize(vit, &block->first_norm, vit->x, vit->y, T);
-    linear(vit, block->query_key_value, 3, vit->y, vit->wide, T, NULL, NULL);
+    ferry_layer_run heads = {.kernels = vit->kernels,
+                             .pool = vit->pool,
+                             .layers = block->query_key_value,
+                             .count = 3,
+                             .in = {.x = vit->y, .int8 = vit->rows},
+                             .y = vit->wide,
+                             .columns = s->attention.columns,
+                             .T = T};
+    ferry_layer_run_all(&heads);
     ferry_pool_run(vit->pool, vit->config.heads * s->count, attend_head, s);
-    linear(vit, &block->attention_output, 1, vit->y, vit->wide, T, add_to, vit->x);
+    linear(vit, &block->attention_output, vit->y, vit->wide, T, add_to, vit->x);
     normalize(vit, &block->second_norm, vit->x, vit->y, T);
     feed_forward(vit, &block->first, &block->second, vit->y, vit->x, T);
 }
 
 void ferry_vit_run_blocks(ferry_vit *vit, const size_t *starts, size_t count, bool causal)
 {
-    sequences s = {vit, starts, count, causal};
+    size_t hidden = vit->config.hidden, D = hidden / vit->config.heads;
+    sequences s = {.vit = vit, .starts = starts, .count = count};
+    s.attention = (ferry_attention){.kernels = vit->kernels,
+                                    .x = vit->wide,
+                                    .columns = ferry_attention_columns(hidden, D, starts[count]),
+                                    .context = vit->y,
+                                    .hidden = hidden,
+                                    .D = D,
+                                    .causal = causal,
+                                    .int8 = vit->precision == FERRY_PRECISION_INT8};
     for (size_t l = 0; l < vit->config.layers; l++) run_block(vit, &vit->block[l], &s);
 }
 
@@ -149,7 +161,7 @@ static void pool_by_attention(ferry_vit *vit, float *out)
     const ferry_vit_head *head = &vit->head;
     size_t T = vit->tokens, hidden = vit->config.hidden, D = hidden / vit->config.heads;
     float *scores = vit->scratch, *keys = scores + FERRY_ATTENTION_ROWS * T;
-    linear(vit, &head->key_value, 1, vit->x, vit->wide, T, NULL, NULL); /* [T, 2 * hidden] */
+    linear(vit, &head->key_value, vit->x, vit->wide, T, NULL, NULL); /* [T, 2 * hidden] */
     for (size_t n = 0; n < hidden; n += D) {
         ferry_pack_panels(vit->wide + n, 1, 2 * hidden, D, T, keys);
         vit->kernels->matmul(head->query + n, D, keys, NULL, scores, T, 1, D, T);
@@ -157,7 +169,7 @@ static void pool_by_attention(ferry_vit *vit, float *out)
         vit->kernels->matmul_strided(scores, T, 1, vit->wide + hidden + n, 2 * hidden, vit->y + n,
                                      hidden, 1, T, D, false);
     }
-    linear(vit, &head->output, 1, vit->y, out, 1, NULL, NULL);
+    linear(vit, &head->output, vit->y, out, 1, NULL, NULL);
     normalize(vit, &head->norm, out, vit->y, 1);
     feed_forward(vit, &head->first, &head->second, vit->y, out, 1);
 }
@@ -177,8 +189,7 @@ static void embed(ferry_vit *vit, const float *pixels)
             memcpy(to, from, p * 3 * sizeof *to);
     }
     if (class_tokens > 0) memcpy(vit->x, vit->class_token, hidden * sizeof *vit->x);
-    linear(vit, &vit->patches, 1, vit->y, vit->x + class_tokens * hidden, across * across, NULL,
-           NULL);
+    linear(vit, &vit->patches, vit->y, vit->x + class_tokens * hidden, across * across, NULL, NULL);
     for (size_t i = 0; i < vit->tokens * hidden; i++) vit->x[i] = vit->x[i] + vit->positions[i];
 }
 
@@ -190,7 +201,7 @@ void ferry_vit_pool(ferry_vit *vit, const size_t *at, size_t count, float *out)
     for (size_t i = 0; i < count; i++)
         memcpy(to + i * hidden, vit->x + at[i] * hidden, hidden * sizeof *to);
     normalize(vit, &vit->final_norm, to, to, count);
-    if (projects) linear(vit, &vit->projection, 1, to, out, count, NULL, NULL);
+    if (projects) linear(vit, &vit->projection, to, out, count, NULL, NULL);
 }
 
 void ferry_vit_forward(ferry_vit *vit, const float *pixels, float *out)

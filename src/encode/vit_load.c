@@ -321,12 +321,11 @@ static ferry_status load_head(loader *load, const ferry_vit_config *c, ferry_vit
 static ferry_status make_workspace(ferry_vit *vit, ferry_arena *arena, ferry_error *error)
 {
     const ferry_vit_config *c = &vit->config;
-    size_t T = vit->tokens, hidden = c->hidden, threads = ferry_pool_threads(vit->pool), keys;
+    size_t T = vit->tokens, hidden = c->hidden, threads = ferry_pool_threads(vit->pool);
     size_t pixels = c->patch * c->patch * 3;
     size_t wide = 3 * hidden > c->intermediate ? 3 * hidden : c->intermediate;
-    if (!ferry_panels_size(hidden / c->heads, T, &keys))
+    if (!ferry_attention_room(T, hidden / c->heads, &vit->scratch_size))
         return ferry_fail_memory(error, "the image encoder's activations");
-    vit->scratch_size = keys + FERRY_ATTENTION_ROWS * T;
     vit->x = ferry_arena_array(arena, T, hidden * sizeof(float));
     vit->y = ferry_arena_array(arena, T, (hidden > pixels ? hidden : pixels) * sizeof(float));
     vit->wide = ferry_arena_array(arena, T, wide * sizeof(float));

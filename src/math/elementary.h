@@ -26,6 +26,14 @@
 #define EXP_C5 8.368781e-03f
 #define EXP_C6 1.3814466e-03f
 
+/* 127 * 2^x, x <= 0, to 1e-4: what becomes a byte. n and r as for exp, and x not below
+ * SHARE_LOWEST, where it is 0. */
+#define SHARE_LOWEST -127.0f
+#define SHARE_C0 127.0f
+#define SHARE_C1 88.04693f
+#define SHARE_C2 30.760792f
+#define SHARE_C3 6.986133f
+
 /* log(x) = n ln 2 + log(1 + f), x = 2^n (1 + f), 1 + f from sqrt(1/2) to sqrt(2);
  * log(1 + f) = f - f^2/2 + f^3 P(f); ln 2 in exp's two parts. */
 #define LOG_LOWEST 1.17549435e-38f  /* the smallest normal; below: log of this */
@@ -101,6 +109,20 @@ static inline float ferry_exp(float x)
     float power;
     memcpy(&power, &bits, sizeof power);
     return x < EXP_LOWEST ? 0.0f : p * power;
+}
+
+static inline float ferry_share(float x)
+{
+    x = x < SHARE_LOWEST ? SHARE_LOWEST : x;
+    float rounded = x + EXP_ROUND;
+    float r = x - (rounded - EXP_ROUND);
+    float p = ((SHARE_C3 * r + SHARE_C2) * r + SHARE_C1) * r + SHARE_C0;
+    uint32_t bits;
+    memcpy(&bits, &rounded, sizeof bits);
+    bits = (bits << 23) + (127u << 23);
+    float power;
+    memcpy(&power, &bits, sizeof power);
+    return p * power;
 }
 
 /* Natural logarithm. Total: what is no positive normal float is clamped, so nothing is infinite. */

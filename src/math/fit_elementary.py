@@ -48,6 +48,19 @@ def fit_exp(degree=4):
     return c
 
 
+def fit_share(degree=3):
+    """127 * 2^r on half an octave around 0, 127 at 0."""
+    r = chebyshev_nodes(-0.5, 0.5, 800)
+    rows, weight = np.vander(r, degree + 1, increasing=True)[:, 1:], np.ones_like(r)
+    for _ in range(100):
+        scale = np.sqrt(weight) / 2**r
+        c = np.linalg.lstsq(rows * scale[:, None], (2**r - 1) * scale, rcond=None)[0]
+        error = np.abs(rows @ c + 1 - 2**r) / 2**r
+        weight = np.maximum(weight * error / (weight * error).sum(), 1e-14)
+    print(f"share: largest relative error {error.max():.1e}")
+    return 127 * np.concatenate([[1.0], c])
+
+
 def fit_log(degree=8):
     """g with log(1 + f) ~ f - f^2/2 + f^3 g(f), 1 + f from sqrt(1/2) to sqrt(2)."""
     f = chebyshev_nodes(np.sqrt(0.5) - 1, np.sqrt(2) - 1, 800)
@@ -113,4 +126,5 @@ if __name__ == "__main__":
     report_odd("erf", special.erf, 3.92, *fit_rational(odd(mpmath.erf), 3.92**2, 6, 4))
     report_odd("tanh", np.tanh, 9.01, *fit_rational(odd(mpmath.tanh), 9.01**2, 5, 3))
     show("exp", fit_exp())
+    show("share", fit_share())
     report_log(fit_log())

@@ -75,6 +75,23 @@ static void softmax(float *x, size_t ldx, float scale, size_t T, size_t N)
     }
 }
 
+static void softmax_int7(const float *x, size_t ldx, size_t T, size_t N, const ferry_int7_rows *out)
+{
+    size_t padded = ferry_int8_padded(N);
+    for (size_t t = 0; t < T; t++, x += ldx) {
+        uint8_t *q = out->q + t * padded;
+        float largest = x[0], lane[FERRY_PANEL] = {0};
+        for (size_t n = 1; n < N; n++) largest = x[n] > largest ? x[n] : largest;
+        for (size_t n = 0; n < N; n++) {
+            float share = ferry_share(x[n] - largest);
+            lane[n % FERRY_PANEL] = lane[n % FERRY_PANEL] + share;
+            q[n] = (uint8_t)ferry_round_int8(share);
+        }
+        for (size_t n = N; n < padded; n++) q[n] = 0;
+        out->scale[t] = 1.0f / sum_lanes(lane);
+    }
+}
+
 static void gelu(float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++) x[i] = 0.5f * x[i] * (1.0f + ferry_erf(x[i] * GELU_SQRT_HALF));
@@ -232,6 +249,28 @@ static void quantize_int7(const float *x, size_t ldx, size_t T, size_t K,
         out->scale[t] = ferry_int8_quantize(x + t * ldx, K, FERRY_INT7_MAX - FERRY_INT7_ZERO, q);
         for (size_t k = 0; k < K; k++) out->q[t * padded + k] = (uint8_t)(q[k] + FERRY_INT7_ZERO);
         for (size_t k = K; k < padded; k++) out->q[t * padded + k] = 0;
+    }
+}
+
+static void quantize_panel(const float *x, size_t K, int zero, float factor, int8_t *weights,
+                           float *scale, int32_t *start)
+{
+    size_t padded = ferry_int8_padded(K);
+    for (size_t n = 0; n < FERRY_PANEL; n++) {
+        float most = 0.0f;
+        int32_t sum = 0;
+        for (size_t k = 0; k < K; k++) {
+            float magnitude = fabsf(x[k * FERRY_PANEL + n]);
+            most = magnitude > most ? magnitude : most;
+        }
+        float inverse = most < FERRY_INT8_SMALLEST ? 0.0f : 127.0f / most;
+        for (size_t k = 0; k < padded; k++) {
+            int8_t q = k < K ? ferry_round_int8(x[k * FERRY_PANEL + n] * inverse) : 0;
+            weights[(k / 4 * FERRY_PANEL + n) * 4 + k % 4] = q;
+            sum += q;
+        }
+        scale[n] = most < FERRY_INT8_SMALLEST ? 0.0f : most / 127.0f * factor;
+        start[n] = -zero * sum;
     }
 }
 

@@ -24,9 +24,11 @@ typedef struct results {
     uint8_t reached[ROWS * PANELS / FERRY_PANEL];
     uint32_t differ[ROWS];
     float clamped[INNER], depthwise[2 * COLUMNS], int7[ROWS * COLUMNS];
-    uint8_t depthwise_q[2 * COLUMNS], q7[ROWS * INNER];
-    int8_t q[ROWS * INNER];
-    float scale[ROWS * GROUPS];
+    uint8_t depthwise_q[2 * COLUMNS], q7[ROWS * INNER], shares[ROWS * INNER];
+    int8_t q[ROWS * INNER], panel[INNER * FERRY_PANEL];
+    int32_t panel_start[FERRY_PANEL];
+    float panel_scale[FERRY_PANEL];
+    float scale[ROWS * GROUPS], share[ROWS];
     int32_t offset[ROWS * GROUPS];
     float strided[ROWS * COLUMNS], logits[ROWS * COLUMNS], loss[ROWS], factor[ROWS];
     float gradient[ROWS * INNER], d_weight[INNER], d_bias[INNER];
@@ -85,6 +87,9 @@ static void run(const ferry_kernels *kernels, const samples *s, results *r)
                             COLUMNS, 3, 2, FERRY_PANEL - 1);
     kernels->quantize_int7(s->x, INNER, ROWS, INNER, &rows7);
     kernels->matmul_int7(&rows7, &columns, s->weight, r->int7, COLUMNS, ROWS);
+    kernels->softmax_int7(s->x, INNER, ROWS, INNER - 1, &(ferry_int7_rows){r->shares, r->share});
+    kernels->quantize_panel(s->weight, INNER - 1, FERRY_INT7_ZERO, 0.5f, r->panel, r->panel_scale,
+                            r->panel_start);
     kernels->sigmoid(r->rows + 2 * INNER, INNER);
     kernels->hyperbolic_tangent(r->rows + 3 * INNER, INNER);
     kernels->softmax(r->rows, INNER, 0.5f, ROWS, INNER);

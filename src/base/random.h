@@ -64,6 +64,13 @@ static inline float ferry_random_uniform(ferry_random *random)
     return (float)(ferry_random_next(random) >> 40) * 0x1p-24f;
 }
 
+/* Uniform in [-bound, bound): as torch.nn.Linear begins, with bound 1 / sqrt(inputs). */
+static inline void ferry_random_fill(ferry_random *random, float bound, float *out, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = (2.0f * ferry_random_uniform(random) - 1.0f) * bound;
+}
+
 /* About normal, mean 0, deviation 1: the sum of twelve uniforms (within ±6, kurtosis 2.9), which
  * needs no logarithm. For initial weights. */
 static inline float ferry_random_normal(ferry_random *random)

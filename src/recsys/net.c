@@ -221,28 +221,33 @@ static uint64_t hash_name(const char *name)
     return hash;
 }
 
+static void initialize(const ferry_net_tensor *tensor, ferry_random *random, float *w)
+{
+    size_t count = tensor->count;
+    float scale = tensor->initial_scale, last = count > 1 ? (float)(count - 1) : 1.0f;
+    switch (tensor->initial) {
+    case FERRY_INITIAL_ZERO: break; /* as the block is */
+    case FERRY_INITIAL_ONE:
+        for (size_t k = 0; k < count; k++) w[k] = 1.0f;
+        break;
+    case FERRY_INITIAL_UNIFORM: ferry_random_fill(random, scale, w, count); break;
+    case FERRY_INITIAL_NORMAL:
+        for (size_t k = 0; k < count; k++) w[k] = ferry_random_normal(random) * scale;
+        break;
+    case FERRY_INITIAL_RAMP:
+        for (size_t k = 0; k < count; k++) w[k] = -1.0f + 3.0f * ((float)k / last);
+        break;
+    }
+}
+
 void ferry_net_initialize(ferry_net *net, uint64_t seed)
 {
     memset(net->parameters, 0, net->size * sizeof *net->parameters);
     for (size_t i = 0; i < net->tensor_count; i++) {
         const ferry_net_tensor *tensor = &net->tensor[i];
-        float *w = net->parameters + tensor->offset, scale = tensor->initial_scale;
         ferry_random random;
         ferry_random_seed(&random, seed, hash_name(tensor->name));
-        for (size_t k = 0; k < tensor->count; k++) {
-            switch (tensor->initial) {
-            case FERRY_INITIAL_ZERO: break;
-            case FERRY_INITIAL_ONE: w[k] = 1.0f; break;
-            case FERRY_INITIAL_UNIFORM:
-                w[k] = (2.0f * ferry_random_uniform(&random) - 1.0f) * scale;
-                break;
-            case FERRY_INITIAL_NORMAL: w[k] = ferry_random_normal(&random) * scale; break;
-            case FERRY_INITIAL_RAMP:
-                w[k] = tensor->count > 1 ? -1.0f + 3.0f * ((float)k / (float)(tensor->count - 1))
-                                         : -1.0f;
-                break;
-            }
-        }
+        initialize(tensor, &random, net->parameters + tensor->offset);
     }
 }
 

@@ -12,7 +12,6 @@
 #include "recsys/dropout.h"
 #include "train/align.h"
 #include "train/contrast.h"
-#include "train/optimizer.h"
 
 /* ---- the block ---- */
 
@@ -148,19 +147,13 @@ ferry_status ferry_infonce_gradients(const ferry_kernels *kernels, ferry_pool *p
 
 /* ---- training ---- */
 
-/* As torch.nn.Linear begins: uniform within 1 / sqrt(inputs). */
-static void draw(ferry_random *random, float *w, size_t count, size_t inputs)
-{
-    float bound = 1.0f / sqrtf((float)inputs);
-    for (size_t i = 0; i < count; i++) w[i] = (2.0f * ferry_random_uniform(random) - 1.0f) * bound;
-}
-
 static void begin(ferry_infonce_shape s, ferry_random *random, float *parameters)
 {
     parts p = parts_of(s, parameters);
-    draw(random, p.in, s.h * s.F + s.h, s.F);
-    draw(random, p.out, s.D * s.h + s.D, s.h);
-    draw(random, p.skip, s.D * s.F + s.D, s.F);
+    /* each bias follows its weight, and begins as that does */
+    ferry_random_fill(random, 1.0f / sqrtf((float)s.F), p.in, s.h * s.F + s.h);
+    ferry_random_fill(random, 1.0f / sqrtf((float)s.h), p.out, s.D * s.h + s.D);
+    ferry_random_fill(random, 1.0f / sqrtf((float)s.F), p.skip, s.D * s.F + s.D);
     *p.log_scale = FERRY_CONTRAST_FIRST;
 }
 
@@ -168,52 +161,54 @@ typedef struct training {
     pass p;
     const ferry_align_pairs *pairs;
     const ferry_align_options *options;
-    ferry_train_options adam;
-    float *gradients, *first, *second; /* [size] */
-    float *z, *y;                      /* of a batch [B, F], [B, D] */
-    uint32_t *order;                   /* [n] */
-    size_t per_epoch, steps, step;
+    float *z, *y; /* of a batch [B, F], [B, D] */
 } training;
 
-static ferry_status run_step(training *t, size_t begin_row, size_t B, ferry_error *error)
+static double batch_gradients(void *user, const uint32_t *items, size_t B, size_t step,
+                              float *gradients)
 {
+    training *t = user;
     const ferry_align_pairs *pairs = t->pairs;
     size_t F = pairs->F, D = pairs->D;
     float dropout = t->options->dropout;
-    uint64_t key = dropout > 0.0f ? ferry_dropout_key(t->options->seed + 1, t->step) | 1 : 0;
+    uint64_t key = dropout > 0.0f ? ferry_dropout_key(t->options->seed + 1, step) | 1 : 0;
     for (size_t i = 0; i < B; i++) {
-        size_t row = t->order[begin_row + i];
-        memcpy(t->z + i * F, pairs->z + row * F, F * sizeof *t->z);
-        memcpy(t->y + i * D, pairs->y + row * D, D * sizeof *t->y);
+        memcpy(t->z + i * F, pairs->z + items[i] * F, F * sizeof *t->z);
+        memcpy(t->y + i * D, pairs->y + items[i] * D, D * sizeof *t->y);
     }
     forward(&t->p, t->z, B, dropout, key);
-    double loss = backward(&t->p, t->z, t->y, B, dropout, key, t->gradients);
-    if (!(loss < 1e30))
-        return ferry_fail(error, FERRY_DIVERGED, "step %zu of %zu: the loss is not finite",
-                          t->step + 1, t->steps);
-    double rate = ferry_learning_rate(&t->adam, t->step, t->steps);
-    ferry_adamw_step step = ferry_adamw_at(&t->adam, rate, 1.0, t->step);
-    t->p.kernels->adamw(&step, t->gradients, t->p.parameters, t->first, t->second,
-                        ferry_infonce_size(t->p.s));
-    t->step++;
-    return FERRY_OK;
+    return backward(&t->p, t->z, t->y, B, dropout, key, gradients);
 }
 
-static ferry_status run_epochs(training *t, ferry_random *random, ferry_error *error)
+static ferry_status learn(training *t, const ferry_kernels *kernels, ferry_pool *pool,
+                          ferry_infonce_shape shape, float *parameters, ferry_arena *arena,
+                          ferry_error *error)
 {
-    size_t n = t->pairs->n;
-    for (size_t epoch = 0; epoch < t->options->epochs; epoch++) {
-        ferry_random_shuffle(random, t->order, n);
-        for (size_t k = 0; k < t->per_epoch; k++) { /* parts of the same size, to one */
-            size_t first = n * k / t->per_epoch, end = n * (k + 1) / t->per_epoch;
-            FERRY_TRY(run_step(t, first, end - first, error));
-        }
-        if (t->options->progress != NULL &&
-            !t->options->progress(t->options->progress_user, epoch + 1, t->options->epochs))
-            return ferry_fail(error, FERRY_CANCELLED, "cancelled after epoch %zu of %zu", epoch + 1,
-                              t->options->epochs);
-    }
-    return FERRY_OK;
+    const ferry_align_options *options = t->options;
+    size_t n = t->pairs->n, B = ferry_contrast_largest(n, options->batch);
+    ferry_random random;
+    ferry_random_seed(&random, options->seed, 0);
+    begin(shape, &random, parameters);
+    t->z = ferry_arena_array(arena, B, shape.F * sizeof(float));
+    t->y = ferry_arena_array(arena, B, shape.D * sizeof(float));
+    uint32_t *order = ferry_arena_array(arena, n, sizeof *order);
+    if (!t->z || !t->y || !order || !pass_init(&t->p, kernels, pool, shape, parameters, B, arena))
+        return ferry_fail_memory(error, "the net's training");
+    for (size_t i = 0; i < n; i++) order[i] = (uint32_t)i;
+    const ferry_contrast_learner learner = {.gradients = batch_gradients,
+                                            .user = t,
+                                            .parameters = parameters,
+                                            .size = ferry_infonce_size(shape),
+                                            .n = n,
+                                            .order = order,
+                                            .random = &random,
+                                            .epochs = options->epochs,
+                                            .batch = options->batch,
+                                            .learning_rate = options->learning_rate,
+                                            .weight_decay = options->weight_decay,
+                                            .progress = options->progress,
+                                            .progress_user = options->progress_user};
+    return ferry_contrast_learn(&learner, kernels, arena, error);
 }
 
 ferry_status ferry_infonce_fit(const ferry_kernels *kernels, ferry_pool *pool,
@@ -221,34 +216,10 @@ ferry_status ferry_infonce_fit(const ferry_kernels *kernels, ferry_pool *pool,
                                const ferry_align_options *options, const ferry_allocator *allocator,
                                float *parameters, ferry_error *error)
 {
-    size_t n = pairs->n, size = ferry_infonce_size(shape);
     training t = {.pairs = pairs, .options = options};
-    ferry_random random;
     ferry_arena arena;
     ferry_arena_init(&arena, ferry_allocator_or_default(allocator));
-    ferry_random_seed(&random, options->seed, 0);
-    begin(shape, &random, parameters);
-    t.per_epoch = (n + options->batch - 1) / options->batch;
-    t.steps = options->epochs * t.per_epoch;
-    size_t B = (n + t.per_epoch - 1) / t.per_epoch;
-    t.adam = ferry_train_options_default();
-    t.adam.learning_rate = options->learning_rate;
-    t.adam.weight_decay = options->weight_decay;
-    t.adam.warm_up = 0.1;
-    t.adam.floor = 0.0;
-    t.adam.beta2 = 0.999;
-    t.gradients = ferry_arena_array(&arena, size, sizeof(float));
-    t.first = ferry_arena_array(&arena, size, sizeof(float));
-    t.second = ferry_arena_array(&arena, size, sizeof(float));
-    t.z = ferry_arena_array(&arena, B, shape.F * sizeof(float));
-    t.y = ferry_arena_array(&arena, B, shape.D * sizeof(float));
-    t.order = ferry_arena_array(&arena, n, sizeof(uint32_t));
-    for (size_t i = 0; t.order != NULL && i < n; i++) t.order[i] = (uint32_t)i;
-    ferry_status status = FERRY_OK;
-    if (!t.gradients || !t.first || !t.second || !t.z || !t.y || !t.order ||
-        !pass_init(&t.p, kernels, pool, shape, parameters, B, &arena))
-        status = ferry_fail_memory(error, "the net's training");
-    if (status == FERRY_OK) status = run_epochs(&t, &random, error);
+    ferry_status status = learn(&t, kernels, pool, shape, parameters, &arena, error);
     ferry_arena_free(&arena);
     return status;
 }

@@ -1,6 +1,8 @@
 #include "train/contrast.h"
 
+#include "base/error.h"
 #include "math/elementary.h"
+#include "train/optimizer.h"
 
 bool ferry_contrast_init(ferry_contrast *c, size_t B, ferry_arena *arena)
 {
@@ -55,4 +57,75 @@ void ferry_unit_backward(const ferry_kernels *kernels, const float *x, float nor
     float along;
     kernels->dot_rows(dx, x, &along, 1, D);
     for (size_t n = 0; n < D; n++) dx[n] = norm > 0.0f ? (dx[n] - x[n] * along) / norm : 0.0f;
+}
+
+/* ---- learning ---- */
+
+typedef struct learning {
+    const ferry_contrast_learner *learner;
+    const ferry_kernels *kernels;
+    ferry_train_options adam;
+    float *gradients, *first, *second; /* [size] */
+    size_t step, steps;
+} learning;
+
+static size_t batch_count(size_t n, size_t batch)
+{
+    return (n + batch - 1) / batch;
+}
+
+size_t ferry_contrast_largest(size_t n, size_t batch)
+{
+    size_t count = batch_count(n, batch);
+    return (n + count - 1) / count;
+}
+
+static ferry_status run_step(learning *l, const uint32_t *items, size_t B, ferry_error *error)
+{
+    const ferry_contrast_learner *learner = l->learner;
+    double loss = learner->gradients(learner->user, items, B, l->step, l->gradients);
+    if (!(loss < 1e30))
+        return ferry_fail(error, FERRY_DIVERGED, "step %zu of %zu: the loss is not finite",
+                          l->step + 1, l->steps);
+    double rate = ferry_learning_rate(&l->adam, l->step, l->steps);
+    ferry_adamw_step step = ferry_adamw_at(&l->adam, rate, 1.0, l->step);
+    l->kernels->adamw(&step, l->gradients, learner->parameters, l->first, l->second, learner->size);
+    l->step++;
+    return FERRY_OK;
+}
+
+static ferry_status run_epochs(learning *l, ferry_error *error)
+{
+    const ferry_contrast_learner *learner = l->learner;
+    size_t n = learner->n, batches = batch_count(n, learner->batch);
+    l->steps = learner->epochs * batches;
+    for (size_t epoch = 0; epoch < learner->epochs; epoch++) {
+        ferry_random_shuffle(learner->random, learner->order, n);
+        for (size_t k = 0; k < batches; k++) {
+            size_t first = n * k / batches, end = n * (k + 1) / batches;
+            FERRY_TRY(run_step(l, learner->order + first, end - first, error));
+        }
+        if (learner->progress != NULL &&
+            !learner->progress(learner->progress_user, epoch + 1, learner->epochs))
+            return ferry_fail(error, FERRY_CANCELLED, "cancelled after epoch %zu of %zu", epoch + 1,
+                              learner->epochs);
+    }
+    return FERRY_OK;
+}
+
+ferry_status ferry_contrast_learn(const ferry_contrast_learner *learner,
+                                  const ferry_kernels *kernels, ferry_arena *arena,
+                                  ferry_error *error)
+{
+    learning l = {.learner = learner, .kernels = kernels, .adam = ferry_train_options_default()};
+    l.adam.learning_rate = learner->learning_rate;
+    l.adam.weight_decay = learner->weight_decay;
+    l.adam.warm_up = 0.1;
+    l.adam.floor = 0.0;
+    l.adam.beta2 = 0.999;
+    l.gradients = ferry_arena_array(arena, learner->size, sizeof(float));
+    l.first = ferry_arena_array(arena, learner->size, sizeof(float));
+    l.second = ferry_arena_array(arena, learner->size, sizeof(float));
+    if (!l.gradients || !l.first || !l.second) return ferry_fail_memory(error, "AdamW's moments");
+    return run_epochs(&l, error);
 }

@@ -9,7 +9,6 @@
 #include "math/ops.h"
 #include "recsys/dropout.h"
 #include "train/contrast.h"
-#include "train/optimizer.h"
 
 /* ---- backward ---- */
 
@@ -112,15 +111,14 @@ typedef struct training {
     const ferry_fusion_options *options;
     ferry_pool *pool;
     ferry_fusion *fusion;
-    ferry_train_options adam;
-    float *parameters, *gradients, *first, *second; /* [size + 1]: the last is -log temperature */
+    float *parameters; /* [size + 1]: the last is -log temperature */
     view views[2];
     ferry_contrast contrast;
     float *dp;                     /* [B, N] */
     float *x[FERRY_FUSION_INPUTS]; /* [count, K] prepared */
     const unsigned char *has;      /* [count] */
     uint32_t *order;               /* [n] items that have anything */
-    size_t n, B, step, steps, per_epoch;
+    size_t n;
     ferry_random random;
 } training;
 
@@ -162,53 +160,31 @@ static void run_view(training *t, view *v, size_t B)
     ferry_fusion_forward(t->fusion, t->pool, x, v->has, B, &v->saved, v->y);
 }
 
-static ferry_status run_step(training *t, size_t first, size_t B, ferry_error *error)
+static double batch_gradients(void *user, const uint32_t *items, size_t B, size_t step,
+                              float *gradients)
 {
+    training *t = user;
     size_t size = t->fusion->layout.size, N = t->fusion->shape.N;
-    uint64_t key = ferry_dropout_key(t->options->seed + 1, t->step);
+    uint64_t key = ferry_dropout_key(t->options->seed + 1, step);
     for (size_t i = 0; i < B; i++) {
-        size_t item = t->order[first + i];
-        draw_views(&t->random, t->has[item], &t->views[0].has[i], &t->views[1].has[i]);
+        draw_views(&t->random, t->has[items[i]], &t->views[0].has[i], &t->views[1].has[i]);
         for (size_t k = 0; k < 2; k++)
-            fill_row(t, &t->views[k], i, item, ferry_dropout_key(key, k));
+            fill_row(t, &t->views[k], i, items[i], ferry_dropout_key(key, k));
     }
     for (size_t m = 0; m < FERRY_FUSION_INPUTS; m++)
         if (ferry_fusion_projects(&t->fusion->shape, m)) ferry_dense_pack(&t->fusion->dense[m]);
     for (size_t k = 0; k < 2; k++) run_view(t, &t->views[k], B);
-    memset(t->gradients, 0, (size + 1) * sizeof *t->gradients);
-    double loss = ferry_contrast_run(&t->contrast, t->fusion->kernels, t->views[0].y, t->views[1].y,
-                                     B, N, t->parameters[size], t->views[0].dy, t->views[1].dy,
-                                     &t->gradients[size]);
-    if (!(loss < 1e30))
-        return ferry_fail(error, FERRY_DIVERGED, "step %zu of %zu: the loss is not finite",
-                          t->step + 1, t->steps);
+    memset(gradients, 0, (size + 1) * sizeof *gradients);
+    double loss =
+        ferry_contrast_run(&t->contrast, t->fusion->kernels, t->views[0].y, t->views[1].y, B, N,
+                           t->parameters[size], t->views[0].dy, t->views[1].dy, &gradients[size]);
     for (size_t k = 0; k < 2; k++) {
         view *v = &t->views[k];
         const float *x[FERRY_FUSION_INPUTS] = {v->x[0], v->x[1], v->x[2]};
         ferry_fusion_backward(t->fusion, t->pool, x, v->has, B, &v->saved, v->y, v->dy, t->dp,
-                              t->gradients);
+                              gradients);
     }
-    ferry_adamw_step step =
-        ferry_adamw_at(&t->adam, ferry_learning_rate(&t->adam, t->step, t->steps), 1.0, t->step);
-    t->fusion->kernels->adamw(&step, t->gradients, t->parameters, t->first, t->second, size + 1);
-    t->step++;
-    return FERRY_OK;
-}
-
-static ferry_status run_epochs(training *t, ferry_error *error)
-{
-    for (size_t epoch = 0; epoch < t->options->epochs; epoch++) {
-        ferry_random_shuffle(&t->random, t->order, t->n);
-        for (size_t k = 0; k < t->per_epoch; k++) { /* parts of the same size, to one */
-            size_t first = t->n * k / t->per_epoch, end = t->n * (k + 1) / t->per_epoch;
-            FERRY_TRY(run_step(t, first, end - first, error));
-        }
-        if (t->options->progress != NULL &&
-            !t->options->progress(t->options->progress_user, epoch + 1, t->options->epochs))
-            return ferry_fail(error, FERRY_CANCELLED, "cancelled after epoch %zu of %zu", epoch + 1,
-                              t->options->epochs);
-    }
-    return FERRY_OK;
+    return loss;
 }
 
 /* As torch.nn.Linear begins; gates and what is missing at 0, strengths at 1. */
@@ -220,9 +196,8 @@ static void begin(training *t)
             t->parameters[t->fusion->layout.strength[m]] = 1.0f;
         if (!ferry_fusion_projects(shape, m)) continue;
         size_t K = shape->K[m], count = shape->N * K + shape->N; /* the bias follows the weight */
-        float *w = t->parameters + t->fusion->layout.weight[m], bound = 1.0f / sqrtf((float)K);
-        for (size_t i = 0; i < count; i++)
-            w[i] = (2.0f * ferry_random_uniform(&t->random) - 1.0f) * bound;
+        ferry_random_fill(&t->random, 1.0f / sqrtf((float)K),
+                          t->parameters + t->fusion->layout.weight[m], count);
     }
     t->parameters[t->fusion->layout.size] = FERRY_CONTRAST_FIRST;
 }
@@ -241,19 +216,13 @@ static bool view_init(view *v, const ferry_fusion_shape *shape, size_t B, ferry_
     return fits && v->has && v->y && v->dy && ferry_fusion_saved_init(shape, B, arena, &v->saved);
 }
 
-/* Room for everything; the parameters alone are the fusion's. */
-static bool make_room(training *t, ferry_arena *arena)
+/* Room for batches of B. */
+static bool make_room(training *t, size_t B, ferry_arena *arena)
 {
     const ferry_fusion_shape *shape = &t->fusion->shape;
-    size_t size = t->fusion->layout.size + 1;
-    t->gradients = ferry_arena_array(arena, size, sizeof(float));
-    t->first = ferry_arena_array(arena, size, sizeof(float));
-    t->second = ferry_arena_array(arena, size, sizeof(float));
-    t->dp = ferry_arena_array(arena, t->B, shape->N * sizeof(float));
-    return t->gradients && t->first && t->second && t->dp &&
-           view_init(&t->views[0], shape, t->B, arena) &&
-           view_init(&t->views[1], shape, t->B, arena) &&
-           ferry_contrast_init(&t->contrast, t->B, arena);
+    t->dp = ferry_arena_array(arena, B, shape->N * sizeof(float));
+    return t->dp && view_init(&t->views[0], shape, B, arena) &&
+           view_init(&t->views[1], shape, B, arena) && ferry_contrast_init(&t->contrast, B, arena);
 }
 
 /* Which inputs each item has: those that are not zeros. */
@@ -309,6 +278,29 @@ static ferry_status prepare(training *t, size_t m, ferry_arena *arena, ferry_err
     return FERRY_OK;
 }
 
+static ferry_status learn(training *t, ferry_arena *arena, ferry_error *error)
+{
+    const ferry_fusion_options *options = t->options;
+    if (!make_room(t, ferry_contrast_largest(t->n, options->batch), arena))
+        return ferry_fail_memory(error, "the fusion's training");
+    ferry_random_seed(&t->random, options->seed, 0);
+    begin(t);
+    const ferry_contrast_learner learner = {.gradients = batch_gradients,
+                                            .user = t,
+                                            .parameters = t->parameters,
+                                            .size = t->fusion->layout.size + 1,
+                                            .n = t->n,
+                                            .order = t->order,
+                                            .random = &t->random,
+                                            .epochs = options->epochs,
+                                            .batch = options->batch,
+                                            .learning_rate = options->learning_rate,
+                                            .weight_decay = options->weight_decay,
+                                            .progress = options->progress,
+                                            .progress_user = options->progress_user};
+    return ferry_contrast_learn(&learner, t->fusion->kernels, arena, error);
+}
+
 static ferry_status run(training *t, ferry_arena *arena, ferry_error *error)
 {
     const ferry_fusion_options *options = t->options;
@@ -323,19 +315,7 @@ static ferry_status run(training *t, ferry_arena *arena, ferry_error *error)
     FERRY_TRY(ferry_fusion_init(t->fusion, &shape, t->parameters, error));
     for (size_t m = 0; m < FERRY_FUSION_INPUTS; m++)
         if (shape.K[m] > 0) FERRY_TRY(prepare(t, m, arena, error));
-    t->per_epoch = (t->n + options->batch - 1) / options->batch;
-    t->B = (t->n + t->per_epoch - 1) / t->per_epoch;
-    t->steps = options->epochs * t->per_epoch;
-    t->adam = ferry_train_options_default();
-    t->adam.learning_rate = options->learning_rate;
-    t->adam.weight_decay = options->weight_decay;
-    t->adam.warm_up = 0.1;
-    t->adam.floor = 0.0;
-    t->adam.beta2 = 0.999;
-    if (!make_room(t, arena)) return ferry_fail_memory(error, "the fusion's training");
-    ferry_random_seed(&t->random, options->seed, 0);
-    begin(t);
-    FERRY_TRY(run_epochs(t, error));
+    FERRY_TRY(learn(t, arena, error));
     for (size_t m = 0; m < FERRY_FUSION_INPUTS; m++)
         if (ferry_fusion_projects(&shape, m)) ferry_dense_pack(&t->fusion->dense[m]);
     return FERRY_OK;

@@ -21,8 +21,9 @@ struct ferry_encoder {
 
 /*
  * The options of a recommendation under the names the JS API gives them, e.g. {"k":10,"where":
- * ["price<20"],"quotas":{"films":3},"candidates":[{"domain":"films","id":"f1"}]}. Texts are the
- * tree's, lists the arena's. MALFORMED names a field of another type.
+ * ["price<20"],"quotas":{"films":3},"candidates":[{"domain":"films","id":"f1"}],"domainWeights":
+ * {"films":2},"modalityWeights":{"image":0.5}}. Texts are the tree's, lists the arena's. MALFORMED
+ * names a field of another type.
  */
 ferry_status ferry_recommend_options_from_json(const cJSON *json, ferry_arena *arena,
                                                ferry_recommend_options *out, ferry_error *error);
@@ -59,11 +60,5 @@ cJSON *ferry_explanation_tree(const ferry_visitor *visitor, const ferry_explanat
 cJSON *ferry_history_tree(const ferry_visitor *visitor);
 cJSON *ferry_counterfactual_tree(const ferry_visitor *visitor,
                                  const ferry_counterfactual *counterfactual);
-
-/* What the visitor can set, of the options the JS API hands over: {"halfLife"?,"now"?,"novelty"?,
- * "domainWeights":{"domain":weight…}?,"modalityWeights":{"image":weight…}?}. Names are the tree's,
- * the list of weights the arena's. */
-ferry_status ferry_controls_from_json(const cJSON *json, ferry_arena *arena,
-                                      ferry_recommend_options *out, ferry_error *error);
 
 #endif

@@ -4,13 +4,14 @@
  * is requested any more: pictures are held as blobs, and the work is done in the worker.
  */
 import { Ferry } from '/dist/index.js'
+import { offerPhotos } from './photo.js'
+import { $, element, key, label, loadPictures, nameOf, offerLanguages, picture, pictures, rename, things } from './things.js'
 
 const SHOWN = 9
 /* Of one department at most so many, so that the strip crosses more than one border. */
 const OF_ONE_DEPARTMENT = 3
 const RANKED = 90
 const FIRST = 'food'
-const LABELS = { naturalforces: 'Natural forces' }
 /* To begin with something; only those are offered whose things the catalogue has. */
 const STARTERS = {
   'a cook': ['food/vegetables/garlic', 'food/vegetables/tomato', 'food/spices/ginger'],
@@ -19,20 +20,6 @@ const STARTERS = {
   'a gardener': ['plants/flowers/rose', 'plants/flowers/marigold', 'plants/flowers/daffodil'],
 }
 
-const $ = (id) => document.getElementById(id)
-const element = (tag, properties = {}, ...children) => {
-  const made = Object.assign(document.createElement(tag), properties)
-  made.append(...children)
-  return made
-}
-
-const key = ({ domain, id }) => `${domain}\t${id}`
-const label = (domain) => LABELS[domain] ?? domain.charAt(0).toUpperCase() + domain.slice(1)
-
-/** @type {Map<string, object>} items by key, in the catalogue's order */
-let things = new Map()
-/** Blob URLs by key. */
-const pictures = new Map()
 /** Keys of what is liked, oldest first. */
 const likes = new Set()
 /** Explanations of what is in the strip, by key; and all that was ranked, best first. */
@@ -41,7 +28,6 @@ let ranked = []
 let ferry
 let shop
 let visitor
-let language = ''
 /** Of the pictures in a score, the words have the rest. */
 let pictureWeight
 
@@ -52,29 +38,6 @@ function loading(text, fraction) {
   $('loading-bar').value = fraction
 }
 
-/** All pictures come in one file: bytes under the items' ids, as safetensors. */
-async function loadPictures(items, onProgress) {
-  const response = await fetch('/thumbs.safetensors')
-  if (!response.ok) return // letters stand in for them
-  const total = Number(response.headers.get('content-length'))
-  const file = new Uint8Array(total)
-  const reader = response.body.getReader()
-  for (let loaded = 0; ; onProgress(loaded / total)) {
-    const { done, value } = await reader.read()
-    if (done) break
-    file.set(value, loaded)
-    loaded += value.length
-  }
-  const size = Number(new DataView(file.buffer).getBigUint64(0, true))
-  const header = JSON.parse(new TextDecoder().decode(file.subarray(8, 8 + size)))
-  for (const item of items) {
-    const entry = header[item.id]
-    if (!entry) continue
-    const bytes = file.subarray(8 + size + entry.data_offsets[0], 8 + size + entry.data_offsets[1])
-    pictures.set(key(item), URL.createObjectURL(new Blob([bytes], { type: 'image/webp' })))
-  }
-}
-
 async function start() {
   ferry = await Ferry.load({ onProgress: ({ fraction }) => loading('Loading Ferry', fraction * 0.1) })
   shop = await ferry.open('/catalog/', {
@@ -82,13 +45,11 @@ async function start() {
     onProgress: ({ fraction }) => loading('Loading the catalogue', 0.1 + fraction * 0.3),
   })
   const items = await shop.items()
-  things = new Map(items.map((item) => [key(item), item]))
-  await loadPictures(items, (fraction) => {
-    loading('Loading the pictures', 0.4 + fraction * 0.6)
-  })
+  for (const item of items) things.set(key(item), item)
+  await loadPictures((fraction) => loading('Loading the pictures', 0.4 + fraction * 0.6))
 
   visitor = shop.visitor()
-  offerLanguages(items)
+  offerLanguages(showSentences)
   offerStarters()
   offerPictures()
   makeTabs()
@@ -133,60 +94,7 @@ function countRequests() {
   show()
 }
 
-// ---- names -------------------------------------------------------------------------------------
-
-function nameOf(item) {
-  return (language && item.names?.[language]) || item.title
-}
-
-/** Languages that most things have a name in, under their own names. */
-function offerLanguages(items) {
-  const counts = new Map()
-  for (const { names = {} } of items) {
-    for (const code of Object.keys(names)) counts.set(code, (counts.get(code) ?? 0) + 1)
-  }
-  const options = []
-  for (const [code, count] of counts) {
-    if (count < items.length / 2 || code.startsWith('en')) continue
-    const tag = code.replace('_', '-')
-    try {
-      const name = new Intl.DisplayNames([tag], { type: 'language', fallback: 'none' }).of(tag)
-      if (name) options.push({ code, name: name.charAt(0).toLocaleUpperCase(tag) + name.slice(1) })
-    } catch {
-      // Not a tag that Intl knows ("ca@valencia"): left out.
-    }
-  }
-  options.sort((a, b) => a.name.localeCompare(b.name))
-  $('language').append(...options.map(({ code, name }) => element('option', { value: code, textContent: name })))
-  $('language').addEventListener('change', ({ target }) => {
-    language = target.value
-    for (const node of document.querySelectorAll('[data-key]')) rename(node)
-    for (const why of document.querySelectorAll('.strip .why')) why.textContent = sentenceOf(why.parentNode.dataset.key)
-  })
-}
-
-/** Puts the item's name, in the language chosen, on everything in this node that bears it. */
-function rename(node) {
-  const item = things.get(node.dataset.key)
-  const name = nameOf(item)
-  const text = node.querySelector('.name')
-  if (text) {
-    text.textContent = name
-    text.lang = language && item.names?.[language] ? language.replace('_', '-') : 'en'
-    text.dir = 'auto'
-  }
-  node.title = name
-  const action = node.dataset.action
-  if (action) node.setAttribute('aria-label', `${action}: ${name}`)
-}
-
 // ---- departments -------------------------------------------------------------------------------
-
-function picture(item) {
-  const url = pictures.get(key(item))
-  if (!url) return element('span', { className: 'letter', textContent: item.title.charAt(0), ariaHidden: 'true' })
-  return element('img', { src: url, alt: '', decoding: 'async', draggable: false })
-}
 
 function makeTabs() {
   const items = [...things.values()]
@@ -330,7 +238,11 @@ async function showReasons(items, turn) {
   const explained = await visitor.recommend(options)
   if (turn !== asked) return
   reasons = new Map(explained.items.map((item) => [key(item), { ...item.explanation, history: explained.history }]))
-  for (const node of $('strip').children) node.querySelector('.why').textContent = sentenceOf(node.dataset.key)
+  showSentences()
+}
+
+function showSentences() {
+  for (const why of document.querySelectorAll('.strip .why')) why.textContent = sentenceOf(why.parentNode.dataset.key)
 }
 
 /** In the names' language: the sentence has the catalogue's own. */
@@ -483,134 +395,15 @@ const weights = () => (pictureWeight === undefined ? {} : { modalityWeights: { i
 function offerPictures() {
   const segment = shop.segments.find(({ modality }) => modality === 'image')
   if (!segment) return
-  $('balance').hidden = $('pick').hidden = false
+  $('balance').hidden = false
   $('pictures').value = segment.weight
   $('pictures').addEventListener('input', async ({ target }) => {
     pictureWeight = Number(target.value)
     await showTaste()
     $('balance').dataset.shown = pictureWeight
   })
-  $('photo').addEventListener('change', ({ target }) => {
-    const [file] = target.files
-    target.value = '' // so that the same may be picked again
-    if (file) return findLike(file)
-  })
-  let inside = 0 // dragenter and dragleave come for every element that is crossed
-  const show = (by) => {
-    inside = Math.max(0, inside + by)
-    $('drop').classList.toggle('over', inside > 0)
-  }
-  addEventListener('dragenter', () => show(1))
-  addEventListener('dragleave', () => show(-1))
-  addEventListener('dragover', (event) => event.preventDefault())
-  addEventListener('drop', (event) => {
-    event.preventDefault()
-    show(-inside)
-    const file = [...event.dataTransfer.files].find(({ type }) => type.startsWith('image/'))
-    if (file) return findLike(file)
-  })
+  offerPhotos({ ferry, shop, likes, toggle })
 }
-
-/** Of pictures; loaded when the first photo is there, for all of them. */
-let imageEncoder
-
-function openImageEncoder() {
-  const onProgress = ({ fraction }) => {
-    $('found-bar').value = fraction
-    $('found-text').textContent = 'Loading EfficientNet-Lite0, once'
-  }
-  imageEncoder ??= ferry.encoder('/image-model/', { onProgress })
-  imageEncoder.catch(() => (imageEncoder = undefined)) // another photo tries again
-  return imageEncoder
-}
-
-/** Photographs of a phone are larger than a canvas needs to be: the model sees 224 pixels. */
-const LARGEST = 1024
-
-async function pixelsOf(file) {
-  const bitmap = await createImageBitmap(file)
-  const scale = Math.min(1, LARGEST / Math.max(bitmap.width, bitmap.height))
-  const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale)))
-  const context = new OffscreenCanvas(width, height).getContext('2d')
-  context.drawImage(bitmap, 0, 0, width, height)
-  bitmap.close()
-  return context.getImageData(0, 0, width, height)
-}
-
-/** Aborts the search before when another photo comes, or the box is closed. */
-let searching = new AbortController()
-
-async function findLike(file) {
-  searching.abort()
-  const { signal } = (searching = new AbortController())
-  URL.revokeObjectURL($('found-photo').src)
-  $('found-photo').src = URL.createObjectURL(file)
-  $('found-list').replaceChildren()
-  $('found-text').textContent = ''
-  $('found-bar').value = 0
-  $('found-bar').hidden = false
-  if (!$('found').open) $('found').showModal()
-  try {
-    const [encoder, pixels] = await Promise.all([openImageEncoder(), pixelsOf(file)])
-    const start = performance.now()
-    const vector = await encoder.encodeImage(pixels, { signal })
-    const items = await shop.nearest(vector, { modality: 'image', k: shop.count, signal })
-    const took = performance.now() - start
-    if (signal.aborted) return
-    showFound(items)
-    $('found-text').textContent = `${took.toFixed(0)} ms over ${items.length} pictures, in this tab: the photo went nowhere`
-  } catch (error) {
-    if (!signal.aborted) $('found-text').textContent = `This photo cannot be read: ${error.message}`
-  } finally {
-    if (!signal.aborted) $('found-bar').hidden = true
-  }
-}
-
-const FOUND = 5
-
-/** The nearest of every department, the department of the nearest first. */
-function showFound(items) {
-  const rows = [...grouped(items)].map(([domain, found]) =>
-    element(
-      'section',
-      {},
-      element('h3', { className: 'small', textContent: label(domain) }),
-      element('ol', {}, ...found.slice(0, FOUND).map(foundCard)),
-    ),
-  )
-  $('found-list').replaceChildren(...rows)
-}
-
-function grouped(items) {
-  const groups = new Map()
-  for (const item of items) groups.set(item.domain, [...(groups.get(item.domain) ?? []), item])
-  return groups
-}
-
-function foundCard({ domain, id, score }) {
-  const item = things.get(key({ domain, id }))
-  const made = element(
-    'button',
-    { type: 'button', className: 'found-card' },
-    element('span', { className: 'picture' }, picture(item)),
-    element('span', { className: 'name' }),
-    element('span', { className: 'score', textContent: score.toFixed(2), title: 'Cosine of the two pictures' }),
-  )
-  made.dataset.key = key(item)
-  made.dataset.action = 'Like'
-  made.ariaPressed = String(likes.has(key(item)))
-  rename(made)
-  made.addEventListener('click', async () => {
-    await toggle(key(item))
-    made.ariaPressed = String(likes.has(key(item)))
-  })
-  return element('li', {}, made)
-}
-
-$('found').addEventListener('close', () => searching.abort())
-$('found').addEventListener('click', ({ target }) => {
-  if (target === $('found')) $('found').close() // beside it
-})
 
 // ---- ready, go ---------------------------------------------------------------------------------
 

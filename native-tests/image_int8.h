@@ -3,6 +3,7 @@
 #define FERRY_TESTS_IMAGE_INT8_H
 
 #include "image_golden.h"
+#include "model_files.h"
 
 /* A quantised copy of a model and one quantised while it loads, in memory of its own or in the
  * file's, give the same bits, which are returned; near the golden's to a cosine of `least`. */
@@ -13,8 +14,7 @@ static inline float *image_golden_int8(const image_golden *golden, const char *p
     char copy[] = "/tmp/ferry-test-XXXXXX", file[2048];
     ferry_error error;
     ferry_encoder *encoder;
-    ferry_file files[3];
-    size_t bytes = golden->count * golden->dimension * sizeof(float), count = 0;
+    size_t bytes = golden->count * golden->dimension * sizeof(float);
     assert_non_null(mkdtemp(copy));
     if (ferry_encoder_quantize_directory(path, copy, &error) != FERRY_OK)
         fail_msg("%s", error.message);
@@ -32,14 +32,8 @@ static inline float *image_golden_int8(const image_golden *golden, const char *p
         options.precision = way == 0   ? FERRY_PRECISION_F32
                             : way == 1 ? FERRY_PRECISION_INT8
                                        : FERRY_PRECISION_AUTO;
-        for (size_t i = count = 0; i < 3; i++) {
-            snprintf(file, sizeof file, "%s/%s", from, names[i]);
-            if (!file_exists(file)) continue;
-            files[count].name = names[i];
-            files[count].data = read_file(file, &files[count].size);
-            count++;
-        }
-        if (ferry_encoder_open(files, count, &options, &encoder, &error) != FERRY_OK)
+        model_files files = model_files_read(from);
+        if (ferry_encoder_open(files.file, files.count, &options, &encoder, &error) != FERRY_OK)
             fail_msg("%s", error.message);
         float *found = image_golden_encode(golden, encoder);
         if (way == 0)
@@ -48,7 +42,7 @@ static inline float *image_golden_int8(const image_golden *golden, const char *p
         else if (memcmp(first, found, bytes) != 0)
             fail_msg("%s: int8 in place gives other bits", path);
         free(found);
-        for (size_t i = 0; i < count; i++) free((void *)(uintptr_t)files[i].data);
+        model_files_free(&files);
     }
     for (size_t i = 0; i < 3; i++) {
         snprintf(file, sizeof file, "%s/%s", copy, names[i]);

@@ -4,40 +4,20 @@
  * (LeakSanitizer watches in the dev build), and works the next time. cJSON's own allocations fail
  * through its hooks, ours through the allocator hook; both count as one sequence.
  */
-#include "golden.h"
+#include "failing.h"
+#include "model_files.h"
 #include "small_catalog.h"
 
-static size_t allowed; /* allocations before the one that fails */
-static size_t live;    /* bytes the library holds */
-
-static bool may_allocate(void)
-{
-    if (allowed == 0) return false;
-    allowed--;
-    return true;
-}
-
-static void *failing_reallocate(void *user, void *pointer, size_t old_size, size_t new_size)
-{
-    (void)user;
-    if (new_size == 0) {
-        live -= old_size;
-        free(pointer);
-        return NULL;
-    }
-    if (!may_allocate()) return NULL;
-    void *moved = realloc(pointer, new_size);
-    assert_non_null(moved);
-    live += new_size - old_size;
-    return moved;
-}
+static failing memory; /* of the library; cJSON's allocations count as its own */
 
 static void *failing_malloc(size_t size)
 {
-    return may_allocate() ? malloc(size) : NULL;
+    if (memory.left == 0) return NULL;
+    memory.left--;
+    return malloc(size);
 }
 
-static const ferry_allocator failing = {failing_reallocate, NULL};
+static const ferry_allocator allocator = {failing_reallocate, &memory};
 
 /* Runs `work` with 0, 1, 2… allocations allowed until it succeeds; it must say OUT_OF_MEMORY
  * until then. */
@@ -48,9 +28,10 @@ static void sweep(const char *name, ferry_status (*work)(void *, ferry_error *),
     size_t turns = 0;
     for (;; turns++) {
         ferry_error error = {0};
-        allowed = turns;
+        memory = (failing){.left = turns};
         ferry_status status = work(user, &error);
-        if (live != 0) fail_msg("%s: %zu bytes leaked at allocation %zu", name, live, turns);
+        if (memory.live != 0)
+            fail_msg("%s: %zu bytes leaked at allocation %zu", name, memory.live, turns);
         if (status == FERRY_OK) break;
         if (status != FERRY_OUT_OF_MEMORY)
             fail_msg("%s: allocation %zu failing gave %s: %s", name, turns,
@@ -65,7 +46,7 @@ static void sweep(const char *name, ferry_status (*work)(void *, ferry_error *),
 static ferry_status encode_texts(void *user, ferry_error *error)
 {
     const char *path = user;
-    ferry_encoder_options options = {.size = sizeof options, .allocator = &failing, .threads = 2};
+    ferry_encoder_options options = {.size = sizeof options, .allocator = &allocator, .threads = 2};
     ferry_encoder *encoder;
     FERRY_TRY(ferry_encoder_open_directory(path, &options, &encoder, error));
     ferry_text texts[] = {{"wooden spoon", 12}, {"", 0}};
@@ -89,6 +70,38 @@ static void encoder_survives(void **state)
           (void *)(uintptr_t)golden_path("tiny-pairs/siglip"));
 }
 
+/* A pixel, or a sample, by whichever of the two the files encode. */
+static ferry_status encode_media(void *user, ferry_error *error)
+{
+    const model_files *files = user;
+    ferry_encoder_options options = {.size = sizeof options, .allocator = &allocator};
+    static const uint8_t pixel[3] = {1, 2, 3};
+    static const float sample[1] = {0.5f};
+    ferry_image image = {pixel, 1, 1, 3};
+    ferry_sound sound = {sample, 1, 1, 44100};
+    ferry_encoder *encoder;
+    float out[64];
+    FERRY_TRY(ferry_encoder_open(files->file, files->count, &options, &encoder, error));
+    assert_true(ferry_encoder_dimension(encoder) <= 64);
+    ferry_status status =
+        ferry_encoder_takes_images(encoder)
+            ? ferry_encoder_encode_images(encoder, &image, 1, out, NULL, NULL, error)
+            : ferry_encoder_encode_sounds(encoder, &sound, 1, out, NULL, NULL, error);
+    ferry_encoder_close(encoder);
+    return status;
+}
+
+static void encoders_of_pictures_and_sounds_survive(void **state)
+{
+    (void)state;
+    static const char *const models[] = {"tiny-efficientnet", "tiny-musicnn", "tiny-vit/clip"};
+    for (size_t i = 0; i < 3; i++) {
+        model_files files = model_files_read(golden_path(models[i]));
+        sweep(models[i], encode_media, &files);
+        model_files_free(&files);
+    }
+}
+
 static ferry_status build(ferry_catalog *catalog, ferry_encoder *encoder, ferry_error *error)
 {
     static const char rows[] =
@@ -102,7 +115,7 @@ static ferry_status build(ferry_catalog *catalog, ferry_encoder *encoder, ferry_
 
 static ferry_status build_catalog(void *user, ferry_error *error)
 {
-    ferry_catalog_options options = {.size = sizeof options, .allocator = &failing};
+    ferry_catalog_options options = {.size = sizeof options, .allocator = &allocator};
     ferry_catalog *catalog;
     FERRY_TRY(ferry_catalog_create(&options, &catalog, error));
     ferry_status status = build(catalog, user, error);
@@ -145,8 +158,8 @@ static ferry_status give_picture(void *user, size_t index, ferry_modality modali
     return FERRY_OK;
 }
 
-static ferry_status encode_media(ferry_catalog *catalog, ferry_encoder *const *encoders,
-                                 const char *parts, ferry_error *error)
+static ferry_status fill_media(ferry_catalog *catalog, ferry_encoder *const *encoders,
+                               const char *parts, ferry_error *error)
 {
     static const char rows[] =
         "id,title,image,domain\n1,A spoon,x,home\n2,A fork,,home\n3,,x,away\n";
@@ -166,11 +179,11 @@ static ferry_status encode_media(ferry_catalog *catalog, ferry_encoder *const *e
 
 static ferry_status build_media(void *user, ferry_error *error)
 {
-    ferry_catalog_options options = {.size = sizeof options, .allocator = &failing};
+    ferry_catalog_options options = {.size = sizeof options, .allocator = &allocator};
     ferry_catalog *catalog;
     char path[] = "/tmp/ferry-test-XXXXXX", file[64];
     FERRY_TRY(ferry_catalog_create(&options, &catalog, error));
-    ferry_status status = encode_media(catalog, user, mkdtemp(path), error);
+    ferry_status status = fill_media(catalog, user, mkdtemp(path), error);
     for (size_t i = 0; i < 2; i++) {
         snprintf(file, sizeof file, "%s/%s.part", path, i == 0 ? "text" : "image");
         remove(file);
@@ -232,7 +245,7 @@ static ferry_status visit(const ferry_catalog *catalog, ferry_error *error)
 static ferry_status open_and_visit(void *user, ferry_error *error)
 {
     const small_catalog *small = user;
-    ferry_catalog_options options = {.size = sizeof options, .allocator = &failing};
+    ferry_catalog_options options = {.size = sizeof options, .allocator = &allocator};
     ferry_catalog *catalog;
     FERRY_TRY(ferry_catalog_open(small->files, SMALL_FILES, &options, &catalog, error));
     ferry_status status = visit(catalog, error);
@@ -253,6 +266,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(encoder_survives),
+        cmocka_unit_test(encoders_of_pictures_and_sounds_survive),
         cmocka_unit_test(building_a_catalog_survives),
 #if FERRY_PICTURES
         cmocka_unit_test(building_a_catalog_of_pictures_survives),

@@ -1,78 +1,13 @@
 /* Model directories that are broken one way each: the status and the message name the thing. */
-#include "golden.h"
+#include "model_files.h"
 
-enum { MAX_FILES = 8 };
+static const char tiny[] = "tiny-bert/gelu-mean";
 
-/* The files of tiny-bert/gelu-mean, each with a private copy of its bytes. */
-typedef struct model {
-    ferry_file files[MAX_FILES];
-    size_t count;
-} model;
-
-static model load_model(void)
+/* Expects this failure; a whole model opens right after. */
+static void refuse(const model_files *files, ferry_status status, const char *says)
 {
-    static const char *const names[] = {
-        "config.json",           "model.safetensors",         "modules.json",
-        "1_Pooling/config.json", "sentence_bert_config.json", "tokenizer.json",
-        "tokenizer_config.json"};
-    model m = {.count = sizeof names / sizeof *names};
-    for (size_t i = 0; i < m.count; i++) {
-        char path[256];
-        snprintf(path, sizeof path, "tiny-bert/gelu-mean/%s", names[i]);
-        m.files[i].name = names[i];
-        m.files[i].data = read_file(golden_path(path), &m.files[i].size);
-    }
-    return m;
-}
-
-static void free_model(model *m)
-{
-    for (size_t i = 0; i < m->count; i++) free((void *)(uintptr_t)m->files[i].data);
-}
-
-static ferry_file *model_file(model *m, const char *name)
-{
-    for (size_t i = 0; i < m->count; i++) {
-        if (strcmp(m->files[i].name, name) == 0) return &m->files[i];
-    }
-    fail_msg("no file %s", name);
-    return NULL;
-}
-
-/* Replaces the first `from` in the file by `to`. */
-static void replace(ferry_file *file, const char *from, const char *to)
-{
-    const char *text = file->data, *at = strstr(text, from);
-    if (at == NULL) fail_msg("%s has no %s", file->name, from);
-    size_t before = (size_t)(at - text), size = file->size - strlen(from) + strlen(to);
-    char *changed = malloc(size + 1);
-    memcpy(changed, text, before);
-    memcpy(changed + before, to, strlen(to));
-    memcpy(changed + before + strlen(to), at + strlen(from), file->size - before - strlen(from));
-    changed[size] = '\0';
-    free((void *)(uintptr_t)text);
-    file->data = changed;
-    file->size = size;
-}
-
-/* Opens the model, expecting this failure; a whole model opens right after. */
-static void assert_refused(model *m, ferry_status status, const char *says)
-{
-    ferry_error error = {0};
-    ferry_encoder *encoder;
-    ferry_status found = ferry_encoder_open(m->files, m->count, NULL, &encoder, &error);
-    if (found != status)
-        fail_msg("%s, expected %s, \"%s\": %s", ferry_status_name(found), ferry_status_name(status),
-                 says, error.message);
-    assert_null(encoder);
-    assert_int_equal(error.status, status);
-    if (strstr(error.message, says) == NULL)
-        fail_msg("\"%s\" does not say \"%s\"", error.message, says);
-    model whole = load_model();
-    assert_int_equal(ferry_encoder_open(whole.files, whole.count, NULL, &encoder, &error),
-                     FERRY_OK);
-    ferry_encoder_close(encoder);
-    free_model(&whole);
+    assert_refused(files->file, files->count, NULL, status, says);
+    ferry_encoder_close(encoder_open(golden_path(tiny), (ferry_encoder_options){0}));
 }
 
 static void missing_files(void **state)
@@ -85,10 +20,10 @@ static void missing_files(void **state)
                   {"tokenizer.json", "vocab.txt"},
                   {"1_Pooling/config.json", "1_Pooling/config.json"}};
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
-        model m = load_model();
+        model_files m = model_files_read(golden_path(tiny));
         model_file(&m, needed[i].name)->name = "elsewhere";
-        assert_refused(&m, FERRY_NOT_FOUND, needed[i].says);
-        free_model(&m);
+        refuse(&m, FERRY_NOT_FOUND, needed[i].says);
+        model_files_free(&m);
     }
 }
 
@@ -136,10 +71,10 @@ static void contradictions_and_unknowns(void **state)
         {"tokenizer.json", "\"BertNormalizer\"", "\"NFKC\"", FERRY_UNSUPPORTED, "NFKC"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        model m = load_model();
+        model_files m = model_files_read(golden_path(tiny));
         replace(model_file(&m, wrong[i].file), wrong[i].from, wrong[i].to);
-        assert_refused(&m, wrong[i].status, wrong[i].says);
-        free_model(&m);
+        refuse(&m, wrong[i].status, wrong[i].says);
+        model_files_free(&m);
     }
 }
 
@@ -148,25 +83,25 @@ static void contradictions_and_unknowns(void **state)
 static void truncated_files(void **state)
 {
     (void)state;
-    model whole = load_model();
+    model_files whole = model_files_read(golden_path(tiny));
     for (size_t f = 0; f < whole.count; f++) {
-        size_t size = whole.files[f].size, step = size > 400 ? size / 97 : 1;
+        size_t size = whole.file[f].size, step = size > 400 ? size / 97 : 1;
         for (size_t cut = 0; cut + 4 < size; cut += step) {
-            model m = whole;
+            model_files m = whole;
             char *exact = malloc(cut > 0 ? cut : 1);
-            memcpy(exact, whole.files[f].data, cut);
-            m.files[f].data = exact;
-            m.files[f].size = cut;
+            memcpy(exact, whole.file[f].data, cut);
+            m.file[f].data = exact;
+            m.file[f].size = cut;
             ferry_encoder *encoder;
             ferry_error error = {0};
-            ferry_status status = ferry_encoder_open(m.files, m.count, NULL, &encoder, &error);
-            if (status == FERRY_OK) fail_msg("%s cut at %zu was accepted", m.files[f].name, cut);
-            if (strstr(error.message, m.files[f].name) == NULL)
-                fail_msg("\"%s\" does not name %s", error.message, m.files[f].name);
+            ferry_status status = ferry_encoder_open(m.file, m.count, NULL, &encoder, &error);
+            if (status == FERRY_OK) fail_msg("%s cut at %zu was accepted", m.file[f].name, cut);
+            if (strstr(error.message, m.file[f].name) == NULL)
+                fail_msg("\"%s\" does not name %s", error.message, m.file[f].name);
             free(exact);
         }
     }
-    free_model(&whole);
+    model_files_free(&whole);
 }
 
 static void missing_directories(void **state)

@@ -2,21 +2,10 @@
  */
 #define _XOPEN_SOURCE 700 /* mkdtemp */
 #include "image_int8.h"
-#include "tiny_model.h"
-
-#include "ferry/ferry.h"
-#include "math/kernels.h"
+#include "model_files.h"
+#include "same_bits.h"
 
 static const char tiny[] = "tiny-efficientnet";
-
-static ferry_encoder *open_model(const char *path, const ferry_encoder_options *options)
-{
-    ferry_encoder *encoder;
-    ferry_error error;
-    if (ferry_encoder_open_directory(path, options, &encoder, &error) != FERRY_OK)
-        fail_msg("%s", error.message);
-    return encoder;
-}
 
 /* ---- parity ---- */
 
@@ -25,10 +14,10 @@ static void check_parity(const char *path, const char *expected)
     image_golden golden;
     size_t shape[2];
     image_golden_open(&golden, expected);
-    ferry_encoder *encoder = open_model(path, NULL);
+    ferry_encoder *encoder = encoder_open(path, (ferry_encoder_options){0});
     assert_true(ferry_encoder_takes_images(encoder) && !ferry_encoder_takes_texts(encoder));
     assert_int_equal(ferry_encoder_dimension(encoder), golden.dimension);
-    float *found = image_golden_encode(&golden, open_model(path, NULL));
+    float *found = image_golden_encode(&golden, encoder_open(path, (ferry_encoder_options){0}));
     assert_rows_alike(found, golden.features, golden.count, golden.dimension, 0.99999, "features");
     const float *logits = golden_tensor(&golden.tensors, "logits", shape);
     assert_int_equal(ferry_encoder_classes(encoder), shape[1]);
@@ -66,42 +55,23 @@ static void the_pretrained_net_gives_what_timm_gives(void **state)
 
 /* ---- the same bits ---- */
 
-static void check_hash(ferry_precision precision, const char *hash_file)
+static float *encode(const void *user, ferry_encoder_options options)
 {
-    const ferry_kernels *variants[8];
-    size_t count = ferry_kernels_available(variants, 8);
-    image_golden golden;
-    image_golden_open(&golden, "tiny-efficientnet/expected.safetensors");
-    float *first = NULL;
-    size_t bytes = golden.count * golden.dimension * sizeof *first;
-    for (size_t v = 0; v < count; v++) {
-        for (size_t threads = 1; threads <= 4; threads++) {
-            ferry_encoder_options options = {.size = sizeof options,
-                                             .kernels = variants[v]->name,
-                                             .precision = precision,
-                                             .threads = threads};
-            float *found = image_golden_encode(&golden, open_model(golden_path(tiny), &options));
-            if (first == NULL)
-                first = found;
-            else if (memcmp(first, found, bytes) != 0)
-                fail_msg("%s with %zu threads gives other bits", variants[v]->name, threads);
-            if (found != first) free(found);
-        }
-    }
-    size_t size;
-    char *hash = read_file(golden_path(hash_file), &size), text[32];
-    snprintf(text, sizeof text, "%016llx\n", (unsigned long long)fnv1a(first, bytes));
-    assert_string_equal(text, hash);
-    free(hash);
-    free(first);
-    image_golden_close(&golden);
+    return image_golden_encode(user, encoder_open(golden_path(tiny), options));
 }
 
 static void all_kernels_and_threads_give_the_same_bits(void **state)
 {
     (void)state;
-    check_hash(FERRY_PRECISION_F32, "image.hash");
-    check_hash(FERRY_PRECISION_INT8, "image.int8.hash");
+    image_golden golden;
+    image_golden_open(&golden, "tiny-efficientnet/expected.safetensors");
+    size_t count = golden.count * golden.dimension;
+    float *f32 = same_bits("f32", encode, &golden, FERRY_PRECISION_F32, count);
+    float *int8 = same_bits("int8", encode, &golden, FERRY_PRECISION_INT8, count);
+    assert_hash("image.hash", "", f32, count);
+    assert_hash("image.int8.hash", "", int8, count);
+    free(f32), free(int8);
+    image_golden_close(&golden);
 }
 
 static void int8_is_near_the_original(void **state)
@@ -241,24 +211,22 @@ static void files_that_do_not_fit_are_named(void **state)
 {
     (void)state;
     ferry_encoder_options fit = {.size = sizeof fit, .image_fit = FERRY_IMAGE_FIT_COUNT};
-    read_tiny(tiny);
-    refuse(2, &fit, FERRY_INVALID_ARGUMENT, "image_fit");
-    refuse(1, NULL, FERRY_NOT_FOUND, "model.safetensors is missing");
-    replace(1, "blocks.2.1.conv_pwl.weight", "blocks.2.1.conv_pwx.weight");
-    refuse(2, NULL, FERRY_MALFORMED, "blocks.2.1"); /* it is read as a block without expansion */
-    replace(1, "blocks.2.1.conv_pwx.weight", "blocks.2.1.conv_pwl.weight");
-    replace(1, "\"conv_head.weight\":{\"dtype\":\"F32\",\"shape\":[36,24,1,1]",
-            "\"conv_head.weight\":{\"dtype\":\"F32\",\"shape\":[24,36,1,1]");
-    refuse(2, NULL, FERRY_MALFORMED, "conv_head.weight");
-    free_tiny();
-    read_tiny(tiny);
-    replace(0, "efficientnet_lite0", "convnext_tiny_ofx2");
-    refuse(2, NULL, FERRY_UNSUPPORTED, "convnext_tiny");
-    free_tiny();
-    read_tiny(tiny);
-    replace(0, "bicubic", "nearest");
-    refuse(2, NULL, FERRY_UNSUPPORTED, "nearest");
-    free_tiny();
+    model_files files = model_files_read(golden_path(tiny));
+    ferry_file *weights = model_file(&files, "model.safetensors");
+    assert_refused(files.file, 2, &fit, FERRY_INVALID_ARGUMENT, "image_fit");
+    assert_refused(files.file, 1, NULL, FERRY_NOT_FOUND, "model.safetensors is missing");
+    replace(weights, "blocks.2.1.conv_pwl.weight", "blocks.2.1.conv_pwx.weight");
+    /* it is read as a block without expansion */
+    assert_refused(files.file, 2, NULL, FERRY_MALFORMED, "blocks.2.1");
+    model_files_free(&files);
+    assert_refused_with(tiny, "model.safetensors", "",
+                        "\"conv_head.weight\":{\"dtype\":\"F32\",\"shape\":[36,24,1,1]",
+                        "\"conv_head.weight\":{\"dtype\":\"F32\",\"shape\":[24,36,1,1]",
+                        FERRY_MALFORMED, "conv_head.weight");
+    assert_refused_with(tiny, "config.json", "", "efficientnet_lite0", "convnext_tiny_ofx2",
+                        FERRY_UNSUPPORTED, "convnext_tiny");
+    assert_refused_with(tiny, "config.json", "", "bicubic", "nearest", FERRY_UNSUPPORTED,
+                        "nearest");
 }
 
 static void texts_and_pictures_are_told_apart(void **state)
@@ -269,7 +237,7 @@ static void texts_and_pictures_are_told_apart(void **state)
     ferry_text text = {"a", 1};
     uint8_t pixel[3] = {1, 2, 3};
     ferry_image image = {pixel, 1, 1, 3};
-    ferry_encoder *pictures = open_model(golden_path(tiny), NULL);
+    ferry_encoder *pictures = encoder_open(golden_path(tiny), (ferry_encoder_options){0});
     assert_int_equal(ferry_encoder_encode(pictures, &text, 1, out, NULL, NULL, &error),
                      FERRY_UNSUPPORTED);
     assert_non_null(strstr(error.message, "pictures"));
@@ -281,7 +249,8 @@ static void texts_and_pictures_are_told_apart(void **state)
     assert_int_equal(ferry_encoder_encode_images(pictures, &image, 1, out, NULL, NULL, &error),
                      FERRY_OK);
     ferry_encoder_close(pictures);
-    ferry_encoder *texts = open_model(golden_path("tiny-bert/gelu-mean"), NULL);
+    ferry_encoder *texts =
+        encoder_open(golden_path("tiny-bert/gelu-mean"), (ferry_encoder_options){0});
     assert_true(ferry_encoder_takes_texts(texts) && !ferry_encoder_takes_images(texts));
     assert_int_equal(ferry_encoder_encode_images(texts, &image, 1, out, NULL, NULL, &error),
                      FERRY_UNSUPPORTED);
@@ -289,32 +258,6 @@ static void texts_and_pictures_are_told_apart(void **state)
                      FERRY_UNSUPPORTED);
     assert_int_equal(ferry_encoder_classes(texts), 0);
     ferry_encoder_close(texts);
-}
-
-/* ---- memory ---- */
-
-static void every_allocation_may_fail(void **state)
-{
-    (void)state;
-    ferry_allocator allocator = {limited, NULL};
-    ferry_encoder_options options = {.size = sizeof options, .allocator = &allocator};
-    uint8_t pixel[3] = {1, 2, 3};
-    ferry_image image = {pixel, 1, 1, 3};
-    float out[64];
-    read_tiny(tiny);
-    bool done = false;
-    for (size_t n = 0; !done; n++) {
-        ferry_encoder *encoder;
-        allowed = n;
-        ferry_status status = ferry_encoder_open(files, 2, &options, &encoder, NULL);
-        if (status == FERRY_OK) {
-            status = ferry_encoder_encode_images(encoder, &image, 1, out, NULL, NULL, NULL);
-            done = status == FERRY_OK;
-            ferry_encoder_close(encoder);
-        }
-        assert_true(done || status == FERRY_OUT_OF_MEMORY);
-    }
-    free_tiny();
 }
 
 int main(void)
@@ -329,7 +272,6 @@ int main(void)
         cmocka_unit_test(int7_same_bits),
         cmocka_unit_test(files_that_do_not_fit_are_named),
         cmocka_unit_test(texts_and_pictures_are_told_apart),
-        cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,8 @@
 #include <math.h>
 
 #include "input/charsmap.h"
-#include "math/kernels.h"
+#include "model_files.h"
+#include "same_bits.h"
 #include "tokenizer_files.h"
 
 #define TINY "tiny-bert/unigram-int4"
@@ -187,54 +188,33 @@ static void e5_matches_sentence_transformers(void **state)
     check(path, "languages", (ferry_encoder_options){.threads = 2}, 0.997);
 }
 
+static float *encode_tiny(const void *user, ferry_encoder_options options)
+{
+    const golden_texts *golden = user;
+    ferry_encoder *encoder = encoder_open(golden_path(TINY), options);
+    float *found = encoder_encode(encoder, golden->text, golden->count);
+    ferry_encoder_close(encoder);
+    return found;
+}
+
 /* 4-bit words stay 4-bit in either precision, and every variant gives the same bits. */
 static void tiny_4bit_model_gives_the_same_bits(void **state)
 {
     static golden_texts golden;
-    const ferry_kernels *variants[8];
-    size_t count = ferry_kernels_available(variants, 8);
     (void)state;
     golden_texts_open_named(TINY "/text", &golden);
-    for (int precision = FERRY_PRECISION_F32; precision <= FERRY_PRECISION_INT8; precision++) {
-        uint64_t expected = 0;
-        for (size_t v = 0; v < count; v++) {
-            ferry_encoder *encoder = encoder_open(
-                golden_path(TINY), (ferry_encoder_options){.kernels = variants[v]->name,
-                                                           .precision = (ferry_precision)precision,
-                                                           .threads = 1 + v % 2});
-            float *found = encoder_encode(encoder, golden.text, golden.count);
-            uint64_t hash = fnv1a(found, golden.count * golden.dimension * sizeof *found);
-            if (v == 0) expected = hash;
-            assert_int_equal(hash, expected);
-            free(found);
-            ferry_encoder_close(encoder);
-        }
-    }
+    size_t count = golden.count * golden.dimension;
+    free(same_bits("f32", encode_tiny, &golden, FERRY_PRECISION_F32, count));
+    free(same_bits("int8", encode_tiny, &golden, FERRY_PRECISION_INT8, count));
     golden_texts_close(&golden);
 }
 
 /* ---- prompts and centers ---- */
 
-enum { MAX_FILES = 16, WIDTH = 32 };
+enum { WIDTH = 32 };
 
-/* The tiny model's files in memory; free each one's data. */
-static size_t tiny_files(ferry_file files[MAX_FILES])
-{
-    static const char *const names[] = {
-        "config.json",           "config_sentence_transformers.json",
-        "model.safetensors",     "modules.json",
-        "1_Pooling/config.json", "tokenizer.json"};
-    for (size_t i = 0; i < LENGTH(names); i++) {
-        char path[128];
-        size_t size;
-        snprintf(path, sizeof path, TINY "/%s", names[i]);
-        char *data = read_file(golden_path(path), &size);
-        files[i] = (ferry_file){names[i], data, size};
-    }
-    return LENGTH(names);
-}
-
-static void replace(ferry_file *file, const char *content)
+/* Another content. */
+static void rewrite(ferry_file *file, const char *content)
 {
     size_t size = strlen(content);
     char *data = malloc(size + 1);
@@ -244,35 +224,33 @@ static void replace(ferry_file *file, const char *content)
     *file = (ferry_file){file->name, data, size};
 }
 
-static void refuse(const ferry_file *files, size_t count, ferry_encoder_options options,
-                   ferry_status status, const char *part)
+static void refuse(const model_files *files, ferry_encoder_options options, ferry_status status,
+                   const char *says)
 {
-    ferry_encoder *encoder;
-    ferry_error error = {.message = ""};
     options.size = sizeof options;
-    assert_int_equal(ferry_encoder_open(files, count, &options, &encoder, &error), status);
-    if (strstr(error.message, part) == NULL) fail_msg("%s", error.message);
+    assert_refused(files->file, files->count, &options, status, says);
 }
 
 static void wrong_prompts_are_refused(void **state)
 {
     (void)state;
-    ferry_file files[MAX_FILES];
-    size_t count = tiny_files(files);
-    refuse(files, count, (ferry_encoder_options){.prompt = "riddle"}, FERRY_NOT_FOUND,
+    model_files files = model_files_read(golden_path(TINY));
+    ferry_file *prompts = model_file(&files, "config_sentence_transformers.json");
+    refuse(&files, (ferry_encoder_options){.prompt = "riddle"}, FERRY_NOT_FOUND,
            "no prompt \"riddle\"; known: query, passage");
-    replace(&files[1], "{\"prompts\": {\"query\": 5}, \"default_prompt_name\": \"query\"}");
-    refuse(files, count, (ferry_encoder_options){0}, FERRY_MALFORMED, "is not a string");
-    replace(&files[1], "{\"prompts\": {}, \"default_prompt_name\": \"query\"}");
-    refuse(files, count, (ferry_encoder_options){0}, FERRY_NOT_FOUND, "known: none");
-    replace(&files[1], "[]");
-    refuse(files, count, (ferry_encoder_options){0}, FERRY_MALFORMED, "expected a JSON object");
-    files[1].name = "other.json";
-    refuse(files, count, (ferry_encoder_options){.prompt = "query"}, FERRY_NOT_FOUND,
+    rewrite(prompts, "{\"prompts\": {\"query\": 5}, \"default_prompt_name\": \"query\"}");
+    refuse(&files, (ferry_encoder_options){0}, FERRY_MALFORMED, "is not a string");
+    rewrite(prompts, "{\"prompts\": {}, \"default_prompt_name\": \"query\"}");
+    refuse(&files, (ferry_encoder_options){0}, FERRY_NOT_FOUND, "known: none");
+    rewrite(prompts, "[]");
+    refuse(&files, (ferry_encoder_options){0}, FERRY_MALFORMED, "expected a JSON object");
+    prompts->name = "other.json";
+    refuse(&files, (ferry_encoder_options){.prompt = "query"}, FERRY_NOT_FOUND,
            "config_sentence_transformers.json is missing");
-    replace(&files[4], "{\"pooling_mode_mean_tokens\": true, \"include_prompt\": false}");
-    refuse(files, count, (ferry_encoder_options){0}, FERRY_UNSUPPORTED, "include_prompt");
-    for (size_t i = 0; i < count; i++) free((void *)(uintptr_t)files[i].data);
+    rewrite(model_file(&files, "1_Pooling/config.json"),
+            "{\"pooling_mode_mean_tokens\": true, \"include_prompt\": false}");
+    refuse(&files, (ferry_encoder_options){0}, FERRY_UNSUPPORTED, "include_prompt");
+    model_files_free(&files);
 }
 
 /* centers.safetensors with two made-up means. */
@@ -297,13 +275,12 @@ static ferry_buffer two_centers(float means[2][WIDTH])
     return out;
 }
 
-static float *encode_center(const ferry_file *files, size_t count, const char *center,
-                            const ferry_text *text)
+static float *encode_center(const model_files *files, const char *center, const ferry_text *text)
 {
     ferry_encoder_options options = {.size = sizeof options, .center = center};
     ferry_encoder *encoder;
     ferry_error error;
-    if (ferry_encoder_open(files, count, &options, &encoder, &error) != FERRY_OK)
+    if (ferry_encoder_open(files->file, files->count, &options, &encoder, &error) != FERRY_OK)
         fail_msg("%s", error.message);
     float *found = encoder_encode(encoder, text, 1);
     ferry_encoder_close(encoder);
@@ -324,20 +301,19 @@ static void a_center_is_taken_away(void **state)
 {
     static const ferry_text text = {"the lamp", 8};
     (void)state;
-    ferry_file files[MAX_FILES];
+    model_files files = model_files_read(golden_path(TINY));
     float means[2][WIDTH];
-    size_t count = tiny_files(files);
-    refuse(files, count, (ferry_encoder_options){.center = "de"}, FERRY_NOT_FOUND,
+    refuse(&files, (ferry_encoder_options){.center = "de"}, FERRY_NOT_FOUND,
            "centers.safetensors is missing");
     ferry_buffer centers = two_centers(means);
-    files[count] = (ferry_file){"centers.safetensors", centers.data, centers.size};
-    refuse(files, count + 1, (ferry_encoder_options){.center = "fr"}, FERRY_NOT_FOUND,
+    files.file[files.count++] = (ferry_file){"centers.safetensors", centers.data, centers.size};
+    refuse(&files, (ferry_encoder_options){.center = "fr"}, FERRY_NOT_FOUND,
            "no center \"fr\"; known: de, zh");
-    float *plain = encode_center(files, count + 1, NULL, &text);
-    float *near = encode_center(files, count + 1, "auto", &text);
+    float *plain = encode_center(&files, NULL, &text);
+    float *near = encode_center(&files, "auto", &text);
     size_t nearest = cosine_to(plain, means[1]) > cosine_to(plain, means[0]);
     for (size_t i = 0; i < 2; i++) {
-        float *found = encode_center(files, count + 1, i == 0 ? "de" : "zh", &text);
+        float *found = encode_center(&files, i == 0 ? "de" : "zh", &text);
         double length = 0, square = 0;
         for (size_t n = 0; n < WIDTH; n++) {
             double x = (double)plain[n] - (double)means[i][n];
@@ -352,23 +328,12 @@ static void a_center_is_taken_away(void **state)
         free(found);
     }
     free(plain), free(near);
+    files.count--;
     ferry_buffer_free(&centers);
-    for (size_t i = 0; i < count; i++) free((void *)(uintptr_t)files[i].data);
+    model_files_free(&files);
 }
 
 /* ---- 4-bit files that are not ---- */
-
-static void swap_text(ferry_file *file, const char *from, const char *to)
-{
-    assert_int_equal(strlen(from), strlen(to));
-    char *data = (char *)(uintptr_t)file->data;
-    for (size_t i = 0; i + strlen(from) <= file->size; i++) {
-        if (memcmp(data + i, from, strlen(from)) != 0) continue;
-        memcpy(data + i, to, strlen(to));
-        return;
-    }
-    fail_msg("no %s", from);
-}
 
 static void wrong_4bit_tensors_are_refused(void **state)
 {
@@ -384,11 +349,8 @@ static void wrong_4bit_tensors_are_refused(void **state)
         {"\"dtype\":\"F16\"", "\"dtype\":\"I16\"", "expected F16", FERRY_MALFORMED},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
-        ferry_file files[MAX_FILES];
-        size_t count = tiny_files(files);
-        swap_text(&files[2], cases[i].from, cases[i].to);
-        refuse(files, count, (ferry_encoder_options){0}, cases[i].status, cases[i].part);
-        for (size_t f = 0; f < count; f++) free((void *)(uintptr_t)files[f].data);
+        assert_refused_with(TINY, "model.safetensors", "", cases[i].from, cases[i].to,
+                            cases[i].status, cases[i].part);
     }
     char to[] = "/tmp/ferry-test-XXXXXX";
     ferry_error error;

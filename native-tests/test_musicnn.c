@@ -1,12 +1,9 @@
 /* musicnn's VGG against torch and TensorFlow; the same bits by all kernels and threads; files that
  * do not fit. */
 #include "image_golden.h"
-#include "tiny_model.h"
-
+#include "model_files.h"
+#include "same_bits.h"
 #include "sound_clips.h"
-
-#include "ferry/ferry.h"
-#include "math/kernels.h"
 
 static const char tiny[] = "tiny-musicnn";
 
@@ -253,69 +250,53 @@ static void progress_is_told_and_asked(void **state)
 
 /* ---- the same bits ---- */
 
+static float *encode_all(const void *user, ferry_encoder_options options)
+{
+    ferry_encoder *encoder = encoder_open(golden_path(tiny), options);
+    float *found = encode(encoder, user, CLIPS + 1);
+    ferry_encoder_close(encoder);
+    return found;
+}
+
 static void all_kernels_and_threads_give_the_same_bits(void **state)
 {
     (void)state;
-    const ferry_kernels *variants[8];
-    size_t count = ferry_kernels_available(variants, 8);
     ferry_sound sounds[CLIPS + 1];
     clips_open(sounds);
     sounds[CLIPS] = clip_plucked(44100, 1);
-    float *first = NULL;
-    size_t bytes = (CLIPS + 1) * 8 * sizeof *first;
-    for (size_t v = 0; v < count; v++) {
-        for (size_t threads = 1; threads <= 3; threads += 2) {
-            if (GOLDEN_STRIDE > 1 && v + 1 < count && threads > 1) continue;
-            ferry_encoder *encoder = encoder_open(
-                golden_path(tiny),
-                (ferry_encoder_options){.kernels = variants[v]->name, .threads = threads});
-            float *found = encode(encoder, sounds, CLIPS + 1);
-            if (first == NULL)
-                first = found;
-            else if (memcmp(first, found, bytes) != 0)
-                fail_msg("%s with %zu threads gives other bits", variants[v]->name, threads);
-            if (found != first) free(found);
-            ferry_encoder_close(encoder);
-        }
-    }
-    size_t size;
-    char *hash = read_file(golden_path("sound.hash"), &size), text[32];
-    snprintf(text, sizeof text, "%016llx\n", (unsigned long long)fnv1a(first, bytes));
-    assert_string_equal(text, hash);
-    free(hash);
-    free(first);
+    size_t count = (CLIPS + 1) * 8;
+    float *found = same_bits(tiny, encode_all, sounds, FERRY_PRECISION_AUTO, count);
+    assert_hash("sound.hash", "", found, count);
+    free(found);
     clip_close(&sounds[CLIPS]);
     clips_close(sounds);
 }
 
 /* ---- what is refused ---- */
 
-/* Opens with another text of the same length in place of the first `old` in a file. */
-static void refuse_with(size_t file, const char *old, const char *other, ferry_status status,
-                        const char *message)
+static void refuse(const char *file, const char *old, const char *other, ferry_status status,
+                   const char *says)
 {
-    read_tiny(tiny);
-    replace(file, old, other);
-    refuse(2, NULL, status, message);
-    free_tiny();
+    assert_refused_with(tiny, file, "", old, other, status, says);
 }
 
 static void files_that_do_not_fit_are_named(void **state)
 {
     (void)state;
     ferry_encoder_options int8 = {.size = sizeof int8, .precision = FERRY_PRECISION_INT8};
-    read_tiny(tiny);
-    refuse(2, &int8, FERRY_UNSUPPORTED, "f32");
-    refuse(1, NULL, FERRY_NOT_FOUND, "model.safetensors is missing");
-    free_tiny();
-    refuse_with(0, "\"n_mels\": 96", "\"n_mels\": 64", FERRY_UNSUPPORTED,
-                "n_mels is 64; known: 96");
-    refuse_with(0, "\"n_fft\"", "\"n_fff\"", FERRY_MALFORMED, "n_fft");
-    refuse_with(0, "\"4\": ", "\"5\": ", FERRY_MALFORMED, "id2label has no \"4\"");
-    refuse_with(0, "\"id2label\"", "\"id2lobel\"", FERRY_MALFORMED, "id2label");
-    refuse_with(1, "\"bn3.weight\"", "\"bn3.waight\"", FERRY_NOT_FOUND, "bn3.weight");
-    refuse_with(1, "\"shape\":[5,6,3,3]", "\"shape\":[6,5,3,3]", FERRY_MALFORMED, "conv2.weight");
-    refuse_with(1, "\"shape\":[5,8]", "\"shape\":[8,5]", FERRY_MALFORMED, "classifier.weight");
+    static const char config[] = "config.json", weights[] = "model.safetensors";
+    model_files files = model_files_read(golden_path(tiny));
+    assert_refused(files.file, 2, &int8, FERRY_UNSUPPORTED, "f32");
+    assert_refused(files.file, 1, NULL, FERRY_NOT_FOUND, "model.safetensors is missing");
+    model_files_free(&files);
+    refuse(config, "\"n_mels\": 96", "\"n_mels\": 64", FERRY_UNSUPPORTED,
+           "n_mels is 64; known: 96");
+    refuse(config, "\"n_fft\"", "\"n_fff\"", FERRY_MALFORMED, "n_fft");
+    refuse(config, "\"4\": ", "\"5\": ", FERRY_MALFORMED, "id2label has no \"4\"");
+    refuse(config, "\"id2label\"", "\"id2lobel\"", FERRY_MALFORMED, "id2label");
+    refuse(weights, "\"bn3.weight\"", "\"bn3.waight\"", FERRY_NOT_FOUND, "bn3.weight");
+    refuse(weights, "\"shape\":[5,6,3,3]", "\"shape\":[6,5,3,3]", FERRY_MALFORMED, "conv2.weight");
+    refuse(weights, "\"shape\":[5,8]", "\"shape\":[8,5]", FERRY_MALFORMED, "classifier.weight");
 }
 
 static void sounds_are_told_apart(void **state)
@@ -357,32 +338,6 @@ static void sounds_are_told_apart(void **state)
     }
 }
 
-/* ---- memory ---- */
-
-static void every_allocation_may_fail(void **state)
-{
-    (void)state;
-    ferry_allocator allocator = {limited, NULL};
-    ferry_encoder_options options = {.size = sizeof options, .allocator = &allocator};
-    static const float samples[3];
-    ferry_sound sound = {samples, 3, 1, 44100};
-    float out[64];
-    read_tiny(tiny);
-    bool done = false;
-    for (size_t n = 0; !done; n++) {
-        ferry_encoder *encoder;
-        allowed = n;
-        ferry_status status = ferry_encoder_open(files, 2, &options, &encoder, NULL);
-        if (status == FERRY_OK) {
-            status = ferry_encoder_encode_sounds(encoder, &sound, 1, out, NULL, NULL, NULL);
-            done = status == FERRY_OK;
-            ferry_encoder_close(encoder);
-        }
-        assert_true(done || status == FERRY_OUT_OF_MEMORY);
-    }
-    free_tiny();
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -398,7 +353,6 @@ int main(void)
         cmocka_unit_test(all_kernels_and_threads_give_the_same_bits),
         cmocka_unit_test(files_that_do_not_fit_are_named),
         cmocka_unit_test(sounds_are_told_apart),
-        cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,8 +2,8 @@
  * kernels, threads and batches; files that do not fit. */
 #define _XOPEN_SOURCE 700 /* mkdtemp */
 #include "image_golden.h"
-
-#include "math/kernels.h"
+#include "model_files.h"
+#include "same_bits.h"
 
 static const char *const kinds[] = {"clip", "clip-legacy", "siglip"};
 enum { KINDS = 3, MAX_TEXTS = 16 };
@@ -59,9 +59,10 @@ static void check_ids(ferry_encoder *encoder, const pair *p)
 }
 
 /* Texts, then pictures: [count + golden.count, dimension]. */
-static float *encode(const pair *p, const ferry_encoder_options *options)
+static float *encode(const void *user, ferry_encoder_options options)
 {
-    ferry_encoder *encoder = encoder_open(golden_path(p->folder), *options);
+    const pair *p = user;
+    ferry_encoder *encoder = encoder_open(golden_path(p->folder), options);
     size_t N = ferry_encoder_dimension(encoder);
     ferry_error error;
     assert_int_equal(N, p->golden.dimension);
@@ -75,47 +76,22 @@ static float *encode(const pair *p, const ferry_encoder_options *options)
     return out;
 }
 
-/* The bits every build gives, a line a kind in pairs.hash: a regression test. */
-static void check_hash(const char *kind, const float *rows, size_t count)
-{
-    size_t size;
-    char line[64], *expected = read_file(golden_path("pairs.hash"), &size);
-    snprintf(line, sizeof line, "%s %016llx\n", kind,
-             (unsigned long long)fnv1a(rows, count * sizeof *rows));
-    if (strstr(expected, line) == NULL) fail_msg("pairs.hash lacks %s", line);
-    free(expected);
-}
-
 static void towers_give_what_transformers_gives(void **state)
 {
     (void)state;
-    const ferry_kernels *variants[8];
-    size_t variant_count = ferry_kernels_available(variants, 8);
     for (size_t k = 0; k < KINDS; k++) {
         pair p;
         pair_open(&p, kinds[k]);
-        float *first = NULL;
         size_t N = p.golden.dimension, rows = p.count + p.golden.count;
-        for (size_t v = 0; v < variant_count; v++) {
-            for (size_t threads = 1; threads <= 3; threads += 2) {
-                ferry_encoder_options options = {.kernels = variants[v]->name, .threads = threads};
-                float *found = encode(&p, &options);
-                if (first == NULL) {
-                    const float *texts = golden_tensor(&p.golden.tensors, "embeddings", NULL);
-                    assert_rows_alike(found, texts, p.count, N, 0.99999, kinds[k]);
-                    assert_rows_alike(found + p.count * N, p.golden.features, p.golden.count, N,
-                                      0.99999, kinds[k]);
-                    check_hash(kinds[k], found, rows * N);
-                    first = found;
-                    continue;
-                }
-                if (memcmp(first, found, rows * N * sizeof *found) != 0)
-                    fail_msg("%s: %s with %zu threads gives other bits", kinds[k],
-                             variants[v]->name, threads);
-                free(found);
-            }
-        }
-        free(first);
+        float *found = same_bits(kinds[k], encode, &p, FERRY_PRECISION_F32, rows * N);
+        const float *texts = golden_tensor(&p.golden.tensors, "embeddings", NULL);
+        assert_rows_alike(found, texts, p.count, N, 0.99999, kinds[k]);
+        assert_rows_alike(found + p.count * N, p.golden.features, p.golden.count, N, 0.99999,
+                          kinds[k]);
+        char begin[32];
+        snprintf(begin, sizeof begin, "%s ", kinds[k]);
+        assert_hash("pairs.hash", begin, found, rows * N);
+        free(found);
         pair_close(&p);
     }
 }
@@ -125,8 +101,6 @@ static void towers_give_what_transformers_gives(void **state)
 static void int8_is_near_and_the_same_everywhere(void **state)
 {
     (void)state;
-    const ferry_kernels *variants[8];
-    size_t variant_count = ferry_kernels_available(variants, 8);
     for (size_t k = 0; k < KINDS; k++) {
         static const char *const copied[] = {"config.json", "model.safetensors",
                                              "preprocessor_config.json", "tokenizer.json"};
@@ -146,13 +120,10 @@ static void int8_is_near_and_the_same_everywhere(void **state)
         double lowest = lowest_cosine(first, texts, p.count, N);
         print_message("%s in int8: lowest cosine of texts %.5f\n", kinds[k], lowest);
         assert_true(lowest >= 0.99);
-        for (size_t v = 0; v < variant_count; v++) {
-            ferry_encoder_options options = {
-                .kernels = variants[v]->name, .precision = FERRY_PRECISION_INT8, .threads = 2};
-            float *found = encode(&p, &options);
-            assert_memory_equal(found, first, p.count * N * sizeof *first);
-            free(found);
-        }
+        float *found =
+            same_bits(kinds[k], encode, &p, FERRY_PRECISION_INT8, (p.count + p.golden.count) * N);
+        assert_memory_equal(found, first, p.count * N * sizeof *first);
+        free(found);
         for (size_t i = 0; i < 4; i++) {
             snprintf(path, sizeof path, "%s/%s", copy, copied[i]);
             remove(path);
@@ -235,46 +206,15 @@ static void pictures_are_compared_with_texts(void **state)
 
 /* ---- what is refused ---- */
 
-enum { CONFIG, PREPROCESSOR, WEIGHTS, TOKENIZER, FILES };
-static const char *const names[FILES] = {"config.json", "preprocessor_config.json",
-                                         "model.safetensors", "tokenizer.json"};
-static ferry_file files[FILES];
+static const char CONFIG[] = "config.json", WEIGHTS[] = "model.safetensors",
+                  TOKENIZER[] = "tokenizer.json";
 
-static void read_kind(const char *kind)
+static void refuse(const char *kind, const char *file, const char *after, const char *old,
+                   const char *other, ferry_status status, const char *says)
 {
-    for (size_t i = 0; i < FILES; i++) {
-        char path[128];
-        snprintf(path, sizeof path, "tiny-pairs/%s/%s", kind, names[i]);
-        files[i].name = names[i];
-        files[i].data = read_file(golden_path(path), &files[i].size);
-    }
-}
-
-static void free_kind(void)
-{
-    for (size_t i = 0; i < FILES; i++) free((void *)(uintptr_t)files[i].data);
-}
-
-/* Opens a kind with another text of the same length in place of the first `old` behind `after` in a
- * file. */
-static void refuse(const char *kind, size_t file, const char *after, const char *old,
-                   const char *other, ferry_status status, const char *message)
-{
-    read_kind(kind);
-    char *data = (char *)(uintptr_t)files[file].data;
-    size_t size = strlen(old), i = 0;
-    assert_int_equal(size, strlen(other));
-    while (i < files[file].size && memcmp(data + i, after, strlen(after)) != 0) i++;
-    while (i + size <= files[file].size && memcmp(data + i, old, size) != 0) i++;
-    if (i + size > files[file].size) fail_msg("no %s in %s's %s", old, kind, files[file].name);
-    memcpy(data + i, other, size);
-    ferry_encoder *encoder;
-    ferry_error error = {0};
-    assert_int_equal(ferry_encoder_open(files, FILES, NULL, &encoder, &error), status);
-    assert_null(encoder);
-    if (strstr(error.message, message) == NULL)
-        fail_msg("\"%s\" does not say \"%s\"", error.message, message);
-    free_kind();
+    char folder[64];
+    snprintf(folder, sizeof folder, "tiny-pairs/%s", kind);
+    assert_refused_with(folder, file, after, old, other, status, says);
 }
 
 static void files_that_do_not_fit_are_named(void **state)
@@ -303,10 +243,11 @@ static void files_that_do_not_fit_are_named(void **state)
 static void without_a_tokenizer_pictures_alone_are_encoded(void **state)
 {
     (void)state;
-    read_kind("clip");
+    model_files files = model_files_read(golden_path("tiny-pairs/clip"));
+    model_file(&files, TOKENIZER)->name = "elsewhere";
     ferry_encoder *encoder;
     ferry_error error;
-    assert_int_equal(ferry_encoder_open(files, TOKENIZER, NULL, &encoder, &error), FERRY_OK);
+    assert_int_equal(ferry_encoder_open(files.file, files.count, NULL, &encoder, &error), FERRY_OK);
     assert_true(ferry_encoder_takes_images(encoder) && !ferry_encoder_takes_texts(encoder));
     assert_int_equal(ferry_encoder_max_tokens(encoder), 0);
     float out[64];
@@ -316,7 +257,7 @@ static void without_a_tokenizer_pictures_alone_are_encoded(void **state)
     assert_int_equal(ferry_encoder_compare(encoder, NULL, 0, NULL, 0, NULL, NULL, &error),
                      FERRY_UNSUPPORTED);
     ferry_encoder_close(encoder);
-    free_kind();
+    model_files_free(&files);
 }
 
 int main(void)

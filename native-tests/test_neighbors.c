@@ -1,4 +1,4 @@
-/* Neighbours by co-occurrence, held to scipy; pruning; what is refused. */
+/* Neighbours by co-occurrence, held to scipy; what is refused. */
 #include "golden_tensors.h"
 
 #include "recsys/neighbors.h"
@@ -34,15 +34,14 @@ static void sequence_neighbors(void **state)
     float *scores = calloc(users.rows * N, sizeof *scores);
     assert_non_null(scores);
     for (size_t u = 0; u < users.rows; u++) {
-        uint32_t items[DEPTH], touched[N];
-        float weights[DEPTH], *out = scores + u * N;
+        uint32_t touched[N];
+        float weight = 1.0f, *out = scores + u * N;
         uint8_t mark[N] = {0};
         size_t touched_count = 0;
-        size_t count =
-            ferry_recent_items(users.column + users.start[u], users.start[u + 1] - users.start[u],
-                               DEPTH, 0.8f, items, weights);
-        ferry_neighbors_score(&neighbors, items, weights, count, out, mark, touched,
-                              &touched_count);
+        size_t end = users.start[u + 1];
+        for (size_t i = end; i > users.start[u] && end - i < DEPTH; i--, weight = weight * 0.8f)
+            ferry_sparse_scatter(&neighbors.table, users.column[i - 1], weight, out, mark, touched,
+                                 &touched_count);
         size_t nonzero = 0; /* touched lists what is not 0, once */
         for (size_t i = 0; i < N; i++) nonzero += out[i] != 0.0f;
         assert_int_equal(nonzero, touched_count);
@@ -77,41 +76,6 @@ static void neighbors_across(void **state)
     golden_tensors_close(&golden);
 }
 
-/* Row 0 has ties, row 1 is shorter than what is kept, row 2 empty. */
-static void pruning_keeps_the_heaviest(void **state)
-{
-    (void)state;
-    golden_tensors golden;
-    ferry_error error;
-    golden_tensors_open(&golden, "scorers.safetensors");
-    ferry_sparse users = golden_rows(&golden, "target", N);
-    for (size_t most = 0; most < 12; most++) {
-        ferry_neighbors whole, pruned;
-        assert_int_equal(
-            ferry_neighbors_sequence(&users, &FERRY_SEQUENCE_DEFAULTS, NULL, &whole, &error),
-            FERRY_OK);
-        assert_int_equal(
-            ferry_neighbors_sequence(&users, &FERRY_SEQUENCE_DEFAULTS, NULL, &pruned, &error),
-            FERRY_OK);
-        assert_int_equal(ferry_neighbors_prune(&pruned, most, &error), FERRY_OK);
-        float before[N * N], after[N * N];
-        dense(&whole.table, before);
-        dense(&pruned.table, after);
-        for (size_t r = 0; r < N; r++) {
-            for (size_t c = 0; c < N; c++) {
-                size_t better = 0; /* entries of the row that go before this one */
-                for (size_t o = 0; o < N; o++)
-                    better += before[r * N + o] > before[r * N + c] ||
-                              (before[r * N + o] == before[r * N + c] && o < c);
-                assert_true(after[r * N + c] == (better < most ? before[r * N + c] : 0.0f));
-            }
-        }
-        ferry_neighbors_free(&whole);
-        ferry_neighbors_free(&pruned);
-    }
-    golden_tensors_close(&golden);
-}
-
 static void wrong_rows_are_refused(void **state)
 {
     (void)state;
@@ -135,7 +99,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sequence_neighbors),
         cmocka_unit_test(neighbors_across),
-        cmocka_unit_test(pruning_keeps_the_heaviest),
         cmocka_unit_test(wrong_rows_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* The net as it serves: beside training's forward pass, one event at a time, its layout. */
+/* The net as it serves: beside training's forward pass, its layout. */
 #include "golden.h"
 
 #include <math.h>
@@ -106,32 +106,6 @@ static void make_events(const float *vectors, ferry_net_event *events)
         events[t] = (ferry_net_event){vectors + 24 * ferry_random_below(&random, ITEMS),
                                       ferry_random_below(&random, 3), t == 4 ? 0 : time};
     }
-}
-
-/* One event more has, bit for bit, what the whole history has. */
-static void one_event_at_a_time(void **state)
-{
-    (void)state;
-    ferry_net *net = open_net(FERRY_SEQUENCE_EMA, 2);
-    float *content = random_content(ITEMS), *vectors = item_vectors(net, content);
-    ferry_net_event events[EVENTS];
-    make_events(vectors, events);
-    size_t size;
-    assert_true(ferry_net_user_scratch(net, EVENTS, &size));
-    float *scratch = malloc(size * sizeof *scratch), h[24] = {0}, x[24] = {0}, one[24], all[24];
-    ferry_net_state memory = {h, x, 0, 0};
-    for (size_t count = 0; count <= EVENTS; count++) {
-        for (size_t domain = 0; domain < 2; domain++) {
-            ferry_net_state_user(net, kernels(), &memory, domain, one, scratch);
-            ferry_net_user_vector(net, kernels(), domain, events, count, all, scratch);
-            assert_memory_equal(one, all, sizeof one);
-            ferry_net_user_vector(net, &ferry_kernels_scalar, domain, events, count, all, scratch);
-            assert_memory_equal(one, all, sizeof one);
-        }
-        if (count < EVENTS) ferry_net_state_add(net, kernels(), &memory, &events[count]);
-    }
-    free(scratch), free(content), free(vectors);
-    ferry_net_close(net);
 }
 
 /* -log softmax of what is served is the loss that training has for the last event. */
@@ -302,7 +276,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(item_vectors_are_their_definition),
-        cmocka_unit_test(one_event_at_a_time),
         cmocka_unit_test(serving_is_what_was_trained),
         cmocka_unit_test(gaps_double_from_bucket_to_bucket),
         cmocka_unit_test(the_layout_is_as_documented),

@@ -1,6 +1,6 @@
 /*
  * LSTM, GRU and the causal transformer, forwards and backwards: against torch, against finite
- * differences, bit for bit between variants, and event by event.
+ * differences, and bit for bit between variants.
  */
 #include "golden.h"
 
@@ -419,30 +419,6 @@ static void rows_depend_on_their_past_alone(void **state)
     }
 }
 
-static void event_by_event_has_the_bits_of_the_whole(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < ALL; i++) {
-        encoder e;
-        read_encoder(&e, all[i]);
-        if (!e.recurrent) continue;
-        e.masks = NULL;
-        forward(&e, variants[variant_count - 1], false, e.y);
-        size_t size;
-        assert_true(ferry_recurrent_scratch_size(&e.rnn, 1, 1, &size));
-        void *scratch = block_of(size);
-        float *y = new_floats(e.H), *memory = new_floats(ferry_recurrent_state_size(&e.rnn));
-        for (size_t s = 0; s < e.S; s++) {
-            memset(memory, 0, ferry_recurrent_state_size(&e.rnn) * sizeof *memory);
-            for (size_t t = e.starts[s]; t < e.starts[s + 1]; t++) {
-                const ferry_kernels *kernels = variants[t % variant_count];
-                ferry_recurrent_step(kernels, &e.rnn, e.panels, memory, e.x + t * e.K, y, scratch);
-                assert_memory_equal(y, e.y + t * e.H, e.H * sizeof *y);
-            }
-        }
-    }
-}
-
 /* Gradients are added to what is there; sequences of no rows, and none at all, do nothing. */
 static void gradients_accumulate(void **state)
 {
@@ -679,30 +655,6 @@ static void in_parts_as_each_alone(void **state)
     ferry_net_close(r.net);
 }
 
-static void the_nets_steps_have_the_bits_of_the_whole(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < 2; i++) {
-        net_run r;
-        size_t ready, memory, scratch;
-        open_net(&r, kinds[i], 2, 0.0f, NULL);
-        net_loss(&r);
-        assert_true(ferry_user_step_sizes(r.run.shape, &ready, &memory, &scratch));
-        float *panels = new_floats(ready), *h = new_floats(memory), *work = new_floats(scratch);
-        ferry_user_step_ready(r.run.shape, r.run.parameters, panels);
-        for (size_t s = 0; s < NET_SEQUENCES; s++) {
-            memset(h, 0, memory * sizeof *h);
-            for (size_t t = net_starts[s]; t < net_starts[s + 1]; t++) {
-                float y[NET_DIM];
-                ferry_user_step(variants[0], r.run.shape, r.run.parameters, panels, h,
-                                r.x + t * NET_DIM, y, work);
-                assert_memory_equal(y, r.y + t * NET_DIM, sizeof y);
-            }
-        }
-        ferry_net_close(r.net);
-    }
-}
-
 static void shapes_that_cannot_be_are_named(void **state)
 {
     static const struct {
@@ -752,12 +704,10 @@ int main(void)
         cmocka_unit_test(same_bits_in_all_variants),
         cmocka_unit_test(serving_has_the_bits_of_training),
         cmocka_unit_test(rows_depend_on_their_past_alone),
-        cmocka_unit_test(event_by_event_has_the_bits_of_the_whole),
         cmocka_unit_test(gradients_accumulate),
         cmocka_unit_test(the_nets_encoders_have_their_gradients),
         cmocka_unit_test(threads_and_memory_change_no_bit),
         cmocka_unit_test(in_parts_as_each_alone),
-        cmocka_unit_test(the_nets_steps_have_the_bits_of_the_whole),
         cmocka_unit_test(shapes_that_cannot_be_are_named),
         cmocka_unit_test(sizes_that_overflow_are_told),
     };

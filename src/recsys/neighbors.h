@@ -36,20 +36,6 @@ ferry_status ferry_neighbors_across(const ferry_sparse *source, const ferry_spar
                                     float smooth, const ferry_allocator *allocator,
                                     ferry_neighbors *out, ferry_error *error);
 
-/* Keeps the heaviest `most` of each row (ties: the lower column), for a client. In place. */
-ferry_status ferry_neighbors_prune(ferry_neighbors *neighbors, size_t most, ferry_error *error);
-
 void ferry_neighbors_free(ferry_neighbors *neighbors);
-
-/* Scores: out [n], all 0 at first, gets sum_h weight[h] W[items[h]]; see ferry_sparse_scatter for
- * mark and touched. The sum is over h ascending. */
-void ferry_neighbors_score(const ferry_neighbors *neighbors, const uint32_t *items,
-                           const float *weights, size_t count, float *out, uint8_t *mark,
-                           uint32_t *touched, size_t *touched_count);
-
-/* The last `most` items of a history, newest first, weighing decay^0, decay^1, …; returns how many.
- * items, weights [most]. An item that comes twice stands there twice. */
-size_t ferry_recent_items(const uint32_t *history, size_t count, size_t most, float decay,
-                          uint32_t *items, float *weights);
 
 #endif

@@ -116,20 +116,6 @@ void ferry_net_user_vectors(const ferry_net *net, const ferry_kernels *kernels, 
                             const ferry_net_event *events, size_t count, float *base, float *out,
                             float *scratch);
 
-/* ---- ema: one event at a time, with the bits of the whole history ---- */
-
-typedef struct ferry_net_state {
-    float *h, *x; /* [d] each, the caller's, zeros before the first event */
-    int64_t timestamp;
-    size_t count;
-} ferry_net_state;
-
-void ferry_net_state_add(const ferry_net *net, const ferry_kernels *kernels, ferry_net_state *state,
-                         const ferry_net_event *event);
-/* scratch as for a history of one event */
-void ferry_net_state_user(const ferry_net *net, const ferry_kernels *kernels,
-                          const ferry_net_state *state, size_t domain, float *out, float *scratch);
-
 /* ---- encoders ---- */
 
 const ferry_sequence_encoder *ferry_sequence_encoder_of(ferry_sequence_kind kind);

@@ -1,4 +1,4 @@
-/* The net's forward pass as it serves: item vectors, user vectors, one event more. */
+/* The net's forward pass as it serves: item vectors, user vectors. */
 #include <string.h>
 
 #include "math/elementary.h"
@@ -145,35 +145,4 @@ void ferry_net_user_vectors(const ferry_net *net, const ferry_kernels *kernels, 
     else
         memset(y, 0, d * sizeof *y);
     user_from_y(net, kernels, domain, y + (read > 0 ? read - 1 : 0) * d, base, out, rest);
-}
-
-void ferry_net_state_add(const ferry_net *net, const ferry_kernels *kernels, ferry_net_state *state,
-                         const ferry_net_event *event)
-{
-    size_t d = net->config.sequence.dim;
-    uint32_t bucket =
-        ferry_net_time_bucket(state->timestamp, event->timestamp, net->config.time_buckets);
-    ferry_net_input(net, kernels, event->vector, event->behavior, bucket, state->x);
-    for (size_t n = 0; n < d; n++) {
-        float a = ferry_sigmoid(net->parameters[net->sequence + n]);
-        ferry_ema_add(&a, state->x + n, 1, state->h + n);
-    }
-    state->timestamp = event->timestamp;
-    state->count++;
-}
-
-void ferry_net_state_user(const ferry_net *net, const ferry_kernels *kernels,
-                          const ferry_net_state *state, size_t domain, float *out, float *scratch)
-{
-    size_t d = net->config.sequence.dim;
-    const float *weight = net->parameters + net->sequence + ferry_tensor_room(d);
-    float *y = scratch, *panels = y + d;
-    if (state->count == 0) {
-        memset(y, 0, d * sizeof *y);
-    } else {
-        ferry_pack_panels(weight, 1, d, d, d, panels);
-        kernels->matmul(state->h, d, panels, weight + ferry_tensor_room(d * d), y, d, 1, d, d);
-        for (size_t n = 0; n < d; n++) y[n] = state->x[n] + y[n];
-    }
-    user_from_y(net, kernels, domain, y, NULL, out, panels);
 }

@@ -274,20 +274,14 @@ void ferry_user_drop_output(const ferry_sequence_run *run, float *h, size_t coun
     if (run->dropout > 0.0f) ferry_dropout(h, run->dropout, key, 0, count, h);
 }
 
-static void ready(const ferry_user_recurrent *user, float *panels, float *linear_panels)
-{
-    size_t d = user->net.hidden;
-    ferry_recurrent_pack(&user->net, panels);
-    ferry_pack_panels(user->linear_weight, 1, d, d, d, linear_panels);
-}
-
 static void recurrent_forward(const ferry_sequence_run *run, const float *x, float *y, float *saved)
 {
     const ferry_sequence_shape *shape = run->shape;
     size_t P = run->starts[run->sequences], d = shape->dim;
     ferry_user_recurrent user = ferry_user_recurrent_of(shape, run->parameters);
     ferry_user_recurrent_kept kept = ferry_user_recurrent_keep(shape, P, run->sequences, saved);
-    ready(&user, kept.panels, kept.linear_panels);
+    ferry_recurrent_pack(&user.net, kept.panels);
+    ferry_pack_panels(user.linear_weight, 1, d, d, d, kept.linear_panels);
     const float *masks = draw_masks(run, shape->layers - 1, kept.masks);
     ferry_recurrent_forward(run->kernels, run->pool, &user.net, kept.panels, x, run->starts,
                             run->sequences, masks, kept.h, kept.saved, kept.scratch);
@@ -316,38 +310,3 @@ const ferry_sequence_encoder ferry_sequence_gru = {recurrent_tensors, recurrent_
                                                    recurrent_forward};
 const ferry_sequence_encoder ferry_sequence_transformer = {transformer_tensors, transformer_saved,
                                                            transformer_forward};
-
-/* ---- one event ---- */
-
-bool ferry_user_step_sizes(const ferry_sequence_shape *shape, size_t *ready_size, size_t *state,
-                           size_t *scratch)
-{
-    ferry_recurrent net = ferry_user_recurrent_of(shape, NULL).net;
-    size_t panels, linear, bytes;
-    *state = ferry_recurrent_state_size(&net);
-    if (!panels_sizes(shape, &panels, &linear) || !ferry_size_add(panels, linear, ready_size) ||
-        !ferry_recurrent_scratch_size(&net, 1, 1, &bytes))
-        return false;
-    return ferry_size_add(bytes / sizeof(float), shape->dim, scratch);
-}
-
-void ferry_user_step_ready(const ferry_sequence_shape *shape, const float *parameters,
-                           float *ready_block)
-{
-    ferry_user_recurrent user = ferry_user_recurrent_of(shape, parameters);
-    size_t panels, linear;
-    if (panels_sizes(shape, &panels, &linear)) ready(&user, ready_block, ready_block + panels);
-}
-
-void ferry_user_step(const ferry_kernels *kernels, const ferry_sequence_shape *shape,
-                     const float *parameters, const float *ready_block, float *state,
-                     const float *x, float *y, float *scratch)
-{
-    ferry_user_recurrent user = ferry_user_recurrent_of(shape, parameters);
-    size_t d = shape->dim, panels, linear;
-    if (!panels_sizes(shape, &panels, &linear)) return; /* there is no such block */
-    float *h = scratch;                                 /* [d] */
-    ferry_recurrent_step(kernels, &user.net, ready_block, state, x, h, scratch + d);
-    kernels->matmul(h, d, ready_block + panels, user.linear_bias, y, d, 1, d, d);
-    for (size_t n = 0; n < d; n++) y[n] = x[n] + y[n];
-}

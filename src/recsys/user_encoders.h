@@ -17,21 +17,6 @@
 extern const ferry_sequence_encoder ferry_sequence_lstm, ferry_sequence_gru,
     ferry_sequence_transformer;
 
-/* ---- LSTM and GRU one event at a time, with the bits of the whole history ---- */
-
-/* Floats of the weights made ready, which outlive the steps; of a state, zeros before the first
- * event; of a step's scratch. False on overflow. */
-bool ferry_user_step_sizes(const ferry_sequence_shape *shape, size_t *ready, size_t *state,
-                           size_t *scratch);
-
-void ferry_user_step_ready(const ferry_sequence_shape *shape, const float *parameters,
-                           float *ready);
-
-/* x [d] to y [d] */
-void ferry_user_step(const ferry_kernels *kernels, const ferry_sequence_shape *shape,
-                     const float *parameters, const float *ready, float *state, const float *x,
-                     float *y, float *scratch);
-
 /* ---- shared with src/train/user_encoders_gradient.c ---- */
 
 /* Views of a block of parameters, or of gradients; of NULL, the shape alone. */
@@ -48,7 +33,7 @@ ferry_user_transformer ferry_user_transformer_of(const ferry_sequence_shape *sha
 
 /* What forward leaves in its block. */
 typedef struct ferry_user_recurrent_kept {
-    float *panels, *linear_panels; /* ferry_user_step_ready's */
+    float *panels, *linear_panels; /* of the weights */
     float *masks;                  /* [L - 1, P, d] dropout between the layers */
     float *h;                      /* [P, d] what linear was given */
     void *saved, *scratch;         /* user_recurrent.h's */

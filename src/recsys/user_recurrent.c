@@ -261,39 +261,3 @@ void ferry_recurrent_forward(const ferry_kernels *kernels, ferry_pool *pool,
     }
     for (size_t r = 0; r < P; r++) memcpy(y + order->row[r] * H, h + r * H, H * sizeof *y);
 }
-
-/* ---- one event ---- */
-
-size_t ferry_recurrent_state_size(const ferry_recurrent *net)
-{
-    return net->layers * 2 * net->hidden;
-}
-
-void ferry_recurrent_step(const ferry_kernels *kernels, const ferry_recurrent *net,
-                          const float *panels, float *state, const float *x, float *y,
-                          void *scratch_block)
-{
-    size_t H = net->hidden, N = (size_t)net->kind * H, size;
-    scratch_arrays scratch = lay_out_scratch(net, 1, 1, scratch_block);
-    for (size_t l = 0; l < net->layers; l++, state += 2 * H) {
-        const float *own = panels_of(net, panels, l);
-        size_t K = ferry_recurrent_inputs(net, l);
-        kernels->matmul(x, K, own, net->layer[l].bias_ih, scratch.layer.gates, N, 1, K, N);
-        if (ferry_panels_size(K, N, &size)) own += size;
-        from_state(kernels, net, l, own, state, scratch.recurrent, 1);
-        ferry_cell_rows cell = {.rows = 1,
-                                .H = H,
-                                .gates = scratch.layer.gates,
-                                .recurrent = scratch.recurrent,
-                                .h_before = state,
-                                .c_before = state + H,
-                                .h = scratch.layer.h,
-                                .c = scratch.layer.c,
-                                .extra = scratch.layer.extra};
-        step_cell(kernels, net, &cell);
-        memcpy(state, cell.h, H * sizeof *state);
-        if (net->kind == FERRY_LSTM) memcpy(state + H, cell.c, H * sizeof *state);
-        x = state;
-    }
-    memcpy(y, x, H * sizeof *y);
-}

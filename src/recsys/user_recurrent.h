@@ -51,16 +51,6 @@ void ferry_recurrent_forward(const ferry_kernels *kernels, ferry_pool *pool,
                              const size_t *starts, size_t S, const float *masks, float *y,
                              void *saved, void *scratch);
 
-/*
- * One more event of one sequence: x [K] to y [H], the bits that the whole sequence gives there.
- * state [L, 2, H] (GRU: the second is not used), zeros before the first event; scratch as for P =
- * 1, S = 1.
- */
-size_t ferry_recurrent_state_size(const ferry_recurrent *net); /* in floats */
-void ferry_recurrent_step(const ferry_kernels *kernels, const ferry_recurrent *net,
-                          const float *panels, float *state, const float *x, float *y,
-                          void *scratch);
-
 /* ---- shared with src/train/user_recurrent_backward.c ---- */
 
 /*

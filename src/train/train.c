@@ -246,11 +246,6 @@ size_t ferry_trainer_steps(const ferry_trainer *t)
     return t->options.epochs * t->epoch.batch_count;
 }
 
-size_t ferry_trainer_step_count(const ferry_trainer *t)
-{
-    return (size_t)t->step;
-}
-
 /* The batch of the step to come. */
 static const ferry_batch *next_batch(ferry_trainer *t)
 {

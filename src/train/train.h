@@ -105,8 +105,7 @@ ferry_status ferry_trainer_create(ferry_net *net, const ferry_train_domain *doma
                                   size_t domain_count, const ferry_train_options *options,
                                   ferry_trainer **out, ferry_error *error);
 void ferry_trainer_close(ferry_trainer *trainer);
-size_t ferry_trainer_steps(const ferry_trainer *trainer);      /* of all epochs */
-size_t ferry_trainer_step_count(const ferry_trainer *trainer); /* done */
+size_t ferry_trainer_steps(const ferry_trainer *trainer); /* of all epochs */
 /* One batch: forward, backward, AdamW. *loss is its mean. DIVERGED if that is not finite; the
  * parameters then stand as they were. */
 ferry_status ferry_trainer_step(ferry_trainer *trainer, double *loss, ferry_error *error);

@@ -14,7 +14,7 @@ enum { USERS_AT_ONCE = 512 /* between two calls of progress */ };
 typedef struct scratch {
     float *scores;                /* [n] */
     ferry_history_entry *history; /* [longest] */
-    ferry_ranked *best;           /* [longest k] */
+    ferry_recommendation *best;   /* [longest k] */
     float *sum;                   /* [dimension] */
 } scratch;
 
@@ -212,7 +212,7 @@ static void rank_user(void *context, size_t index, size_t worker)
     size_t size = ferry_rank_best(own->scores, n, user, longest, own->best);
     uint32_t *list = results->list + i * longest;
     results->list_size[i] = (uint32_t)size;
-    for (size_t j = 0; j < size; j++) list[j] = own->best[j].item;
+    for (size_t j = 0; j < size; j++) list[j] = (uint32_t)own->best[j].item;
     if (results->diversity != NULL)
         list_diversity(job, list, size, own->sum, results->diversity + i * options->k_count);
 }

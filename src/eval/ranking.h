@@ -12,13 +12,8 @@
 /* The rank of item, from 1; FERRY_RANK_NEVER if its score is -infinity. scores [n], no NaN. */
 uint32_t ferry_rank_of(const float *scores, size_t n, uint32_t item, uint32_t user);
 
-typedef struct ferry_ranked {
-    float score;
-    uint64_t order; /* the hash */
-    uint32_t item;
-} ferry_ranked;
-
 /* The k best into heap [k], best first; returns how many there are. */
-size_t ferry_rank_best(const float *scores, size_t n, uint32_t user, size_t k, ferry_ranked *heap);
+size_t ferry_rank_best(const float *scores, size_t n, uint32_t user, size_t k,
+                       ferry_recommendation *heap);
 
 #endif

@@ -10,6 +10,12 @@ bool ferry_topk_by_name(const void *catalog, size_t a, size_t b)
     return (order != 0 ? order : strcmp(x->id, y->id)) < 0;
 }
 
+bool ferry_topk_by_number(const void *set, size_t a, size_t b)
+{
+    (void)set;
+    return a < b;
+}
+
 bool ferry_topk_before(const ferry_topk *top, ferry_recommendation a, ferry_recommendation b)
 {
     if (a.score != b.score) return a.score > b.score;

@@ -18,6 +18,9 @@ typedef struct ferry_topk {
 /* By domain, then id, in byte order; set is the ferry_catalog. */
 bool ferry_topk_by_name(const void *catalog, size_t a, size_t b);
 
+/* By number; set is not looked at. */
+bool ferry_topk_by_number(const void *set, size_t a, size_t b);
+
 /* Whether a ranks before b. */
 bool ferry_topk_before(const ferry_topk *top, ferry_recommendation a, ferry_recommendation b);
 

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "math/elementary.h"
+#include "rank/topk.h"
 #include "train/fit.h"
 #include "train/mix.h"
 
@@ -48,7 +49,7 @@ typedef struct worker {
     ferry_model_scratch *scratch;
     ferry_history_entry *history; /* [longest] */
     float *scores;                /* [n] */
-    uint32_t *best;               /* [CANDIDATES] items */
+    ferry_recommendation *best;   /* [CANDIDATES] */
 } worker;
 
 /* The examples of one domain and situation: users side by side, each filling its own slots. */
@@ -74,42 +75,13 @@ static bool is_content(ferry_feature feature)
 
 /* ---- candidates ---- */
 
-static bool is_worse(const float *scores, uint32_t a, uint32_t b)
-{
-    return scores[a] < scores[b] || (scores[a] == scores[b] && a > b);
-}
-
-static void sift(uint32_t *heap, size_t count, const float *scores)
-{
-    for (size_t i = 0, child; (child = 2 * i + 1) < count; i = child) {
-        if (child + 1 < count && is_worse(scores, heap[child + 1], heap[child])) child++;
-        if (!is_worse(scores, heap[child], heap[i])) return;
-        uint32_t swap = heap[i];
-        heap[i] = heap[child];
-        heap[child] = swap;
-    }
-}
-
 /* The `most` best of scores [n] into best, in no order; scores of -1e30 and below are none. */
-static size_t find_best(const float *scores, size_t n, size_t most, uint32_t *best)
+static size_t find_best(const float *scores, size_t n, size_t most, ferry_recommendation *best)
 {
-    size_t count = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        if (scores[i] <= -1e30f) continue;
-        if (count < most) {
-            best[count++] = i;
-            for (size_t at = count - 1; at > 0 && is_worse(scores, best[at], best[(at - 1) / 2]);
-                 at = (at - 1) / 2) {
-                uint32_t swap = best[at];
-                best[at] = best[(at - 1) / 2];
-                best[(at - 1) / 2] = swap;
-            }
-        } else if (is_worse(scores, best[0], i)) {
-            best[0] = i;
-            sift(best, count, scores);
-        }
-    }
-    return count;
+    ferry_topk top = {.before = ferry_topk_by_number, .heap = best, .k = most};
+    for (size_t i = 0; i < n; i++)
+        if (scores[i] > -1e30f) ferry_topk_push(&top, i, scores[i]);
+    return top.count;
 }
 
 /* ---- one user ---- */
@@ -162,7 +134,7 @@ static void score(const gathering *g, worker *w, size_t count, const float *weig
     }
     for (size_t i = 0; i < count; i++)
         if (w->history[i].domain == g->domain) w->scores[w->history[i].item] = -1e30f;
-    for (size_t i = 0; i < found; i++) w->scores[w->best[i]] = -1e30f;
+    for (size_t i = 0; i < found; i++) w->scores[w->best[i].item] = -1e30f;
 }
 
 /* The features of all items into the scratch, and candidates into w->best; their number. */
@@ -190,12 +162,13 @@ static void add_example(const gathering *g, const worker *w, size_t slot, uint32
     float *values = g->values + slot * g->room * features, *to = values + features;
     bool found = false;
     for (size_t c = 0; c < candidates; c++) {
-        float *row = w->best[c] == target ? values : to;
-        found = found || w->best[c] == target;
+        size_t item = w->best[c].item;
+        float *row = item == target ? values : to;
+        found = found || item == target;
         if (row == to) to += features;
         if (to > values + g->room * features) break; /* the target is not among them */
         for (size_t f = 0; f < features; f++)
-            row[f] = w->scratch->values[g->kind->features[f]][w->best[c]];
+            row[f] = w->scratch->values[g->kind->features[f]][item];
     }
     g->examples[slot] = (ferry_mix_example){values, found ? candidates : 0};
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/names.h"
 #include "math/elementary.h"
 
 /* ---- terms by number ---- */
@@ -11,80 +12,34 @@
 enum { NO_TERM = UINT32_MAX };
 
 typedef struct vocabulary {
-    ferry_arena arena;   /* the terms' texts */
-    ferry_buffer texts;  /* const char *[count] */
-    ferry_buffer slots;  /* uint32_t, a power of two of them, NO_TERM where free */
+    ferry_names terms;
     ferry_buffer word;   /* the one being read, lower-cased, NUL behind it */
     ferry_buffer stream; /* uint32_t: every item's terms, one after the other */
-    size_t count;
 } vocabulary;
 
 static void vocabulary_init(vocabulary *v, ferry_allocator allocator)
 {
-    *v = (vocabulary){0};
-    ferry_arena_init(&v->arena, allocator);
-    ferry_buffer_init(&v->texts, allocator);
-    ferry_buffer_init(&v->slots, allocator);
+    ferry_names_init(&v->terms, allocator);
     ferry_buffer_init(&v->word, allocator);
     ferry_buffer_init(&v->stream, allocator);
 }
 
 static void vocabulary_free(vocabulary *v)
 {
-    ferry_arena_free(&v->arena);
-    ferry_buffer_free(&v->texts);
-    ferry_buffer_free(&v->slots);
+    ferry_names_free(&v->terms);
     ferry_buffer_free(&v->word);
     ferry_buffer_free(&v->stream);
-}
-
-static const char *text_of(const vocabulary *v, size_t term)
-{
-    const char *text;
-    memcpy(&text, v->texts.data + term * sizeof text, sizeof text);
-    return text;
-}
-
-/* The slot of the text: its own, or the free one where it belongs. */
-static uint32_t *find_slot(const vocabulary *v, const char *text)
-{
-    uint32_t hash = 2166136261u; /* FNV-1a */
-    for (const char *c = text; *c != '\0'; c++) hash = (hash ^ (unsigned char)*c) * 16777619u;
-    size_t most = v->slots.size / sizeof(uint32_t) - 1;
-    uint32_t *slots = (uint32_t *)(void *)v->slots.data;
-    size_t at = hash & most;
-    while (slots[at] != NO_TERM && strcmp(text_of(v, slots[at]), text) != 0) at = (at + 1) & most;
-    return &slots[at];
-}
-
-/* Room for one more term with half the slots free. */
-static bool grow_slots(vocabulary *v)
-{
-    size_t slots = v->slots.size / sizeof(uint32_t);
-    if (slots > 2 * (v->count + 1)) return true;
-    size_t more = slots == 0 ? 1024 : 2 * slots;
-    v->slots.size = 0;
-    if (!ferry_buffer_reserve(&v->slots, more * sizeof(uint32_t))) return false;
-    v->slots.size = more * sizeof(uint32_t);
-    memset(v->slots.data, 0xFF, v->slots.size);
-    for (size_t term = 0; term < v->count; term++) *find_slot(v, text_of(v, term)) = (uint32_t)term;
-    return true;
 }
 
 /* Appends the term that stands in v->word to the stream, and empties the word. */
 static bool end_word(vocabulary *v)
 {
-    if (!ferry_buffer_append(&v->word, "", 1) || !grow_slots(v)) return false;
-    uint32_t *slot = find_slot(v, v->word.data);
-    if (*slot == NO_TERM) {
-        const char *copy = ferry_arena_text(&v->arena, v->word.data, v->word.size - 1);
-        if (copy == NULL || v->count == NO_TERM - 1 ||
-            !ferry_buffer_append(&v->texts, &copy, sizeof copy))
-            return false;
-        *slot = (uint32_t)v->count++;
-    }
+    uint32_t term;
+    if (!ferry_buffer_append(&v->word, "", 1) ||
+        !ferry_names_add(&v->terms, v->word.data, &term, NULL))
+        return false;
     v->word.size = 0;
-    return ferry_buffer_append(&v->stream, slot, sizeof *slot);
+    return ferry_buffer_append(&v->stream, &term, sizeof term);
 }
 
 static char lower(char c)
@@ -97,27 +52,24 @@ static bool is_word(char c)
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
 
-/* The words of text; at most `most` of them. */
-static bool add_words(vocabulary *v, const char *text, size_t most)
+static bool add_words(vocabulary *v, const char *text)
 {
-    for (; most > 0 && *text != '\0'; text++) {
+    for (; *text != '\0'; text++) {
         char c = lower(*text), next = lower(text[1]);
         if (!is_word(c)) continue;
         if (!ferry_buffer_append(&v->word, &c, 1)) return false;
-        if (is_word(next)) continue;
-        if (!end_word(v)) return false;
-        most--;
+        if (!is_word(next) && !end_word(v)) return false;
     }
     return true;
 }
 
-/* The whole text as one term, which no word can be as it begins with "b_". */
-static bool add_whole(vocabulary *v, const char *text)
+/* The text, if there is any, as one term, which no word can be as it begins with "b_". */
+static bool add_whole(vocabulary *v, const char *text, size_t size)
 {
-    if (text[0] == '\0') return true;
+    if (size == 0) return true;
     if (!ferry_buffer_append(&v->word, "b_", 2)) return false;
-    for (; *text != '\0'; text++) {
-        char c = lower(*text);
+    for (size_t i = 0; i < size; i++) {
+        char c = lower(text[i]);
         if (!ferry_buffer_append(&v->word, &c, 1)) return false;
     }
     return end_word(v);
@@ -127,11 +79,11 @@ static bool add_whole(vocabulary *v, const char *text)
 
 static bool add_item(vocabulary *v, const ferry_item *item, unsigned fields)
 {
-    bool ok = (fields & FERRY_TERMS_TITLE) == 0 || add_words(v, item->title, SIZE_MAX);
+    bool ok = (fields & FERRY_TERMS_TITLE) == 0 || add_words(v, item->title);
     for (size_t i = 0; (fields & FERRY_TERMS_TAGS) != 0 && i < item->tag_count && ok; i++)
-        ok = add_words(v, item->tags[i], SIZE_MAX);
-    if ((fields & FERRY_TERMS_AUTHOR) != 0)
-        ok = ok && add_whole(v, item->author) && add_whole(v, item->author);
+        ok = add_words(v, item->tags[i]);
+    size_t author = (fields & FERRY_TERMS_AUTHOR) != 0 ? strlen(item->author) : 0;
+    for (size_t twice = 0; twice < 2; twice++) ok = ok && add_whole(v, item->author, author);
     return ok;
 }
 
@@ -146,11 +98,9 @@ static bool same_letters(const char *text, const char *lower_text)
 static bool add_author(vocabulary *v, const ferry_item *item)
 {
     if (item->author[0] != '\0' && !same_letters(item->author, "unknown"))
-        return add_whole(v, item->author);
+        return add_whole(v, item->author, strlen(item->author));
     const char *title = item->title + strspn(item->title, " \t\r\n\f\v");
-    size_t size = strcspn(title, " \t\r\n\f\v");
-    char *first = ferry_arena_text(&v->arena, title, size);
-    return first != NULL && add_whole(v, first);
+    return add_whole(v, title, strcspn(title, " \t\r\n\f\v"));
 }
 
 typedef struct builder {
@@ -188,7 +138,7 @@ static size_t number_terms(const builder *b, size_t n, uint32_t least, uint32_t 
             b->count[distinct[k]] = 0;
         }
     }
-    for (size_t t = 0; t < b->words.count; t++)
+    for (size_t t = 0; t < b->words.terms.count; t++)
         b->number[t] = b->have[t] >= least ? (uint32_t)kept++ : (uint32_t)NO_TERM;
     return kept;
 }
@@ -217,7 +167,7 @@ static size_t weigh_row(const builder *b, size_t i, size_t n, bool plain, uint32
 static ferry_status weigh(builder *b, size_t n, bool plain, ferry_arena *scratch, ferry_tfidf *out,
                           ferry_error *error)
 {
-    size_t terms = b->words.count, words = b->begins[n];
+    size_t terms = b->words.terms.count, words = b->begins[n];
     b->count = ferry_arena_array(scratch, terms, sizeof *b->count);
     b->have = ferry_arena_array(scratch, terms, sizeof *b->have);
     b->number = ferry_arena_array(scratch, terms, sizeof *b->number);

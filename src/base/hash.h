@@ -25,4 +25,13 @@ static inline uint64_t ferry_hash_bytes(uint64_t seed, const void *data, size_t 
     return hash ^ (hash >> 32);
 }
 
+/* FNV-1a, byte by byte, so the same on every machine. Begin with FERRY_FNV_BEGIN. */
+#define FERRY_FNV_BEGIN UINT64_C(0xcbf29ce484222325)
+static inline uint64_t ferry_hash_portably(uint64_t seed, const void *data, size_t size)
+{
+    const unsigned char *bytes = data;
+    for (size_t i = 0; i < size; i++) seed = (seed ^ bytes[i]) * UINT64_C(0x100000001b3);
+    return seed;
+}
+
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/random.h"
 
 enum { MOST_TENSORS_OF_A_DOMAIN = 5, MOST_TENSORS = 9 + 16 * 16 /* transformer layers */ };
@@ -214,13 +215,6 @@ void ferry_net_close(ferry_net *net)
     ferry_arena_free(&arena);
 }
 
-static uint64_t hash_name(const char *name)
-{
-    uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
-    for (; *name != '\0'; name++) hash = (hash ^ (unsigned char)*name) * 0x100000001b3u;
-    return hash;
-}
-
 static void initialize(const ferry_net_tensor *tensor, ferry_random *random, float *w)
 {
     size_t count = tensor->count;
@@ -246,7 +240,9 @@ void ferry_net_initialize(ferry_net *net, uint64_t seed)
     for (size_t i = 0; i < net->tensor_count; i++) {
         const ferry_net_tensor *tensor = &net->tensor[i];
         ferry_random random;
-        ferry_random_seed(&random, seed, hash_name(tensor->name));
+        size_t length = strlen(tensor->name);
+        ferry_random_seed(&random, seed,
+                          ferry_hash_portably(FERRY_FNV_BEGIN, tensor->name, length));
         initialize(tensor, &random, net->parameters + tensor->offset);
     }
 }

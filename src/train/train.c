@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "train/trainer.h"
 
 ferry_train_options ferry_train_options_default(void)
@@ -127,9 +128,7 @@ static ferry_status check_domains(const ferry_net *net, const ferry_train_domain
 
 static uint64_t hash(uint64_t seed, const void *data, size_t size)
 {
-    const unsigned char *bytes = data; /* FNV-1a */
-    for (size_t i = 0; i < size && bytes != NULL; i++) seed = (seed ^ bytes[i]) * 0x100000001b3u;
-    return seed;
+    return data != NULL ? ferry_hash_portably(seed, data, size) : seed;
 }
 
 static uint64_t hash_number(uint64_t seed, double number)
@@ -140,7 +139,7 @@ static uint64_t hash_number(uint64_t seed, double number)
 static uint64_t fingerprint(const ferry_trainer *t)
 {
     const ferry_train_options *o = &t->options;
-    uint64_t h = 0xcbf29ce484222325u;
+    uint64_t h = FERRY_FNV_BEGIN;
     for (size_t i = 0; i < t->net->tensor_count; i++) {
         h = hash(h, t->net->tensor[i].name, strlen(t->net->tensor[i].name));
         h = hash_number(h, (double)t->net->tensor[i].offset);

@@ -16,9 +16,7 @@ static ferry_status map_tensor(const char *path, const char *name, ferry_file *f
     ferry_safetensors tensors;
     FERRY_TRY(ferry_file_map(path, file, error));
     FERRY_TRY(ferry_safetensors_open(file, &input->arena, &tensors, error));
-    *tensor = ferry_safetensors_find(&tensors, name);
-    if (*tensor == NULL)
-        return ferry_fail(error, FERRY_NOT_FOUND, "%s: tensor \"%s\" is missing", path, name);
+    FERRY_TRY(ferry_safetensors_need(&tensors, name, tensor, error));
     return ferry_tensor_as_f32(*tensor, &input->arena, out, error);
 }
 

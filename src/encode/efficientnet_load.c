@@ -25,10 +25,7 @@ static ferry_status find(loader *load, const char *name, const char *part, const
 {
     char full[MAX_NAME + 32];
     snprintf(full, sizeof full, "%s.%s", name, part);
-    *out = ferry_safetensors_find(&load->tensors, full);
-    if (*out != NULL) return FERRY_OK;
-    return ferry_fail(load->error, FERRY_NOT_FOUND, "%s: tensor \"%s\" is missing",
-                      load->file->name, full);
+    return ferry_safetensors_need(&load->tensors, full, out, load->error);
 }
 
 static ferry_status vector(loader *load, const char *name, const char *part, size_t N,
@@ -215,8 +212,8 @@ static ferry_status load_classifier(loader *load, ferry_efficientnet *out)
     const ferry_tensor *tensor;
     const float *bias;
     size_t K = out->features;
-    if (ferry_safetensors_find(&load->tensors, "classifier.weight") == NULL) return FERRY_OK;
-    FERRY_TRY(find(load, "classifier", "weight", &tensor));
+    tensor = ferry_safetensors_find(&load->tensors, "classifier.weight");
+    if (tensor == NULL) return FERRY_OK;
     if (tensor->rank != 2 || tensor->shape[1] != K || tensor->shape[0] == 0)
         return ferry_fail(load->error, FERRY_MALFORMED,
                           "%s: tensor \"classifier.weight\" is not [classes, %zu]",

@@ -89,10 +89,8 @@ static ferry_status find(loader *load, const char *prefix, const char *name, siz
 {
     char full[2 * MAX_NAME];
     snprintf(full, sizeof full, "%s%s", prefix, name);
-    const ferry_tensor *tensor = *out = ferry_safetensors_find(&load->tensors, full);
-    if (tensor == NULL)
-        return ferry_fail(load->error, FERRY_NOT_FOUND, "%s: tensor \"%s\" is missing",
-                          load->file->name, full);
+    FERRY_TRY(ferry_safetensors_need(&load->tensors, full, out, load->error));
+    const ferry_tensor *tensor = *out;
     if (tensor->count != count || tensor->rank == 0 || (rows > 0 && tensor->shape[0] != rows))
         return ferry_fail(load->error, FERRY_MALFORMED,
                           "%s: tensor \"%s\" has %zu numbers, %zu of them its first dimension, "
@@ -405,10 +403,8 @@ static ferry_status load_words(loader *load, ferry_text_tower *out)
 {
     static const char name[] = "text_model.embeddings.token_embedding.weight";
     size_t V = out->config.vocabulary, hidden = out->config.blocks.hidden;
-    const ferry_tensor *tensor = ferry_safetensors_find(&load->tensors, name);
-    if (tensor == NULL)
-        return ferry_fail(load->error, FERRY_NOT_FOUND, "%s: tensor \"%s\" is missing",
-                          load->file->name, name);
+    const ferry_tensor *tensor;
+    FERRY_TRY(ferry_safetensors_need(&load->tensors, name, &tensor, load->error));
     if (tensor->rank != 2 || tensor->shape[0] != V || tensor->shape[1] != hidden)
         return ferry_fail(load->error, FERRY_MALFORMED,
                           "%s: tensor \"%s\" has %zu numbers, config.json says %zu times %zu",

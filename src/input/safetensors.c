@@ -335,7 +335,7 @@ ferry_status ferry_safetensors_open(const ferry_file *file, ferry_arena *arena,
     if (o.file == NULL) return ferry_fail_memory(error, "the file's name");
     cJSON *tree;
     FERRY_TRY(ferry_json_parse(header, header_size, file->name, &tree, error));
-    ferry_safetensors found = {0};
+    ferry_safetensors found = {.file = o.file};
     ferry_status status = read_header(&o, tree, &found);
     cJSON_Delete(tree);
     if (status == FERRY_OK) *out = found;
@@ -355,6 +355,14 @@ const ferry_tensor *ferry_safetensors_find(const ferry_safetensors *tensors, con
             low = middle + 1;
     }
     return NULL;
+}
+
+ferry_status ferry_safetensors_need(const ferry_safetensors *tensors, const char *name,
+                                    const ferry_tensor **out, ferry_error *error)
+{
+    *out = ferry_safetensors_find(tensors, name);
+    if (*out != NULL) return FERRY_OK;
+    return ferry_fail(error, FERRY_NOT_FOUND, "%s: tensor \"%s\" is missing", tensors->file, name);
 }
 
 /* ---- conversion ---- */

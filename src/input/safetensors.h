@@ -53,6 +53,7 @@ typedef struct ferry_safetensors {
     size_t count;
     const ferry_safetensors_pair *metadata; /* [metadata_count], in the file's order */
     size_t metadata_count;
+    const char *file; /* for messages */
 } ferry_safetensors;
 
 /*
@@ -65,6 +66,10 @@ ferry_status ferry_safetensors_open(const ferry_file *file, ferry_arena *arena,
 
 /* NULL if there is none of that name. */
 const ferry_tensor *ferry_safetensors_find(const ferry_safetensors *tensors, const char *name);
+
+/* The same, or NOT_FOUND. */
+ferry_status ferry_safetensors_need(const ferry_safetensors *tensors, const char *name,
+                                    const ferry_tensor **out, ferry_error *error);
 
 /*
  * The elements as floats, [count]: a view of the file if it holds aligned F32 on a little-endian

@@ -38,11 +38,11 @@ static const char help[] =
 
 typedef struct recommend_options {
     const char *catalog, *model, *history, *user, *kernels;
-    cli_list domains;
-    size_t k;
+    ferry_recommend_options wanted;
+    cli_list domains; /* of it, as are lists of the next two */
     cli_feedback feedback;
     cli_filters filters;
-    bool keep_seen, json, explain;
+    bool json, explain;
     cli_report report;
 } recommend_options;
 
@@ -67,7 +67,7 @@ static ferry_status read_history(const ferry_catalog *catalog, ferry_visitor *vi
         FERRY_TRY(cli_load_profile(visitor, feedback->profile, feedback->passphrase_file,
                                    &options->report, error));
     FERRY_TRY(read_events(visitor, options, error));
-    FERRY_TRY(cli_feedback_add(feedback, catalog, visitor, error));
+    FERRY_TRY(cli_feedback_add(feedback, catalog, visitor, options->wanted.now, error));
     if (ferry_visitor_event_count(visitor) > 0 || options->model != NULL) return FERRY_OK;
     return ferry_fail(error, FERRY_EMPTY_HISTORY, "%s: no usable event%s%s%s (%zu left out)",
                       options->history != NULL ? options->history : feedback->profile,
@@ -111,25 +111,20 @@ static void print_shortage(size_t count, size_t asked, const ferry_excluded *exc
 static ferry_status recommend(const ferry_catalog *catalog, ferry_visitor *visitor,
                               recommend_options *options, ferry_error *error)
 {
-    size_t all = ferry_catalog_count(catalog), asked = options->k, count;
-    if (options->k > all) options->k = all > 0 ? all : 1;
-    ferry_recommend_options wanted = {.size = sizeof wanted,
-                                      .k = options->k,
-                                      .domains = options->domains.values,
-                                      .domain_count = options->domains.count,
-                                      .keep_seen = options->keep_seen};
-    cli_feedback_apply(&options->feedback, &wanted);
-    cli_filters_apply(&options->filters, &wanted);
-    ferry_recommendation *items = calloc(options->k, sizeof *items);
+    ferry_recommend_options *wanted = &options->wanted;
+    size_t all = ferry_catalog_count(catalog), asked = wanted->k, count;
+    if (wanted->k > all) wanted->k = all > 0 ? all : 1;
+    wanted->domains = options->domains.values;
+    wanted->domain_count = options->domains.count;
+    ferry_recommendation *items = calloc(wanted->k, sizeof *items);
     if (items == NULL) return ferry_fail_memory(error, "the recommendations");
     ferry_excluded excluded;
-    ferry_status status =
-        ferry_visitor_recommend(visitor, &wanted, items, &count, &excluded, error);
+    ferry_status status = ferry_visitor_recommend(visitor, wanted, items, &count, &excluded, error);
     if (status == FERRY_OK && count < asked && !options->report.quiet)
         print_shortage(count, asked, &excluded);
     ferry_why explained = {.visitor = visitor}, *why = options->explain ? &explained : NULL;
     if (status == FERRY_OK && why != NULL)
-        status = ferry_why_open(visitor, &wanted, items, count, true, why, error);
+        status = ferry_why_open(visitor, wanted, items, count, true, why, error);
     if (status == FERRY_OK && options->json)
         status = cli_print_items_json(catalog, items, count, &excluded, why, error);
     else if (status == FERRY_OK)
@@ -154,7 +149,8 @@ static int run(recommend_options *options)
     }
     if (status == FERRY_OK) status = read_history(catalog, visitor, options, &error);
     if (status == FERRY_OK)
-        status = cli_filters_read(&options->filters, catalog, &options->report, &error);
+        status = cli_filters_read(&options->filters, catalog, &options->report, &options->wanted,
+                                  &error);
     if (status == FERRY_OK) status = recommend(catalog, visitor, options, &error);
     ferry_visitor_close(visitor);
     ferry_model_close(model);
@@ -186,9 +182,9 @@ static int parse(int argc, char **argv, recommend_options *options)
         case 'u': options->user = optarg; break;
         case 'd': options->domains.values[options->domains.count++] = optarg; break;
         case 'k':
-            if (!cli_parse_count("recommend", "-k", optarg, &options->k)) return EXIT_USAGE;
+            if (!cli_parse_count("recommend", "-k", optarg, &options->wanted.k)) return EXIT_USAGE;
             break;
-        case 'S': options->keep_seen = true; break;
+        case 'S': options->wanted.keep_seen = true; break;
         case 'E': options->explain = true; break;
         case 'j': options->json = true; break;
         case 's': options->report.strict = true; break;
@@ -196,8 +192,10 @@ static int parse(int argc, char **argv, recommend_options *options)
         case 'q': options->report.quiet = true; break;
         case 'h': fputs(help, stdout); return EXIT_OK;
         default:
-            if (c >= CLI_LIKE ? !cli_feedback_parse("recommend", c, optarg, &options->feedback)
-                              : !cli_filters_parse("recommend", c, optarg, &options->filters))
+            if (c >= CLI_LIKE ? !cli_feedback_parse("recommend", c, optarg, &options->feedback,
+                                                    &options->wanted)
+                              : !cli_filters_parse("recommend", c, optarg, &options->filters,
+                                                   &options->wanted))
                 return EXIT_USAGE;
         }
     }
@@ -211,10 +209,10 @@ static int parse(int argc, char **argv, recommend_options *options)
 
 int cli_recommend(int argc, char **argv)
 {
-    recommend_options options = {.domains = cli_list_make(argc),
+    recommend_options options = {.wanted = {.size = sizeof options.wanted, .k = 10},
+                                 .domains = cli_list_make(argc),
                                  .feedback = cli_feedback_make(argc),
                                  .filters = cli_filters_make(argc),
-                                 .k = 10,
                                  .report = {.subcommand = "recommend"}};
     int code = parse(argc, argv, &options);
     if (code < 0) code = run(&options);

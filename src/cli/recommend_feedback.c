@@ -23,7 +23,8 @@ void cli_feedback_free(cli_feedback *feedback)
     *feedback = (cli_feedback){0};
 }
 
-static bool parse_weight(const char *subcommand, char *text, cli_feedback *out)
+static bool parse_weight(const char *subcommand, char *text, cli_feedback *feedback,
+                         ferry_recommend_options *out)
 {
     double weight;
     char *equals = strrchr(text, '=');
@@ -33,24 +34,26 @@ static bool parse_weight(const char *subcommand, char *text, cli_feedback *out)
     }
     if (!cli_parse_number(subcommand, "--domain-weight", equals + 1, 1000.0, &weight)) return false;
     *equals = '\0';
-    out->weights[out->weight_count++] = (ferry_domain_weight){text, (float)weight};
+    feedback->weights[out->domain_weight_count++] = (ferry_domain_weight){text, (float)weight};
+    out->domain_weights = feedback->weights;
     return true;
 }
 
-static void take(cli_feedback *out, const char *item, ferry_behavior behavior)
+static void take(cli_feedback *feedback, const char *item, ferry_behavior behavior)
 {
-    out->opinions[out->opinion_count++] = (cli_opinion){item, behavior};
+    feedback->opinions[feedback->opinion_count++] = (cli_opinion){item, behavior};
 }
 
-bool cli_feedback_parse(const char *subcommand, int option, char *text, cli_feedback *out)
+bool cli_feedback_parse(const char *subcommand, int option, char *text, cli_feedback *feedback,
+                        ferry_recommend_options *out)
 {
     double number;
     switch (option) {
-    case CLI_LIKE: take(out, text, FERRY_LIKE); return true;
-    case CLI_DISLIKE: take(out, text, FERRY_DISLIKE); return true;
-    case CLI_NOT_INTERESTED: take(out, text, FERRY_NOT_INTERESTED); return true;
-    case CLI_PROFILE: out->profile = text; return true;
-    case CLI_PASSPHRASE_FILE: out->passphrase_file = text; return true;
+    case CLI_LIKE: take(feedback, text, FERRY_LIKE); return true;
+    case CLI_DISLIKE: take(feedback, text, FERRY_DISLIKE); return true;
+    case CLI_NOT_INTERESTED: take(feedback, text, FERRY_NOT_INTERESTED); return true;
+    case CLI_PROFILE: feedback->profile = text; return true;
+    case CLI_PASSPHRASE_FILE: feedback->passphrase_file = text; return true;
     case CLI_HALF_LIFE:
         return cli_parse_number(subcommand, "--half-life", text, INFINITY, &out->half_life);
     case CLI_NOW:
@@ -61,9 +64,10 @@ bool cli_feedback_parse(const char *subcommand, int option, char *text, cli_feed
         if (!cli_parse_number(subcommand, "--novelty", text, 1.0, &number)) return false;
         out->novelty = (float)number;
         return true;
-    case CLI_DOMAIN_WEIGHT: return parse_weight(subcommand, text, out);
+    case CLI_DOMAIN_WEIGHT: return parse_weight(subcommand, text, feedback, out);
     case CLI_MODALITY_WEIGHT: {
-        ferry_modality_weight *weight = &out->modalities[out->modality_count++];
+        ferry_modality_weight *weight = &feedback->modalities[out->modality_weight_count++];
+        out->modality_weights = feedback->modalities;
         if (!cli_parse_modality_weight(subcommand, text, 1.0, &weight->modality, &number))
             return false;
         weight->weight = (float)number;
@@ -76,7 +80,7 @@ bool cli_feedback_parse(const char *subcommand, int option, char *text, cli_feed
 }
 
 ferry_status cli_feedback_add(const cli_feedback *feedback, const ferry_catalog *catalog,
-                              ferry_visitor *visitor, ferry_error *error)
+                              ferry_visitor *visitor, int64_t now, ferry_error *error)
 {
     for (size_t i = 0; i < feedback->opinion_count; i++) {
         const cli_opinion *opinion = &feedback->opinions[i];
@@ -87,19 +91,8 @@ ferry_status cli_feedback_add(const cli_feedback *feedback, const ferry_catalog 
         ferry_event event = {.item = item.id,
                              .domain = item.domain,
                              .behavior = opinion->behavior,
-                             .timestamp = feedback->now > 0 ? feedback->now : time(NULL)};
+                             .timestamp = now > 0 ? now : time(NULL)};
         FERRY_TRY(ferry_visitor_add(visitor, &event, error));
     }
     return FERRY_OK;
-}
-
-void cli_feedback_apply(const cli_feedback *feedback, ferry_recommend_options *out)
-{
-    out->half_life = feedback->half_life;
-    out->now = feedback->now;
-    out->novelty = feedback->novelty;
-    out->domain_weights = feedback->weights;
-    out->domain_weight_count = feedback->weight_count;
-    out->modality_weights = feedback->modalities;
-    out->modality_weight_count = feedback->modality_count;
 }

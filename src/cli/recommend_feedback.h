@@ -9,15 +9,13 @@ typedef struct cli_opinion {
     ferry_behavior behavior;
 } cli_opinion;
 
+/* The lists have room for every word of the command line. */
 typedef struct cli_feedback {
     const char *profile, *passphrase_file; /* or NULL */
     cli_opinion *opinions;                 /* [opinion_count], in the order given */
-    ferry_domain_weight *weights;          /* [weight_count] */
-    ferry_modality_weight *modalities;     /* [modality_count]; all have room for every word */
-    size_t opinion_count, weight_count, modality_count;
-    double half_life;
-    int64_t now;
-    float novelty;
+    size_t opinion_count;
+    ferry_domain_weight *weights; /* what ferry_recommend_options borrows */
+    ferry_modality_weight *modalities;
 } cli_feedback;
 
 enum {
@@ -63,18 +61,16 @@ enum {
     "                    0 to 1: the part of the score that is about pictures, say; the others\n" \
     "                    share the rest. image=0: words alone, image=1: pictures alone\n"
 
-/* Room for every word of the command line; exits on lack of memory. */
+/* Exits on lack of memory. */
 cli_feedback cli_feedback_make(int argc);
 void cli_feedback_free(cli_feedback *feedback);
 
 /* Takes an option of CLI_FEEDBACK_OPTIONS; false prints a usage message. */
-bool cli_feedback_parse(const char *subcommand, int option, char *text, cli_feedback *out);
+bool cli_feedback_parse(const char *subcommand, int option, char *text, cli_feedback *feedback,
+                        ferry_recommend_options *out);
 
-/* Adds the opinions, behind the rest of the history. */
+/* Adds the opinions, behind the rest of the history; now: when, or 0. */
 ferry_status cli_feedback_add(const cli_feedback *feedback, const ferry_catalog *catalog,
-                              ferry_visitor *visitor, ferry_error *error);
-
-/* Borrows what is in feedback. */
-void cli_feedback_apply(const cli_feedback *feedback, ferry_recommend_options *out);
+                              ferry_visitor *visitor, int64_t now, ferry_error *error);
 
 #endif

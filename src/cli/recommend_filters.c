@@ -10,14 +10,14 @@
 
 cli_filters cli_filters_make(int argc)
 {
-    return (cli_filters){.where = cli_list_make(argc),
+    return (cli_filters){.where = cli_array(argc, sizeof(const char *)),
                          .quotas = cli_array(argc, sizeof(ferry_limit)),
                          .at_most = cli_array(argc, sizeof(ferry_limit))};
 }
 
 void cli_filters_free(cli_filters *filters)
 {
-    cli_list_free(&filters->where);
+    free(filters->where);
     free(filters->quotas);
     free(filters->at_most);
     free(filters->names);
@@ -28,7 +28,7 @@ void cli_filters_free(cli_filters *filters)
 
 /* NAME=N; the last '=' counts. */
 static bool parse_limit(const char *subcommand, const char *option, char *text, ferry_limit *limits,
-                        size_t *count)
+                        const ferry_limit **out, size_t *count)
 {
     char *equals = strrchr(text, '=');
     ferry_limit *limit = &limits[*count];
@@ -41,6 +41,7 @@ static bool parse_limit(const char *subcommand, const char *option, char *text, 
         return false;
     *equals = '\0';
     limit->name = text;
+    *out = limits;
     (*count)++;
     return true;
 }
@@ -53,14 +54,21 @@ static bool parse_number(const char *subcommand, const char *option, const char 
     return true;
 }
 
-bool cli_filters_parse(const char *subcommand, int option, char *text, cli_filters *out)
+bool cli_filters_parse(const char *subcommand, int option, char *text, cli_filters *filters,
+                       ferry_recommend_options *out)
 {
     switch (option) {
-    case CLI_WHERE: out->where.values[out->where.count++] = text; return true;
-    case CLI_CANDIDATES: out->candidates = text; return true;
-    case CLI_QUOTA: return parse_limit(subcommand, "--quota", text, out->quotas, &out->quota_count);
+    case CLI_WHERE:
+        filters->where[out->where_count++] = text;
+        out->where = filters->where;
+        return true;
+    case CLI_CANDIDATES: filters->candidates = text; return true;
+    case CLI_QUOTA:
+        return parse_limit(subcommand, "--quota", text, filters->quotas, &out->quotas,
+                           &out->quota_count);
     case CLI_AT_MOST:
-        return parse_limit(subcommand, "--at-most", text, out->at_most, &out->at_most_count);
+        return parse_limit(subcommand, "--at-most", text, filters->at_most, &out->at_most,
+                           &out->at_most_count);
     case CLI_KEEP_DISLIKED: return out->keep_disliked = true;
     case CLI_KEEP_DUPLICATES: return out->keep_duplicates = true;
     case CLI_DISLIKED_COSINE:
@@ -74,27 +82,11 @@ bool cli_filters_parse(const char *subcommand, int option, char *text, cli_filte
     }
 }
 
-void cli_filters_apply(const cli_filters *filters, ferry_recommend_options *out)
-{
-    out->keep_disliked = filters->keep_disliked;
-    out->keep_duplicates = filters->keep_duplicates;
-    out->disliked_cosine = filters->disliked_cosine;
-    out->duplicate_cosine = filters->duplicate_cosine;
-    out->where = filters->where.values;
-    out->where_count = filters->where.count;
-    out->candidates = filters->names;
-    out->candidate_count = filters->name_count;
-    out->quotas = filters->quotas;
-    out->quota_count = filters->quota_count;
-    out->at_most = filters->at_most;
-    out->at_most_count = filters->at_most_count;
-    out->diversity = filters->diversity;
-}
-
 /* ---- candidates ---- */
 
 typedef struct candidate_reader {
     cli_filters *filters;
+    ferry_recommend_options *out;
     const ferry_catalog *catalog;
     const char *stem; /* [stem_size] of the file's name: the domain of rows that name none */
     size_t stem_size;
@@ -120,18 +112,19 @@ static ferry_status add_candidate(void *user, const ferry_item_row *row, ferry_e
     ferry_item item;
     FERRY_TRY(ferry_catalog_find(reader->catalog, domain, row->id, &index, error));
     FERRY_TRY(ferry_catalog_item(reader->catalog, index, &item, error));
-    if (!ferry_grow(&allocator, &filters->names, sizeof *filters->names, filters->name_count,
-                    &filters->name_capacity))
+    if (!ferry_grow(&allocator, &filters->names, sizeof *filters->names,
+                    reader->out->candidate_count, &filters->name_capacity))
         return ferry_fail_memory(error, "the candidates");
-    filters->names[filters->name_count++] = (ferry_item_name){item.domain, item.id};
+    filters->names[reader->out->candidate_count++] = (ferry_item_name){item.domain, item.id};
+    reader->out->candidates = filters->names;
     return FERRY_OK;
 }
 
 ferry_status cli_filters_read(cli_filters *filters, const ferry_catalog *catalog,
-                              cli_report *report, ferry_error *error)
+                              cli_report *report, ferry_recommend_options *out, ferry_error *error)
 {
     if (filters->candidates == NULL) return FERRY_OK;
-    candidate_reader reader = {.filters = filters, .catalog = catalog};
+    candidate_reader reader = {.filters = filters, .out = out, .catalog = catalog};
     ferry_buffer buffer;
     ferry_buffer_init(&buffer, ferry_allocator_or_default(NULL));
     ferry_status status = cli_read_file(filters->candidates, &buffer, error);
@@ -143,7 +136,7 @@ ferry_status cli_filters_read(cli_filters *filters, const ferry_catalog *catalog
                                   NULL, error);
     }
     ferry_buffer_free(&buffer);
-    if (status != FERRY_OK || filters->name_count > 0) return status;
+    if (status != FERRY_OK || out->candidate_count > 0) return status;
     return ferry_fail(error, FERRY_NOT_FOUND, "%s: no candidate that the catalogue has",
                       filters->candidates);
 }

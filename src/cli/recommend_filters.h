@@ -4,15 +4,14 @@
 
 #include "cli/cli.h"
 
+/* What ferry_recommend_options borrows. The first three have room for every word of the command
+ * line. */
 typedef struct cli_filters {
-    cli_list where;
-    const char *candidates; /* a file, or NULL */
-    ferry_item_name *names; /* [name_count] of [name_capacity], what it says */
-    size_t name_count, name_capacity;
-    ferry_limit *quotas, *at_most; /* [quota_count], [at_most_count]; room for every word */
-    size_t quota_count, at_most_count;
-    bool keep_disliked, keep_duplicates;
-    float disliked_cosine, duplicate_cosine, diversity;
+    const char **where;
+    ferry_limit *quotas, *at_most;
+    ferry_item_name *names; /* [name_capacity] candidates */
+    size_t name_capacity;
+    const char *candidates; /* the file they come from, or NULL */
 } cli_filters;
 
 enum {
@@ -52,18 +51,16 @@ enum {
     "  --disliked-cosine X, --duplicate-cosine X\n"                                              \
     "                    how near that is: .9 and .98, above 1 never\n"
 
-/* Room for every word of the command line; exits on lack of memory. */
+/* Exits on lack of memory. */
 cli_filters cli_filters_make(int argc);
 void cli_filters_free(cli_filters *filters);
 
 /* Takes an option of CLI_FILTER_OPTIONS; false prints a usage message. */
-bool cli_filters_parse(const char *subcommand, int option, char *text, cli_filters *out);
+bool cli_filters_parse(const char *subcommand, int option, char *text, cli_filters *filters,
+                       ferry_recommend_options *out);
 
 /* Reads the candidates' file, if there is one. Items that the catalogue lacks are reported. */
 ferry_status cli_filters_read(cli_filters *filters, const ferry_catalog *catalog,
-                              cli_report *report, ferry_error *error);
-
-/* Borrows what is in filters. */
-void cli_filters_apply(const cli_filters *filters, ferry_recommend_options *out);
+                              cli_report *report, ferry_recommend_options *out, ferry_error *error);
 
 #endif

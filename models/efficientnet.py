@@ -13,6 +13,8 @@ import pickle
 import struct
 import sys
 
+import tensorfile
+
 STAGES = (1, 2, 2, 3, 3, 4, 1)  # blocks of each
 TYPES = {'FloatStorage': ('F32', 'f'), 'LongStorage': ('I64', 'q')}
 
@@ -98,20 +100,6 @@ def timm_names():
     return names
 
 
-def write_safetensors(tensors, path):
-    header, at = {}, 0
-    for name in sorted(tensors):
-        dtype, shape, data = tensors[name]
-        header[name] = {'dtype': dtype, 'shape': list(shape), 'data_offsets': [at, at + len(data)]}
-        at += len(data)
-    text = json.dumps(header, separators=(',', ':')).encode()
-    text += b' ' * (-len(text) % 8)
-    with open(path, 'wb') as file:
-        file.write(struct.pack('<Q', len(text)) + text)
-        for name in sorted(tensors):
-            file.write(tensors[name][2])
-
-
 def main():
     if len(sys.argv) != 3:
         sys.exit('usage: efficientnet.py CHECKPOINT OUT_DIR')
@@ -128,7 +116,7 @@ def main():
     with open(os.path.join(out, 'config.json'), 'w', encoding='utf-8') as file:
         json.dump(CONFIG, file, indent=2)
         file.write('\n')
-    write_safetensors(tensors, os.path.join(out, 'model.safetensors'))
+    tensorfile.write(os.path.join(out, 'model.safetensors'), [(name, *tensors[name]) for name in sorted(tensors)])
 
 
 if __name__ == '__main__':

@@ -18,6 +18,8 @@ import os
 import struct
 import sys
 
+import tensorfile
+
 MAGIC = 0xdb4775248b80fb57
 FLOAT = 1  # TensorFlow's DT_FLOAT
 
@@ -158,20 +160,6 @@ def converted(bundle):
     return out
 
 
-def write_safetensors(tensors, path):
-    header, at = {}, 0
-    for name in sorted(tensors):
-        shape, data = tensors[name]
-        header[name] = {'dtype': 'F32', 'shape': list(shape), 'data_offsets': [at, at + len(data)]}
-        at += len(data)
-    text = json.dumps(header, separators=(',', ':')).encode()
-    text += b' ' * (-len(text) % 8)
-    with open(path, 'wb') as file:
-        file.write(struct.pack('<Q', len(text)) + text)
-        for name in sorted(tensors):
-            file.write(tensors[name][1])
-
-
 def main():
     if len(sys.argv) != 4:
         sys.exit('usage: musicnn.py INDEX DATA OUT_DIR')
@@ -180,7 +168,8 @@ def main():
     with open(os.path.join(out, 'config.json'), 'w', encoding='utf-8') as file:
         json.dump(CONFIG, file, indent=2)
         file.write('\n')
-    write_safetensors(converted(read_bundle(index, data)), os.path.join(out, 'model.safetensors'))
+    tensors = sorted(converted(read_bundle(index, data)).items())
+    tensorfile.write(os.path.join(out, 'model.safetensors'), [(name, 'F32', *tensor) for name, tensor in tensors])
 
 
 if __name__ == '__main__':

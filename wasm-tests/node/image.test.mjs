@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import test, { after, before } from 'node:test'
 import { serve } from '../../web/demo/serve.mjs'
 import { Ferry, FerryError } from '../../web/dist/index.js'
-import { buildsHere, distance, fnv1a64, golden, model, readSafetensors, skipWithout } from '../support.mjs'
+import { buildsHere, distance, failureOf, fnv1a64, golden, model, readSafetensors, skipWithout } from '../support.mjs'
 
 const tiny = join(golden, 'tiny-efficientnet')
 const tensors = readSafetensors(join(tiny, 'expected.safetensors'))
@@ -27,13 +27,7 @@ let ferry
 before(async () => void (ferry = await Ferry.load()))
 after(() => ferry.close())
 
-const refused = (promise, code, message) =>
-  assert.rejects(promise, (error) => {
-    assert.ok(error instanceof FerryError, `${error?.stack ?? error}`)
-    assert.equal(error.code, code)
-    assert.match(error.message, message)
-    return true
-  })
+const refused = (promise, op, code, message) => assert.rejects(promise, failureOf(FerryError)(code, op, message))
 
 test('pictures: vectors as timm gives them, from path and URL, the bits of the native build', async (t) => {
   const { server, url } = await serve({ mounts: { '/': tiny } })
@@ -100,18 +94,18 @@ test('ImageData on white, RGB and grey are one picture', async () => {
 test('what is no picture, and the wrong encoder, are named', async () => {
   const encoder = await ferry.encoder(tiny)
   const data = new Uint8Array(12)
-  await refused(encoder.encodeImage({ data, width: 2, height: 3 }), 'INVALID_ARGUMENT', /12 bytes are no 2 x 3/)
-  await refused(encoder.encodeImage({ data, width: 0, height: 3 }), 'INVALID_ARGUMENT', /0 x 3/)
-  await refused(encoder.encodeImage({ data: [1, 2, 3], width: 1, height: 1 }), 'INVALID_ARGUMENT', /Uint8Array/)
-  await refused(encoder.encodeImage(undefined), 'INVALID_ARGUMENT', /Uint8Array/)
-  await refused(encoder.encodeImage({ data: new Uint8Array(70000), width: 70000, height: 1 }), 'LIMIT', /65536/)
-  await refused(encoder.encode(['a']), 'UNSUPPORTED', /pictures/)
+  await refused(encoder.encodeImage({ data, width: 2, height: 3 }), 'encoder.encodeImage', 'INVALID_ARGUMENT', /12 bytes are no 2 x 3/)
+  await refused(encoder.encodeImage({ data, width: 0, height: 3 }), 'encoder.encodeImage', 'INVALID_ARGUMENT', /0 x 3/)
+  await refused(encoder.encodeImage({ data: [1, 2, 3], width: 1, height: 1 }), 'encoder.encodeImage', 'INVALID_ARGUMENT', /Uint8Array/)
+  await refused(encoder.encodeImage(undefined), 'encoder.encodeImage', 'INVALID_ARGUMENT', /Uint8Array/)
+  await refused(encoder.encodeImage({ data: new Uint8Array(70000), width: 70000, height: 1 }), 'encoder.encodeImage', 'LIMIT', /65536/)
+  await refused(encoder.encode(['a']), 'encoder.encode', 'UNSUPPORTED', /pictures/)
   assert.equal((await encoder.encodeImage(images[0])).length, encoder.dimension)
   encoder.close()
-  await refused(encoder.encodeImage(images[0]), 'INVALID_ARGUMENT', /closed/)
-  await refused(ferry.encoder(tiny, { imageFit: 'stretch' }), 'INVALID_ARGUMENT', /stretch/)
+  await refused(encoder.encodeImage(images[0]), 'encoder.encodeImage', 'INVALID_ARGUMENT', /closed/)
+  await refused(ferry.encoder(tiny, { imageFit: 'stretch' }), 'ferry.encoder', 'INVALID_ARGUMENT', /stretch/)
   const texts = await ferry.encoder(join(golden, 'tiny-bert/gelu-mean'))
   assert.deepEqual([texts.images, texts.texts], [false, true])
-  await refused(texts.encodeImage(images[0]), 'UNSUPPORTED', /texts/)
+  await refused(texts.encodeImage(images[0]), 'encoder.encodeImage', 'UNSUPPORTED', /texts/)
   texts.close()
 })

@@ -3,7 +3,7 @@ import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { after, before } from 'node:test'
 import { Ferry, FerryError } from '../../web/dist/index.js'
-import { directory, distance, golden, readSafetensors } from '../support.mjs'
+import { directory, distance, failureOf, golden, readSafetensors } from '../support.mjs'
 
 const tiny = join(golden, 'tiny-bert', 'unigram-int4')
 const models = process.env.FERRY_MODELS ?? new URL('../../.deps/models', import.meta.url).pathname
@@ -34,12 +34,7 @@ test('4-bit weights, a Unigram tokenizer and prompts, as the originals give them
 })
 
 test('an unknown prompt or center is refused by name', async () => {
-  const refused = (code, message) => (error) => {
-    assert.ok(error instanceof FerryError)
-    assert.equal(error.code, code)
-    assert.match(error.message, message)
-    return true
-  }
+  const refused = (code, message) => failureOf(FerryError)(code, 'ferry.encoder', message)
   await assert.rejects(ferry.encoder(tiny, { prompt: 'riddle' }), refused('NOT_FOUND', /"riddle"; known: query, passage/))
   await assert.rejects(ferry.encoder(tiny, { center: 'de' }), refused('NOT_FOUND', /centers\.safetensors is missing/))
   await assert.rejects(ferry.encoder(tiny, { prompt: 7 }), refused('INVALID_ARGUMENT', /prompt is not a string/))

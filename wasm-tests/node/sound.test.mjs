@@ -5,7 +5,7 @@ import test, { after, before } from 'node:test'
 import { serve } from '../../web/demo/serve.mjs'
 import { Ferry, FerryError } from '../../web/dist/index.js'
 import { clips, plucked } from '../sounds.mjs'
-import { buildsHere, distance, fnv1a64, golden, readSafetensors } from '../support.mjs'
+import { buildsHere, distance, failureOf, fnv1a64, golden, readSafetensors } from '../support.mjs'
 
 const tiny = join(golden, 'tiny-musicnn')
 const { features } = readSafetensors(join(tiny, 'expected.safetensors'))
@@ -34,13 +34,7 @@ let ferry
 before(async () => void (ferry = await Ferry.load()))
 after(() => ferry.close())
 
-const refused = (promise, code, message) =>
-  assert.rejects(promise, (error) => {
-    assert.ok(error instanceof FerryError, `${error?.stack ?? error}`)
-    assert.equal(error.code, code)
-    assert.match(error.message, message)
-    return true
-  })
+const refused = (promise, op, code, message) => assert.rejects(promise, failureOf(FerryError)(code, op, message))
 
 test('sounds: vectors as torch gives them, from path and URL, the bits of the native build', async (t) => {
   const { server, url } = await serve({ mounts: { '/': tiny } })
@@ -92,29 +86,29 @@ test('a long sound tells how far it is, and can be stopped', async () => {
   assert.deepEqual(second, await encoder.encodeAudio(sounds[2], { sampleRate }))
   const cut = encoder.encodeAudio(long, { sampleRate })
   encoder.close()
-  await refused(cut, 'CANCELLED', /closed/)
+  await refused(cut, 'encoder.encodeAudio', 'CANCELLED', /closed/)
 })
 
 test('what is no sound, and the wrong encoder, are named', async () => {
   const encoder = await ferry.encoder(tiny)
   const [sound] = sounds
-  await refused(encoder.encodeAudio(sound), 'INVALID_ARGUMENT', /sampleRate is undefined/)
-  await refused(encoder.encodeAudio(sound, { sampleRate: 44100.5 }), 'INVALID_ARGUMENT', /44100.5/)
-  await refused(encoder.encodeAudio(sound, { sampleRate: 500 }), 'INVALID_ARGUMENT', /500 samples a second/)
-  await refused(encoder.encodeAudio([1, 2], { sampleRate }), 'INVALID_ARGUMENT', /AudioBuffer/)
-  await refused(encoder.encodeAudio(undefined), 'INVALID_ARGUMENT', /AudioBuffer/)
-  await refused(encoder.encodeAudio(sound, { rate: 16000 }), 'INVALID_ARGUMENT', /rate/)
-  await refused(encoder.encodeAudio(new Float32Array(0), { sampleRate }), 'INVALID_ARGUMENT', /0 samples/)
-  await refused(encoder.encodeAudio(buffer(sampleRate)), 'INVALID_ARGUMENT', /0 channels/)
-  await refused(encoder.encodeAudio(Float32Array.of(0, NaN), { sampleRate }), 'INVALID_ARGUMENT', /sample 1 is nan/)
-  await refused(encoder.encode(['a']), 'UNSUPPORTED', /sounds, not texts/)
-  await refused(encoder.encodeImage({ data: new Uint8Array(3), width: 1, height: 1 }), 'UNSUPPORTED', /sounds, not pictures/)
+  await refused(encoder.encodeAudio(sound), 'encoder.encodeAudio', 'INVALID_ARGUMENT', /sampleRate is undefined/)
+  await refused(encoder.encodeAudio(sound, { sampleRate: 44100.5 }), 'encoder.encodeAudio', 'INVALID_ARGUMENT', /44100.5/)
+  await refused(encoder.encodeAudio(sound, { sampleRate: 500 }), 'encoder.encodeAudio', 'INVALID_ARGUMENT', /500 samples a second/)
+  await refused(encoder.encodeAudio([1, 2], { sampleRate }), 'encoder.encodeAudio', 'INVALID_ARGUMENT', /AudioBuffer/)
+  await refused(encoder.encodeAudio(undefined), 'encoder.encodeAudio', 'INVALID_ARGUMENT', /AudioBuffer/)
+  await refused(encoder.encodeAudio(sound, { rate: 16000 }), 'encoder.encodeAudio', 'INVALID_ARGUMENT', /rate/)
+  await refused(encoder.encodeAudio(new Float32Array(0), { sampleRate }), 'encoder.encodeAudio', 'INVALID_ARGUMENT', /0 samples/)
+  await refused(encoder.encodeAudio(buffer(sampleRate)), 'encoder.encodeAudio', 'INVALID_ARGUMENT', /0 channels/)
+  await refused(encoder.encodeAudio(Float32Array.of(0, NaN), { sampleRate }), 'encoder.encodeAudio', 'INVALID_ARGUMENT', /sample 1 is nan/)
+  await refused(encoder.encode(['a']), 'encoder.encode', 'UNSUPPORTED', /sounds, not texts/)
+  await refused(encoder.encodeImage({ data: new Uint8Array(3), width: 1, height: 1 }), 'encoder.encodeImage', 'UNSUPPORTED', /sounds, not pictures/)
   assert.equal((await encoder.encodeAudio(sound, { sampleRate })).length, encoder.dimension)
   encoder.close()
-  await refused(encoder.encodeAudio(sound, { sampleRate }), 'INVALID_ARGUMENT', /closed/)
-  await refused(ferry.encoder(tiny, { precision: 'int8' }), 'UNSUPPORTED', /f32/)
+  await refused(encoder.encodeAudio(sound, { sampleRate }), 'encoder.encodeAudio', 'INVALID_ARGUMENT', /closed/)
+  await refused(ferry.encoder(tiny, { precision: 'int8' }), 'ferry.encoder', 'UNSUPPORTED', /f32/)
   const texts = await ferry.encoder(join(golden, 'tiny-bert/gelu-mean'))
   assert.deepEqual([texts.sounds, texts.texts], [false, true])
-  await refused(texts.encodeAudio(sound, { sampleRate }), 'UNSUPPORTED', /texts, not sounds/)
+  await refused(texts.encodeAudio(sound, { sampleRate }), 'encoder.encodeAudio', 'UNSUPPORTED', /texts, not sounds/)
   texts.close()
 })

@@ -711,7 +711,7 @@ static void command_line(void **state)
     SAYS(2, "expected a whole number", "--data %s --domain a --baseline random -k 0", folder);
     SAYS(2, "ascending", "--data %s --domain a --baseline random -k 5,5", folder);
     SAYS(2, "at most 1000", "--data %s --domain a --baseline random -k 1001", folder);
-    SAYS(2, "expected test, validation or train", "--data x --domain a --baseline b --part all");
+    SAYS(2, "expected train, validation or test", "--data x --domain a --baseline b --part all");
     SAYS(2, "--baseline is missing", "--data x --domain a");
     SAYS(2, "--data is missing", "--domain a --baseline b");
     SAYS(0, "by cosine (arXiv 2605.07125)", "--help");

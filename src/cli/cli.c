@@ -96,31 +96,36 @@ bool cli_parse_modality_weight(const char *subcommand, const char *text, double 
     return false;
 }
 
+int cli_parse_word(const char *subcommand, const char *option, const char *text,
+                   const char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(text, words[i]) == 0) return (int)i;
+    fprintf(stderr, "ferry %s: %s %s: expected %s", subcommand, option, text, words[0]);
+    for (size_t i = 1; i < count; i++)
+        fprintf(stderr, "%s%s", i + 1 < count ? ", " : " or ", words[i]);
+    fputc('\n', stderr);
+    cli_help_hint(subcommand);
+    return -1;
+}
+
+#define WORD(name, word) word,
 static bool parse_precision(const char *subcommand, const char *text, ferry_precision *out)
 {
-#define MATCH(name, word)              \
-    if (strcmp(text, word) == 0) {     \
-        *out = FERRY_PRECISION_##name; \
-        return true;                   \
-    }
-    FERRY_PRECISION_LIST(MATCH)
-#undef MATCH
-    cli_usage(subcommand, "--precision %s: expected auto, f32 or int8", text);
-    return false;
+    static const char *const words[] = {FERRY_PRECISION_LIST(WORD)};
+    int found = cli_parse_word(subcommand, "--precision", text, words, FERRY_PRECISION_COUNT);
+    if (found >= 0) *out = (ferry_precision)found;
+    return found >= 0;
 }
 
 static bool parse_numerics(const char *subcommand, const char *text, ferry_numerics *out)
 {
-#define MATCH(name, word)             \
-    if (strcmp(text, word) == 0) {    \
-        *out = FERRY_NUMERICS_##name; \
-        return true;                  \
-    }
-    FERRY_NUMERICS_LIST(MATCH)
-#undef MATCH
-    cli_usage(subcommand, "--numerics %s: expected exact or fast", text);
-    return false;
+    static const char *const words[] = {FERRY_NUMERICS_LIST(WORD)};
+    int found = cli_parse_word(subcommand, "--numerics", text, words, FERRY_NUMERICS_COUNT);
+    if (found >= 0) *out = (ferry_numerics)found;
+    return found >= 0;
 }
+#undef WORD
 
 bool cli_parse_compute(const char *subcommand, int option, const char *text, cli_compute *out)
 {

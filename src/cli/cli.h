@@ -97,6 +97,10 @@ bool cli_parse_count(const char *subcommand, const char *option, const char *tex
 bool cli_parse_number(const char *subcommand, const char *option, const char *text, double most,
                       double *out);
 
+/* Which of the words [count] the text is; -1 prints a usage message that names them all. */
+int cli_parse_word(const char *subcommand, const char *option, const char *text,
+                   const char *const *words, size_t count);
+
 /* "MODALITY=NUMBER" of --modality-weight, the number in [0, most]; false prints a usage message. */
 bool cli_parse_modality_weight(const char *subcommand, const char *text, double most,
                                ferry_modality *modality, double *weight);

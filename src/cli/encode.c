@@ -339,17 +339,12 @@ static int run(encode_options *options)
 
 static bool parse_fit(const char *text, ferry_image_fit *out)
 {
-    static const char *const names[] = {
-#define FIT_NAME(name, text) text,
-        FERRY_IMAGE_FIT_LIST(FIT_NAME)
-#undef FIT_NAME
-    };
-    for (int i = 0; i < FERRY_IMAGE_FIT_COUNT; i++) {
-        if (strcmp(text, names[i]) != 0) continue;
-        *out = (ferry_image_fit)i;
-        return true;
-    }
-    return false;
+#define WORD(name, word) word,
+    static const char *const words[] = {FERRY_IMAGE_FIT_LIST(WORD)};
+#undef WORD
+    int found = cli_parse_word("encode", "--image-fit", text, words, FERRY_IMAGE_FIT_COUNT);
+    if (found >= 0) *out = (ferry_image_fit)found;
+    return found >= 0;
 }
 
 /* Reads the command line; -1 if there is work to do, else the exit code. */
@@ -376,10 +371,7 @@ static int parse(int argc, char **argv, encode_options *options)
         case 'i': options->images.values[options->images.count++] = optarg; break;
         case 'a': options->sounds.values[options->sounds.count++] = optarg; break;
         case 'f':
-            if (!parse_fit(optarg, &options->image_fit)) {
-                cli_usage("encode", "--image-fit \"%s\": expected pad or model", optarg);
-                return EXIT_USAGE;
-            }
+            if (!parse_fit(optarg, &options->image_fit)) return EXIT_USAGE;
             break;
         case 'o': options->out = optarg; break;
         case 'l': options->logits = true; break;

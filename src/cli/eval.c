@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "cli/cli.h"
+#include "eval/figures.h"
 #include "eval/model_scorer.h"
 #include "eval/report.h"
 #include "eval/scorer.h"
@@ -329,13 +330,11 @@ static bool parse_ks(const char *text, eval_options *options)
 
 static bool parse_part(const char *text, ferry_part *out)
 {
-    static const char *const names[] = {"train", "validation", "test"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        *out = (ferry_part)i;
-        if (strcmp(text, names[i]) == 0) return true;
-    }
-    cli_usage("eval", "--part %s: expected test, validation or train", text);
-    return false;
+    const char *words[FERRY_PARTS];
+    for (int i = 0; i < FERRY_PARTS; i++) words[i] = ferry_part_name((ferry_part)i);
+    int found = cli_parse_word("eval", "--part", text, words, FERRY_PARTS);
+    if (found >= 0) *out = (ferry_part)found;
+    return found >= 0;
 }
 
 static void print_help(void)

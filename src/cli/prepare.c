@@ -90,44 +90,23 @@ static bool parse_ratio(const char *text, double *ratio)
     return false;
 }
 
-/* The place of text among names [count]; false prints a usage message. */
-static bool parse_name(const char *option, const char *text, const char *const *names, int count,
-                       int *out)
-{
-    for (*out = 0; *out < count; (*out)++)
-        if (strcmp(text, names[*out]) == 0) return true;
-    fprintf(stderr, "ferry prepare: %s %s: expected one of", option, text);
-    for (int i = 0; i < count; i++) fprintf(stderr, " %s", names[i]);
-    fputc('\n', stderr);
-    cli_help_hint("prepare");
-    return false;
-}
-
+#define WORD(name, word) word,
 static bool parse_split(const char *text, ferry_split *out)
 {
-    static const char *const names[] = {
-#define NAME(name, word) word,
-        FERRY_SPLIT_LIST(NAME)
-#undef NAME
-    };
-    int found;
-    if (!parse_name("--split", text, names, FERRY_SPLIT_COUNT, &found)) return false;
-    *out = (ferry_split)found;
-    return true;
+    static const char *const words[] = {FERRY_SPLIT_LIST(WORD)};
+    int found = cli_parse_word("prepare", "--split", text, words, FERRY_SPLIT_COUNT);
+    if (found >= 0) *out = (ferry_split)found;
+    return found >= 0;
 }
 
 static bool parse_dedupe(const char *text, ferry_dedupe *out)
 {
-    static const char *const names[] = {
-#define NAME(name, word) word,
-        FERRY_DEDUPE_LIST(NAME)
-#undef NAME
-    };
-    int found;
-    if (!parse_name("--dedupe-events", text, names, FERRY_DEDUPE_COUNT, &found)) return false;
-    *out = (ferry_dedupe)found;
-    return true;
+    static const char *const words[] = {FERRY_DEDUPE_LIST(WORD)};
+    int found = cli_parse_word("prepare", "--dedupe-events", text, words, FERRY_DEDUPE_COUNT);
+    if (found >= 0) *out = (ferry_dedupe)found;
+    return found >= 0;
 }
+#undef WORD
 
 static const struct option known[] = {CLI_COMMON_OPTIONS,
                                       {"items", required_argument, NULL, 'i'},

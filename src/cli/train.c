@@ -18,13 +18,13 @@ static const char help[] =
 static bool take(cli_training *t, int option)
 {
     ferry_net_config *net = &t->fit.net;
-    ferry_error error = {0};
+    int found;
     switch (option) {
     case 'E':
-        if (ferry_sequence_kind_of(optarg, &net->sequence.kind, &error) == FERRY_OK) return true;
-        return cli_usage("train", "--encoder %s: expected ema, mean, lstm, gru or transformer",
-                         optarg),
-               false;
+        found = cli_parse_word("train", "--encoder", optarg, ferry_sequence_names,
+                               FERRY_SEQUENCE_KINDS);
+        if (found >= 0) net->sequence.kind = (ferry_sequence_kind)found;
+        return found >= 0;
     case '1': return cli_parse_count("train", "--dim", optarg, &net->sequence.dim);
     case '2': return cli_parse_count("train", "--layers", optarg, &net->sequence.layers);
     case '3': return cli_parse_count("train", "--heads", optarg, &net->sequence.heads);

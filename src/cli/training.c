@@ -84,13 +84,10 @@ bool cli_training_parse_size(const cli_training *t, const char *option, const ch
 
 static bool parse_objective(cli_training *t, const char *text)
 {
-    static const char *const names[] = {"softmax", "bpr", "mse"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        t->fit.train.objective = (ferry_objective)i;
-        if (strcmp(text, names[i]) == 0) return true;
-    }
-    cli_usage(t->subcommand, "--objective %s: expected softmax, bpr or mse", text);
-    return false;
+    static const char *const words[] = {"softmax", "bpr", "mse"};
+    int found = cli_parse_word(t->subcommand, "--objective", text, words, 3);
+    if (found >= 0) t->fit.train.objective = (ferry_objective)found;
+    return found >= 0;
 }
 
 /* "5%", "200" or "0"; false prints a usage message. */

@@ -32,13 +32,10 @@ typedef struct transfer {
 
 static bool take_trainable(transfer *t, const char *text)
 {
-    static const char *const names[] = {"all", "adapters", "both"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        t->training.fit.train.trainable = (ferry_trainable)i;
-        if (strcmp(text, names[i]) == 0) return true;
-    }
-    cli_usage("transfer", "--train %s: expected all, adapters or both", text);
-    return false;
+    static const char *const words[] = {"all", "adapters", "both"};
+    int found = cli_parse_word("transfer", "--train", text, words, 3);
+    if (found >= 0) t->training.fit.train.trainable = (ferry_trainable)found;
+    return found >= 0;
 }
 
 static bool take(transfer *t, int option)

@@ -25,6 +25,12 @@ ferry_status ferry_file_write(const char *path, ferry_file_filler fill, void *us
 /* A ferry_write to a FILE. */
 bool ferry_file_put(void *file, const void *data, size_t size);
 
+/* Decodes a picture, or a sound, and encodes it into out: its embedding, or the logits of its
+ * classes or tags. */
+ferry_status ferry_encode_file(ferry_encoder *encoder, ferry_modality modality,
+                               const ferry_file *file, bool classes, float *out,
+                               ferry_error *error);
+
 /* ---- a directory ---- */
 
 /* A directory's JSON, vocabulary and safetensors files, mapped read-only. */

@@ -18,43 +18,37 @@ enum { TEXTS_PER_CALL = 256, MAX_PATH = 4096 };
 
 /* ---- what each modality is made of ---- */
 
-#if FERRY_PICTURES
-static ferry_status encode_picture(ferry_encoder *encoder, const ferry_file *file, float *out,
-                                   ferry_error *error)
+static ferry_status encode_picture(ferry_encoder *encoder, const ferry_file *file, bool classes,
+                                   float *out, ferry_error *error)
 {
+#if FERRY_PICTURES
     ferry_image image = {0};
     FERRY_TRY(ferry_image_decode(file, 0, &image, error));
-    ferry_status status = ferry_encoder_encode_images(encoder, &image, 1, out, NULL, NULL, error);
+    ferry_status status = (classes ? ferry_encoder_classify : ferry_encoder_encode_images)(
+        encoder, &image, 1, out, NULL, NULL, error);
     ferry_image_free(&image);
     return status;
-}
 #else
-static ferry_status encode_picture(ferry_encoder *encoder, const ferry_file *file, float *out,
-                                   ferry_error *error)
-{
-    (void)encoder, (void)out;
+    (void)encoder, (void)classes, (void)out;
     return ferry_fail(error, FERRY_UNSUPPORTED, "%s: this build decodes no pictures", file->name);
-}
 #endif
+}
 
-#if FERRY_SOUNDS
-static ferry_status encode_sound(ferry_encoder *encoder, const ferry_file *file, float *out,
-                                 ferry_error *error)
+static ferry_status encode_sound(ferry_encoder *encoder, const ferry_file *file, bool tags,
+                                 float *out, ferry_error *error)
 {
+#if FERRY_SOUNDS
     ferry_sound sound = {0};
     FERRY_TRY(ferry_sound_decode(file, 0, &sound, error));
-    ferry_status status = ferry_encoder_encode_sounds(encoder, &sound, 1, out, NULL, NULL, error);
+    ferry_status status = (tags ? ferry_encoder_tag_sounds : ferry_encoder_encode_sounds)(
+        encoder, &sound, 1, out, NULL, NULL, error);
     ferry_sound_free(&sound);
     return status;
-}
 #else
-static ferry_status encode_sound(ferry_encoder *encoder, const ferry_file *file, float *out,
-                                 ferry_error *error)
-{
-    (void)encoder, (void)out;
+    (void)encoder, (void)tags, (void)out;
     return ferry_fail(error, FERRY_UNSUPPORTED, "%s: this build decodes no sounds", file->name);
-}
 #endif
+}
 
 static const char *image_of(const ferry_item *item)
 {
@@ -71,13 +65,19 @@ static const struct {
     const char *noun;
     const char *(*path)(const ferry_item *item); /* NULL: not to be had by files */
     bool (*takes)(const ferry_encoder *encoder);
-    ferry_status (*encode)(ferry_encoder *encoder, const ferry_file *file, float *out,
+    ferry_status (*encode)(ferry_encoder *encoder, const ferry_file *file, bool classes, float *out,
                            ferry_error *error);
 } media[FERRY_MODALITY_COUNT] = {
     [FERRY_MODALITY_TEXT] = {"text", NULL, ferry_encoder_takes_texts, NULL},
     [FERRY_MODALITY_IMAGE] = {"picture", image_of, ferry_encoder_takes_images, encode_picture},
     [FERRY_MODALITY_AUDIO] = {"sound", audio_of, ferry_encoder_takes_sounds, encode_sound},
 };
+
+ferry_status ferry_encode_file(ferry_encoder *encoder, ferry_modality modality,
+                               const ferry_file *file, bool classes, float *out, ferry_error *error)
+{
+    return media[modality].encode(encoder, file, classes, out, error);
+}
 
 /* ---- state ---- */
 
@@ -256,7 +256,7 @@ static ferry_status encode_file(encoding *e, size_t index, ferry_error *error)
     if (status != FERRY_OK) return refuse(e, index, status, &why, error);
     uint64_t hash = ferry_hash_bytes((uint64_t)modality + 1, file.data, file.size);
     if (was_kept(e, index, hash)) return FERRY_OK;
-    status = media[modality].encode(e->source->encoder, &file, row_of(e, index), &why);
+    status = media[modality].encode(e->source->encoder, &file, false, row_of(e, index), &why);
     if (status != FERRY_OK) return refuse(e, index, status, &why, error);
     FERRY_TRY(keep(e, index, hash, error));
     return flush(e, error);

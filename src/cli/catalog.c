@@ -37,10 +37,6 @@ static const char help[] =
     "has\n" CLI_COMPUTE_HELP "  -q, --quiet       no progress, no report of rows left out\n"
     "  -h, --help\n";
 
-static const char *const units[FERRY_MODALITY_COUNT] = {[FERRY_MODALITY_TEXT] = "texts",
-                                                        [FERRY_MODALITY_IMAGE] = "pictures",
-                                                        [FERRY_MODALITY_AUDIO] = "sounds"};
-
 typedef struct catalog_options {
     cli_list items;
     const char *models[FERRY_MODALITY_COUNT]; /* directories, or NULL */
@@ -146,7 +142,7 @@ static bool media_progress(void *user, ferry_modality modality, size_t done, siz
         m->begun = cli_seconds();
         m->working = modality;
     }
-    report->unit = units[modality];
+    report->unit = cli_units[modality];
     report->begun = m->begun;
     report->before = kept;
     return cli_progress(report, done, total);
@@ -244,7 +240,7 @@ static void print_summary(const making *m)
         if (options->models[i] == NULL || (several == 1 && i == FERRY_MODALITY_TEXT)) continue;
         for (size_t item = 0; item < count; item++)
             have += ferry_catalog_item_modalities(m->catalog, item) >> i & 1;
-        fprintf(stderr, "%s: %zu have %s", options->out, have, units[i]);
+        fprintf(stderr, "%s: %zu have %s", options->out, have, cli_units[i]);
         if (m->missing[i] > 0)
             fprintf(stderr, "; of %zu they are missing or broken", m->missing[i]);
         fputc('\n', stderr);
@@ -341,7 +337,7 @@ static int parse(int argc, char **argv, catalog_options *options)
     if (!any) return cli_usage("catalog", "--text-model is missing, and so is --image-model");
     for (int i = 0; i < FERRY_MODALITY_COUNT; i++)
         if (options->weights[i] > 0.0f && options->models[i] == NULL)
-            return cli_usage("catalog", "a weight for %s without their model", units[i]);
+            return cli_usage("catalog", "a weight for %s without their model", cli_units[i]);
     if (options->out == NULL || options->out[0] == '\0')
         return cli_usage("catalog", "--out is missing");
     return -1;

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "api/directory.h"
 #include "base/error.h"
 #include "input/table.h"
 
@@ -51,6 +52,10 @@ int cli_help_hint(const char *subcommand)
     fprintf(stderr, "Try 'ferry %s --help'.\n", subcommand);
     return EXIT_USAGE;
 }
+
+const char *const cli_units[FERRY_MODALITY_COUNT] = {[FERRY_MODALITY_TEXT] = "texts",
+                                                     [FERRY_MODALITY_IMAGE] = "pictures",
+                                                     [FERRY_MODALITY_AUDIO] = "sounds"};
 
 const char *cli_plural(size_t count)
 {
@@ -185,49 +190,15 @@ ferry_status cli_read_file(const char *path, ferry_buffer *buffer, ferry_error *
     return status;
 }
 
-static ferry_status encode_picture(ferry_encoder *encoder, const ferry_file *file, bool logits,
-                                   float *out, ferry_error *error)
-{
-#if FERRY_PICTURES
-    ferry_image image;
-    ferry_status status = ferry_image_decode(file, 0, &image, error);
-    if (status == FERRY_OK)
-        status = (logits ? ferry_encoder_classify
-                         : ferry_encoder_encode_images)(encoder, &image, 1, out, NULL, NULL, error);
-    ferry_image_free(&image);
-    return status;
-#else
-    (void)encoder, (void)logits, (void)out;
-    return ferry_fail(error, FERRY_UNSUPPORTED, "%s: this build decodes no pictures", file->name);
-#endif
-}
-
-static ferry_status encode_sound(ferry_encoder *encoder, const ferry_file *file, bool tags,
-                                 float *out, ferry_error *error)
-{
-#if FERRY_SOUNDS
-    ferry_sound sound;
-    ferry_status status = ferry_sound_decode(file, 0, &sound, error);
-    if (status == FERRY_OK)
-        status = (tags ? ferry_encoder_tag_sounds
-                       : ferry_encoder_encode_sounds)(encoder, &sound, 1, out, NULL, NULL, error);
-    ferry_sound_free(&sound);
-    return status;
-#else
-    (void)encoder, (void)tags, (void)out;
-    return ferry_fail(error, FERRY_UNSUPPORTED, "%s: this build decodes no sounds", file->name);
-#endif
-}
-
-ferry_status cli_encode_file(ferry_encoder *encoder, bool sound, const char *path, bool logits,
-                             float *out, ferry_error *error)
+ferry_status cli_encode_file(ferry_encoder *encoder, ferry_modality modality, const char *path,
+                             bool classes, float *out, ferry_error *error)
 {
     ferry_buffer bytes;
     ferry_buffer_init(&bytes, ferry_allocator_or_default(NULL));
     ferry_status status = cli_read_file(path, &bytes, error);
     ferry_file file = {path, bytes.data, bytes.size};
     if (status == FERRY_OK)
-        status = (sound ? encode_sound : encode_picture)(encoder, &file, logits, out, error);
+        status = ferry_encode_file(encoder, modality, &file, classes, out, error);
     ferry_buffer_free(&bytes);
     return status;
 }

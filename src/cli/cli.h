@@ -87,6 +87,9 @@ __attribute__((format(printf, 2, 3))) int cli_usage(const char *subcommand, cons
 /* How to get help, after getopt's own message; returns EXIT_USAGE. */
 int cli_help_hint(const char *subcommand);
 
+/* "texts", "pictures", "sounds" */
+extern const char *const cli_units[FERRY_MODALITY_COUNT];
+
 /* "" for 1, else "s". */
 const char *cli_plural(size_t count);
 
@@ -118,9 +121,9 @@ int cli_fail(const char *subcommand, ferry_status status, const ferry_error *err
 /* Reads a whole file, "-" being stdin, into buffer. */
 ferry_status cli_read_file(const char *path, ferry_buffer *buffer, ferry_error *error);
 
-/* Decodes a picture, or a sound, and encodes it into out: its embedding, or its logits or tags. */
-ferry_status cli_encode_file(ferry_encoder *encoder, bool sound, const char *path, bool logits,
-                             float *out, ferry_error *error);
+/* ferry_encode_file of a file of that path. */
+ferry_status cli_encode_file(ferry_encoder *encoder, ferry_modality modality, const char *path,
+                             bool classes, float *out, ferry_error *error);
 
 /* Writes a whole file; if it cannot, half a file is not left. */
 ferry_status cli_write_file(const char *path, const ferry_buffer *bytes, ferry_error *error);

@@ -56,14 +56,9 @@ typedef struct encode_options {
     cli_report report;
 } encode_options;
 
-/* What is encoded, under its name in lines and in messages. */
-typedef enum subject { TEXTS, PICTURES, SOUNDS } subject;
-static const char *const keys[] = {"text", "image", "audio"};
-static const char *const units[] = {"texts", "pictures", "sounds"};
-
 /* Texts to encode, or paths of pictures or sounds: either argv's, or read from lines. */
 typedef struct text_list {
-    subject subject;
+    ferry_modality modality;
     bool open;         /* texts or pictures: the first line tells */
     ferry_text *texts; /* [count]; data is NUL-terminated */
     const char **ids;  /* [count] */
@@ -105,8 +100,9 @@ static ferry_status add_line(text_list *list, const char *line, size_t size, siz
     cJSON *json;
     const char *id = NULL, *text = NULL;
     FERRY_TRY(ferry_json_parse(line, size, "line", &json, error));
-    if (list->open && ferry_json_get(json, keys[TEXTS]) != NULL) list->subject = TEXTS;
-    const char *key = keys[list->subject];
+    if (list->open && ferry_json_get(json, ferry_modality_name(FERRY_MODALITY_TEXT)) != NULL)
+        list->modality = FERRY_MODALITY_TEXT;
+    const char *key = ferry_modality_name(list->modality);
     ferry_status status = ferry_json_string(json, "id", "line", &id, error);
     if (status == FERRY_OK) status = ferry_json_string(json, key, "line", &text, error);
     if (status == FERRY_OK && text == NULL)
@@ -137,7 +133,7 @@ static ferry_status read_lines(text_list *list, encode_options *options, ferry_e
     ferry_buffer_free(&buffer);
     cli_report_end(&options->report);
     if (status == FERRY_OK && list->count == 0 && !options->report.quiet)
-        fprintf(stderr, "ferry encode: no %s on stdin\n", keys[list->subject]);
+        fprintf(stderr, "ferry encode: no %s on stdin\n", ferry_modality_name(list->modality));
     return status;
 }
 
@@ -225,7 +221,7 @@ static ferry_status encode_files(ferry_encoder *encoder, text_list *list, size_t
 {
     size_t kept = 0;
     for (size_t i = 0; i < list->count; i++) {
-        ferry_status status = cli_encode_file(encoder, list->subject == SOUNDS, list->texts[i].data,
+        ferry_status status = cli_encode_file(encoder, list->modality, list->texts[i].data,
                                               options->logits, embeddings + kept * N, error);
         bool forgivable = list->lines[i] > 0 && status != FERRY_OUT_OF_MEMORY;
         if (status != FERRY_OK &&
@@ -237,7 +233,7 @@ static ferry_status encode_files(ferry_encoder *encoder, text_list *list, size_t
         }
         if (!cli_progress(&options->report, i + 1, list->count))
             return ferry_fail(error, FERRY_CANCELLED, "cancelled after %zu of %zu %s", i + 1,
-                              list->count, units[list->subject]);
+                              list->count, cli_units[list->modality]);
     }
     list->count = kept;
     cli_report_end(&options->report);
@@ -282,20 +278,20 @@ static ferry_status encode(ferry_encoder *encoder, text_list *list, encode_optio
                            ferry_error *error)
 {
     size_t N = options->logits ? ferry_encoder_classes(encoder) : ferry_encoder_dimension(encoder);
-    if (options->logits && (list->subject == TEXTS || N == 0))
+    if (options->logits && (list->modality == FERRY_MODALITY_TEXT || N == 0))
         return ferry_fail(error, FERRY_UNSUPPORTED, "%s: a model without a classifier",
                           options->model);
     float *embeddings = calloc(list->count > 0 ? list->count : 1, N * sizeof *embeddings);
     if (embeddings == NULL) return ferry_fail_memory(error, "the embeddings");
     cli_catch_interrupt();
-    ferry_status status = list->subject != TEXTS
+    ferry_status status = list->modality != FERRY_MODALITY_TEXT
                               ? encode_files(encoder, list, N, embeddings, options, error)
                               : ferry_encoder_encode(encoder, list->texts, list->count, embeddings,
                                                      cli_progress, &options->report, error);
     output plain = {"embedding", "embeddings", NULL, embeddings, N};
     if (status == FERRY_OK && options->labels.count > 0)
         status = write_labels(encoder, list, options, embeddings, error);
-    else if (status == FERRY_OK && options->logits && list->subject == SOUNDS)
+    else if (status == FERRY_OK && options->logits && list->modality == FERRY_MODALITY_AUDIO)
         status = write_tags(encoder, list, options, embeddings, N, error);
     else if (status == FERRY_OK)
         status = write_output(list, options, &plain, error);
@@ -313,16 +309,18 @@ static int run(encode_options *options)
     ferry_arena_init(&list.arena, ferry_allocator_or_default(NULL));
     ferry_status status = ferry_encoder_open_directory(options->model, &open, &encoder, &error);
     const cli_list *all[] = {&options->texts, &options->images, &options->sounds}, *given = all[0];
-    if (status == FERRY_OK && ferry_encoder_takes_images(encoder)) list.subject = PICTURES;
-    if (status == FERRY_OK && ferry_encoder_takes_sounds(encoder)) list.subject = SOUNDS;
-    list.open = list.subject == PICTURES && ferry_encoder_takes_texts(encoder) &&
+    if (status == FERRY_OK && ferry_encoder_takes_images(encoder))
+        list.modality = FERRY_MODALITY_IMAGE;
+    if (status == FERRY_OK && ferry_encoder_takes_sounds(encoder))
+        list.modality = FERRY_MODALITY_AUDIO;
+    list.open = list.modality == FERRY_MODALITY_IMAGE && ferry_encoder_takes_texts(encoder) &&
                 options->labels.count == 0;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < FERRY_MODALITY_COUNT; i++) {
         if (all[i]->count == 0) continue;
         given = all[i];
-        list.subject = (subject)i;
+        list.modality = (ferry_modality)i;
     }
-    options->report.unit = units[list.subject];
+    options->report.unit = cli_units[list.modality];
     for (size_t i = 0; i < given->count && status == FERRY_OK; i++) {
         if (!add_text(&list, NULL, given->values[i], 0))
             status = ferry_fail_memory(&error, "the texts");

@@ -40,7 +40,7 @@ static ferry_status encode_query(ferry_encoder *encoder, const search_options *o
                                  ferry_error *error)
 {
     if (options->image != NULL)
-        return cli_encode_file(encoder, false, options->image, false, out, error);
+        return cli_encode_file(encoder, FERRY_MODALITY_IMAGE, options->image, false, out, error);
     ferry_text text = {options->text, strlen(options->text)};
     return ferry_encoder_encode(encoder, &text, 1, out, NULL, NULL, error);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/decimal.h"
 #include "base/error.h"
 #include "base/json_check.h"
 
@@ -95,10 +96,10 @@ cJSON *ferry_json_from_float(float value)
     if (!isfinite(value)) return NULL;
     for (int precision = 6; precision <= 9; precision++) {
         snprintf(digits, sizeof digits, "%.*g", precision, (double)value);
-        if (strtof(digits, NULL) == value) break;
+        char *comma = strchr(digits, ','); /* a host application may have set another locale */
+        if (comma != NULL) *comma = '.';
+        if ((float)ferry_decimal_strtod(digits, NULL) == value) break; /* as it is read */
     }
-    char *comma = strchr(digits, ','); /* a host application may have set another locale */
-    if (comma != NULL) *comma = '.';
     return cJSON_CreateRaw(digits);
 }
 

@@ -1,9 +1,8 @@
-#include <locale.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/decimal.h"
 #include "base/error.h"
 #include "input/excerpt.h"
 #include "input/json_text.h"
@@ -135,89 +134,8 @@ ferry_status ferry_field_id(const ferry_field *field, char **out, size_t *size, 
 
 /* ---- numbers ---- */
 
-/* A number's digits as an integer, and the power of ten it is to be multiplied by. */
-typedef struct decimal {
-    uint64_t digits;
-    int exponent;
-    bool exact; /* all digits are in `digits` */
-} decimal;
-
-/* Reads sign, digits, point, digits, exponent; false if the text is anything else. */
-static bool read_decimal(const char *text, const char *end, decimal *out, bool *negative)
-{
-    *out = (decimal){.exact = true};
-    *negative = text < end && *text == '-';
-    if (text < end && (*text == '-' || *text == '+')) text++;
-    size_t count = 0;
-    bool in_fraction = false;
-    for (; text < end; text++) {
-        if (*text == '.' && !in_fraction) {
-            in_fraction = true;
-            continue;
-        }
-        if (*text < '0' || *text > '9') break;
-        count++;
-        if (out->digits >= UINT64_MAX / 10 - 1) {
-            out->exact = false;
-            continue;
-        }
-        out->digits = 10 * out->digits + (uint64_t)(*text - '0');
-        if (in_fraction) out->exponent--;
-    }
-    if (count == 0) return false;
-    if (text == end) return true;
-    if (*text != 'e' && *text != 'E') return false;
-    text++;
-    bool negative_exponent = text < end && *text == '-';
-    if (text < end && (*text == '-' || *text == '+')) text++;
-    if (text == end) return false;
-    int exponent = 0;
-    for (; text < end; text++) {
-        if (*text < '0' || *text > '9') return false;
-        if (exponent < 100000) exponent = 10 * exponent + (*text - '0');
-    }
-    out->exponent += negative_exponent ? -exponent : exponent;
-    return true;
-}
-
-/* The C library's reading, which wants the decimal point of the host application's locale. */
-static bool parse_slowly(const char *text, size_t size, double *out)
-{
-    char copy[128];
-    const char *point = localeconv()->decimal_point;
-    size_t point_size = strlen(point), used = 0;
-    for (size_t i = 0; i < size; i++) {
-        if (used + point_size + 1 >= sizeof copy) return false;
-        if (text[i] == '.') {
-            memcpy(copy + used, point, point_size);
-            used += point_size;
-        } else {
-            copy[used++] = text[i];
-        }
-    }
-    copy[used] = '\0';
-    char *end;
-    *out = strtod(copy, &end);
-    return end == copy + used;
-}
-
 bool ferry_number_parse(const char *text, size_t size, double *out)
 {
-    /* Powers of ten that are doubles exactly; one operation on exact operands rounds correctly. */
-    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                    1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    decimal number;
-    bool negative;
-    *out = 0;
-    if (!read_decimal(text, text + size, &number, &negative)) return false;
-    if (number.exact && number.digits <= (uint64_t)1 << 53 && number.exponent >= -22 &&
-        number.exponent <= 22) {
-        double value = (double)number.digits;
-        value = number.exponent < 0 ? value / powers[-number.exponent]
-                                    : value * powers[number.exponent];
-        *out = negative ? -value : value;
-        return true;
-    }
-    return parse_slowly(text, size, out) && isfinite(*out);
+    const char *end = ferry_decimal_read(text, text + size, out);
+    return end != NULL && end == text + size && isfinite(*out);
 }

@@ -24,6 +24,9 @@ function(add_ferry_wasm name kernels)
     add_ferry(ferry_objects_${module} OBJECT ${kernels})
     add_executable(ferry-${module} $<TARGET_OBJECTS:ferry_objects_${module}>)
     target_compile_options(ferry_objects_${module} PRIVATE ${ARGN} -DFERRY_NO_TRAINING)
+    if(kernels) # of its own: the scalar ones are there for the self-test alone
+      set_target_properties(ferry_objects_${module} PROPERTIES FERRY_SCALAR_KERNELS -Oz)
+    endif()
     if(threads)
       # A .wasm asked for would be a standalone one, which Emscripten does not make for shared
       # memory: asked for JavaScript, which nobody uses, it leaves the .wasm beside it.
@@ -37,8 +40,11 @@ function(add_ferry_wasm name kernels)
       target_compile_options(ferry_cjson_${module} PRIVATE -w -matomics -mbulk-memory)
       target_compile_options(ferry_objects_${module} PRIVATE -matomics -mbulk-memory)
       target_link_libraries(ferry-${module} PRIVATE ferry_cjson_${module})
+      # Data stays in one piece: cut up at its zeros it is smaller before compression, and 2 KB
+      # larger after, for the code that puts a hundred pieces into shared memory.
       target_link_options(ferry-${module} PRIVATE ${FERRY_WASM_LINK} -sSHARED_MEMORY=1
-        -sIMPORTED_MEMORY=1 -sDECLARE_ASM_MODULE_EXPORTS=0)
+        -sIMPORTED_MEMORY=1 -sDECLARE_ASM_MODULE_EXPORTS=0
+        -sBINARYEN_EXTRA_PASSES=--skip-pass=memory-packing)
     else()
       set_target_properties(ferry-${module} PROPERTIES SUFFIX .wasm)
       target_link_libraries(ferry-${module} PRIVATE ferry_cjson)
@@ -47,6 +53,9 @@ function(add_ferry_wasm name kernels)
     endif()
   endforeach()
 endfunction()
+
+set_source_files_properties(src/math/kernels_scalar.c PROPERTIES COMPILE_OPTIONS
+  "$<TARGET_PROPERTY:FERRY_SCALAR_KERNELS>")
 
 # What opens files, reads options and tells reasons is made small rather than fast.
 foreach(source ${SOURCES})

@@ -47,6 +47,11 @@ static void check(ferry_status status, const ferry_error *error)
     if (status != FERRY_OK) fail_msg("%s", error->message);
 }
 
+static bool append(void *buffer, const void *data, size_t size)
+{
+    return ferry_buffer_append(buffer, data, size);
+}
+
 /* weights [FERRY_MODALITY_COUNT]; 0: a catalogue without that modality */
 static ferry_catalog *build(const raw *from, const float *weights)
 {
@@ -62,25 +67,21 @@ static ferry_catalog *build(const raw *from, const float *weights)
         check(ferry_catalog_add(catalog, &table, FERRY_TABLE_AUTO, NULL, NULL, &error), &error);
     }
     static const char *const models[] = {"of texts", "of pictures", "of sounds"};
-    ferry_segment_input inputs[FERRY_MODALITY_COUNT];
-    const float *means[FERRY_MODALITY_COUNT];
+    ferry_modality_vectors list[FERRY_MODALITY_COUNT];
     raw copy = *from;
     size_t count = 0;
-    for (size_t m = 0; m < FERRY_MODALITY_COUNT; m++) {
+    for (size_t m = FERRY_MODALITY_COUNT; m-- > 0;) { /* in any order */
         if (weights[m] == 0) continue;
-        inputs[count] = (ferry_segment_input){.modality = (ferry_modality)m,
-                                              .model = models[m],
-                                              .weight = weights[m],
-                                              .dimension = dimensions[m],
-                                              .vectors = copy.vectors[m],
-                                              .has = copy.has[m]};
-        means[count] = NULL;
-        check(ferry_catalog_center(catalog, &inputs[count], &catalog->arena,
-                                   weights[1] + weights[2] > 0 ? &means[count] : NULL, &error),
-              &error);
-        count++;
+        for (size_t i = 0; i < ITEMS; i++)
+            if (!copy.has[m][i])
+                memset(copy.vectors[m] + i * dimensions[m], 0, dimensions[m] * sizeof(float));
+        list[count++] = (ferry_modality_vectors){.modality = (ferry_modality)m,
+                                                 .model = models[m],
+                                                 .weight = weights[m],
+                                                 .dimension = dimensions[m],
+                                                 .vectors = copy.vectors[m]};
     }
-    check(ferry_catalog_set_segments(catalog, inputs, count, means, &error), &error);
+    check(ferry_catalog_set_vectors(catalog, list, count, NULL, NULL, &error), &error);
     return catalog;
 }
 
@@ -258,10 +259,8 @@ static void bad_files_are_named(void **state)
     ferry_catalog *made = build(&drawn, usual), *opened;
     ferry_buffer_init(&items, made->allocator);
     ferry_buffer_init(&vectors, made->allocator);
-    check(ferry_catalog_write_items(made, &items, &error), &error);
-    check(ferry_catalog_write_vectors_header(made, &vectors, &error), &error);
-    assert_true(
-        ferry_buffer_append(&vectors, made->vectors, ITEMS * made->dimension * sizeof(float)));
+    check(ferry_catalog_write(made, "items.jsonl", append, &items, &error), &error);
+    check(ferry_catalog_write(made, "vectors.safetensors", append, &vectors, &error), &error);
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         char about[512];
         snprintf(about, sizeof about,
@@ -672,7 +671,7 @@ static void models_read_the_texts(void **state)
     check(ferry_catalog_create(NULL, &both, &error), &error);
     ferry_buffer items;
     ferry_buffer_init(&items, texts->allocator);
-    check(ferry_catalog_write_items(texts, &items, &error), &error);
+    check(ferry_catalog_write(texts, "items.jsonl", append, &items, &error), &error);
     ferry_file table = {"items.jsonl", items.data, items.size};
     check(ferry_catalog_add(both, &table, FERRY_TABLE_AUTO, NULL, NULL, &error), &error);
     ferry_buffer_free(&items);
@@ -680,17 +679,11 @@ static void models_read_the_texts(void **state)
     ferry_random random;
     ferry_random_seed(&random, 9, 0);
     float *words = malloc(count * N * sizeof *words), *pictures = malloc(count * 5 * sizeof *words);
-    unsigned char *has = malloc(count);
     memcpy(words, texts->vectors, count * N * sizeof *words);
-    memset(has, 1, count);
     for (size_t i = 0; i < count * 5; i++) pictures[i] = between(&random);
-    ferry_segment_input inputs[] = {
-        {FERRY_MODALITY_TEXT, texts->segments[0].model, 1, N, words, has},
-        {FERRY_MODALITY_IMAGE, "drawn", 2, 5, pictures, has}};
-    const float *means[2];
-    for (size_t m = 0; m < 2; m++)
-        check(ferry_catalog_center(both, &inputs[m], &both->arena, &means[m], &error), &error);
-    check(ferry_catalog_set_segments(both, inputs, 2, means, &error), &error);
+    ferry_modality_vectors given[] = {{FERRY_MODALITY_TEXT, texts->segments[0].model, 1, N, words},
+                                      {FERRY_MODALITY_IMAGE, "drawn", 2, 5, pictures}};
+    check(ferry_catalog_set_vectors(both, given, 2, NULL, NULL, &error), &error);
     float scores[2][100];
     for (int which = 0; which < 2; which++) {
         ferry_catalog *catalog = which == 0 ? texts : both;
@@ -727,7 +720,6 @@ static void models_read_the_texts(void **state)
     ferry_catalog_close(both);
     free(words);
     free(pictures);
-    free(has);
 }
 
 /* ---- encoding ---- */
@@ -873,6 +865,158 @@ static void a_stopped_encoding_goes_on(void **state)
     remove_directory(path);
 }
 
+typedef struct told {
+    size_t index[8], count;
+    ferry_modality modality[8];
+    size_t stop; /* after so many */
+} told;
+
+static bool remember(void *user, size_t index, ferry_modality modality, const char *reason)
+{
+    told *t = user;
+    assert_true(t->count < 8 && reason[0] != '\0');
+    t->index[t->count] = index;
+    t->modality[t->count++] = modality;
+    return t->count < t->stop;
+}
+
+static ferry_catalog *three_items(void)
+{
+    static const char rows[] = "{\"id\":\"1\"}\n{\"id\":\"2\"}\n{\"id\":\"3\"}\n";
+    ferry_file table = {"d.jsonl", rows, sizeof rows - 1};
+    ferry_catalog *catalog;
+    ferry_error error;
+    check(ferry_catalog_create(NULL, &catalog, &error), &error);
+    check(ferry_catalog_add(catalog, &table, FERRY_TABLE_AUTO, NULL, NULL, &error), &error);
+    return catalog;
+}
+
+static void vectors_of_the_callers(void **state)
+{
+    (void)state;
+    static const float texts[] = {1, 2, 0, 0, 3, 1e-20f};
+    static const float pictures[] = {0, 0, 0, 0, 0, 0, 2, 0, 2};
+    ferry_modality_vectors list[] = {{FERRY_MODALITY_IMAGE, NULL, 3, 3, pictures},
+                                     {FERRY_MODALITY_TEXT, "words", 0, 2, texts}};
+    ferry_error error;
+    ferry_catalog *catalog = three_items();
+    told t = {.stop = 8};
+    size_t item;
+    check(ferry_catalog_set_vectors(catalog, list, 2, remember, &t, &error), &error);
+    assert_int_equal(t.count, 1);
+    assert_int_equal(t.index[0], 1);
+    assert_int_equal(t.modality[0], FERRY_MODALITY_COUNT);
+    assert_int_equal(ferry_catalog_count(catalog), 2);
+    assert_int_equal(ferry_catalog_find(catalog, "d", "2", &item, &error), FERRY_NOT_FOUND);
+    assert_int_equal(ferry_catalog_item_modalities(catalog, 0), 1 << FERRY_MODALITY_TEXT);
+    assert_int_equal(ferry_catalog_item_modalities(catalog, 1), 3);
+    assert_string_equal(catalog->segments[0].model, "words");
+    assert_string_equal(catalog->segments[1].model, "");
+    assert_float_equal(catalog->segments[0].weight, .25f, 0); /* of the default, 1, and 3 */
+    assert_int_equal(ferry_catalog_set_vectors(catalog, list, 2, NULL, NULL, &error),
+                     FERRY_INVALID_ARGUMENT);
+    assert_non_null(strstr(error.message, "encoded already"));
+    ferry_catalog_close(catalog);
+}
+
+static void wrong_vectors_are_named(void **state)
+{
+    (void)state;
+    static const float good[] = {1, 2, 3, 4, 5, 6}, none[6] = {0}, tiny[] = {1e-30f, 0, 1, 0, 1, 1};
+    static const float bad[] = {1, 2, NAN, 4, 5, 6}, large[] = {1, 2, 3, 4, 5, INFINITY};
+    const struct {
+        ferry_modality_vectors list[2];
+        size_t count;
+        ferry_status status;
+        const char *text;
+    } cases[] = {
+        {{{FERRY_MODALITY_TEXT, "m", 0, 2, bad}},
+         1,
+         FERRY_INVALID_ARGUMENT,
+         "item \"2\": its text"},
+        {{{FERRY_MODALITY_AUDIO, "m", 0, 2, large}}, 1, FERRY_INVALID_ARGUMENT, "\"3\": its audio"},
+        {{{FERRY_MODALITY_TEXT, "m", 0, 2, NULL}}, 1, FERRY_INVALID_ARGUMENT, "NULL"},
+        {{{FERRY_MODALITY_TEXT, "m", 0, 2, none}}, 1, FERRY_INVALID_ARGUMENT, "of 3 items none"},
+        {{{FERRY_MODALITY_TEXT, "m", 0, 0, good}}, 1, FERRY_LIMIT, "text vectors of 0 numbers"},
+        {{{FERRY_MODALITY_TEXT, "m", 0, 65537, good}}, 1, FERRY_LIMIT, "65537"},
+        {{{FERRY_MODALITY_TEXT, "m", 0, 2, good}, {FERRY_MODALITY_IMAGE, "m", 0, 65535, good}},
+         2,
+         FERRY_LIMIT,
+         "65535 numbers beside 2"},
+        {{{FERRY_MODALITY_TEXT, "m", -1, 2, good}}, 1, FERRY_INVALID_ARGUMENT, "weight of text"},
+        {{{FERRY_MODALITY_TEXT, "m", NAN, 2, good}}, 1, FERRY_INVALID_ARGUMENT, "weight of text"},
+        {{{(ferry_modality)3, "m", 0, 2, good}}, 1, FERRY_INVALID_ARGUMENT, "modality 3"},
+        {{{FERRY_MODALITY_TEXT, "m", 0, 2, good}, {FERRY_MODALITY_TEXT, "m", 0, 2, good}},
+         2,
+         FERRY_INVALID_ARGUMENT,
+         "text is given twice"},
+        {{{FERRY_MODALITY_TEXT, NULL, 0, 0, NULL}}, 0, FERRY_INVALID_ARGUMENT, "no vectors"},
+    };
+    ferry_error error;
+    ferry_catalog *catalog = three_items(), *empty;
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        assert_int_equal(
+            ferry_catalog_set_vectors(catalog, cases[c].list, cases[c].count, NULL, NULL, &error),
+            cases[c].status);
+        if (strstr(error.message, cases[c].text) == NULL)
+            fail_msg("\"%s\" does not say \"%s\"", error.message, cases[c].text);
+        assert_int_equal(ferry_catalog_dimension(catalog), 0);
+    }
+    assert_int_equal(ferry_catalog_write(catalog, "items.jsonl", append, NULL, &error),
+                     FERRY_INVALID_ARGUMENT);
+    ferry_modality_vectors list = {FERRY_MODALITY_TEXT, "m", 0, 2, tiny};
+    told t = {.stop = 1};
+    assert_int_equal(ferry_catalog_set_vectors(catalog, &list, 1, remember, &t, &error),
+                     FERRY_INVALID_ARGUMENT); /* strictly */
+    assert_non_null(strstr(error.message, "points nowhere"));
+    t = (told){.stop = 8};
+    check(ferry_catalog_set_vectors(catalog, &list, 1, remember, &t, &error), &error);
+    assert_int_equal(t.count, 2); /* its vector, then all of it */
+    assert_int_equal(t.modality[0], FERRY_MODALITY_TEXT);
+    assert_int_equal(ferry_catalog_write(catalog, "model", append, NULL, &error), FERRY_NOT_FOUND);
+    ferry_catalog_close(catalog);
+    check(ferry_catalog_create(NULL, &empty, &error), &error);
+    assert_int_equal(ferry_catalog_set_vectors(empty, &list, 1, NULL, NULL, &error),
+                     FERRY_INVALID_ARGUMENT);
+    assert_non_null(strstr(error.message, "no items"));
+    ferry_catalog_close(empty);
+}
+
+static bool no_room(void *user, const void *data, size_t size)
+{
+    (void)user, (void)data;
+    return size < 100;
+}
+
+/* What is written piece by piece is what is saved. */
+static void files_are_written_to_memory_too(void **state)
+{
+    static const char *const names[] = {"catalog.json", "items.jsonl", "vectors.safetensors"};
+    static raw drawn;
+    ferry_error error;
+    char path[] = "/tmp/ferry-test-XXXXXX", file[64];
+    (void)state;
+    draw(4, false, &drawn);
+    ferry_catalog *catalog = build(&drawn, usual);
+    assert_non_null(mkdtemp(path));
+    check(ferry_catalog_save_directory(catalog, path, &error), &error);
+    for (size_t i = 0; i < 3; i++) {
+        ferry_buffer written;
+        size_t size;
+        snprintf(file, sizeof file, "%s/%s", path, names[i]);
+        char *saved = read_file(file, &size);
+        ferry_buffer_init(&written, catalog->allocator);
+        check(ferry_catalog_write(catalog, names[i], append, &written, &error), &error);
+        assert_int_equal(written.size, size);
+        assert_memory_equal(written.data, saved, size);
+        ferry_buffer_free(&written);
+        free(saved);
+        assert_int_equal(ferry_catalog_write(catalog, names[i], no_room, NULL, &error), FERRY_IO);
+    }
+    ferry_catalog_close(catalog);
+    remove_directory(path);
+}
+
 static void wrong_sources_are_named(void **state)
 {
     (void)state;
@@ -890,7 +1034,7 @@ static void wrong_sources_are_named(void **state)
     ferry_catalog_encode_options options = {
         .size = sizeof options, .sources = sources, .source_count = 2};
     assert_int_equal(ferry_catalog_encode_media(catalog, &options, &error), FERRY_INVALID_ARGUMENT);
-    assert_non_null(strstr(error.message, "two encoders of texts"));
+    assert_non_null(strstr(error.message, "text is given twice"));
     options.source_count = 0;
     assert_int_equal(ferry_catalog_encode_media(catalog, &options, &error), FERRY_INVALID_ARGUMENT);
     options.source_count = 1;
@@ -925,6 +1069,9 @@ int main(void)
         cmocka_unit_test(models_read_the_texts),
         cmocka_unit_test(a_stopped_encoding_goes_on),
         cmocka_unit_test(wrong_sources_are_named),
+        cmocka_unit_test(vectors_of_the_callers),
+        cmocka_unit_test(wrong_vectors_are_named),
+        cmocka_unit_test(files_are_written_to_memory_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -121,6 +121,9 @@ typedef struct ferry_allocator {
  */
 typedef bool (*ferry_progress)(void *user, size_t done, size_t total);
 
+/* Takes the next size bytes of a file; false to give up, the call then ends with FERRY_IO. */
+typedef bool (*ferry_write)(void *user, const void *data, size_t size);
+
 /* ---- kernels --------------------------------------------------------------------------------- */
 
 /*
@@ -402,8 +405,8 @@ typedef struct ferry_item {
     const char *json; /* the whole item as one line of JSON, unknown fields included */
 } ferry_item;
 
-/* An empty catalogue, to be filled by ferry_catalog_add and finished by ferry_catalog_encode or
- * ferry_catalog_encode_media. */
+/* An empty catalogue, to be filled by ferry_catalog_add and finished by ferry_catalog_encode,
+ * ferry_catalog_encode_media or ferry_catalog_set_vectors. */
 FERRY_API ferry_status ferry_catalog_create(const ferry_catalog_options *options,
                                             ferry_catalog **out, ferry_error *error);
 
@@ -484,6 +487,33 @@ typedef struct ferry_catalog_encode_options {
 FERRY_API ferry_status ferry_catalog_encode_media(ferry_catalog *catalog,
                                                   const ferry_catalog_encode_options *options,
                                                   ferry_error *error);
+
+/* Vectors of one modality that there are already, from an encoder of any kind. */
+typedef struct ferry_modality_vectors {
+    ferry_modality modality;
+    const char *model; /* as of ferry_catalog_source */
+    float weight;      /* the same */
+    size_t dimension;
+    const float *vectors; /* [ferry_catalog_count, dimension] of any length; zeros: it has none */
+} ferry_modality_vectors;
+
+/*
+ * Makes a catalogue of items and such vectors, list [count], each modality at most once:
+ * what ferry_catalog_encode_media makes where its encoders give the same. Items of which there is
+ * no vector are left out, and told to refused (may be NULL). Copies. INVALID_ARGUMENT for a number
+ * that is not finite; the catalogue is then as it was.
+ */
+FERRY_API ferry_status ferry_catalog_set_vectors(ferry_catalog *catalog,
+                                                 const ferry_modality_vectors *list, size_t count,
+                                                 ferry_media_refused refused, void *refused_user,
+                                                 ferry_error *error);
+
+/*
+ * Gives one of the three files that a catalogue is opened from, "catalog.json", "items.jsonl" or
+ * "vectors.safetensors", to write, from its beginning to its end.
+ */
+FERRY_API ferry_status ferry_catalog_write(const ferry_catalog *catalog, const char *name,
+                                           ferry_write write, void *user, ferry_error *error);
 
 /* Writes catalog.json, items.jsonl and vectors.safetensors; each appears whole or not at all. */
 FERRY_API ferry_status ferry_catalog_save_directory(const ferry_catalog *catalog, const char *path,
@@ -932,9 +962,6 @@ FERRY_API ferry_status ferry_index_search(ferry_index *index, const float *queri
                                           size_t query_count, const ferry_search_options *options,
                                           uint64_t *ids, float *scores, size_t *count,
                                           ferry_error *error);
-
-/* Takes the next size bytes of a file; false to give up, the call then ends with FERRY_IO. */
-typedef bool (*ferry_write)(void *user, const void *data, size_t size);
 
 /*
  * A safetensors file: vectors I8 [count, dimension], scale F32 [count], ids U64 [count]; the signs

@@ -50,17 +50,19 @@ static void use(const ferry_catalog *catalog)
     ferry_visitor_close(visitor);
 }
 
+static bool append(void *buffer, const void *data, size_t size)
+{
+    return ferry_buffer_append(buffer, data, size);
+}
+
 static void write_again(const ferry_catalog *catalog)
 {
     ferry_buffer bytes[FILES];
     ferry_catalog *again;
     for (size_t i = 0; i < FILES; i++) ferry_buffer_init(&bytes[i], catalog->allocator);
     size_t size = catalog->count * catalog->dimension * sizeof(float);
-    if (ferry_catalog_write_json(catalog, &bytes[0], NULL) != FERRY_OK ||
-        ferry_catalog_write_items(catalog, &bytes[1], NULL) != FERRY_OK ||
-        ferry_catalog_write_vectors_header(catalog, &bytes[2], NULL) != FERRY_OK ||
-        !ferry_buffer_append(&bytes[2], catalog->vectors, size))
-        abort();
+    for (size_t i = 0; i < FILES; i++)
+        if (ferry_catalog_write(catalog, names[i], append, &bytes[i], NULL) != FERRY_OK) abort();
     ferry_file files[FILES];
     for (size_t i = 0; i < FILES; i++)
         files[i] = (ferry_file){names[i], bytes[i].data, bytes[i].size};

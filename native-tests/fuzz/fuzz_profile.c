@@ -22,13 +22,8 @@ static ferry_catalog *make_catalog(void)
     if (ferry_catalog_create(NULL, &catalog, NULL) != FERRY_OK) abort();
     if (ferry_catalog_add(catalog, &table, FERRY_TABLE_AUTO, NULL, NULL, NULL) != FERRY_OK) abort();
     float vectors[3 * 2] = {1, 2, 3, 4, 5, 6};
-    unsigned char has[3] = {1, 1, 1};
-    const float *mean = NULL;
-    ferry_segment_input input = {.model = "", .weight = 1, .dimension = 2, .vectors = vectors};
-    input.has = has;
-    if (ferry_catalog_center(catalog, &input, &catalog->arena, NULL, NULL) != FERRY_OK ||
-        ferry_catalog_set_segments(catalog, &input, 1, &mean, NULL) != FERRY_OK)
-        abort();
+    ferry_modality_vectors list = {FERRY_MODALITY_TEXT, "", 1, 2, vectors};
+    if (ferry_catalog_set_vectors(catalog, &list, 1, NULL, NULL, NULL) != FERRY_OK) abort();
     return catalog;
 }
 

@@ -272,29 +272,32 @@ static ferry_status remove_parts(const char *path, ferry_error *error)
     return FERRY_OK;
 }
 
+typedef struct catalog_file {
+    const ferry_catalog *catalog;
+    const char *name;
+} catalog_file;
+
+static ferry_status fill_catalog_file(void *user, FILE *file, ferry_error *error)
+{
+    const catalog_file *of = user;
+    return ferry_catalog_write(of->catalog, of->name, ferry_file_put, file, error);
+}
+
 ferry_status ferry_catalog_save_directory(const ferry_catalog *catalog, const char *path,
                                           ferry_error *error)
 {
+    static const char *const names[] = {"items.jsonl", "vectors.safetensors", "catalog.json"};
     if (catalog->dimension == 0)
         return ferry_fail(error, FERRY_INVALID_ARGUMENT,
                           "the catalogue has no vectors yet: encode it first");
     FERRY_TRY(ferry_directory_begin(path, "catalog.json", error));
-    ferry_buffer head;
-    ferry_buffer_init(&head, catalog->allocator);
-    ferry_status status = ferry_catalog_write_items(catalog, &head, error);
-    if (status == FERRY_OK)
-        status = ferry_directory_write(path, "items.jsonl", &head, NULL, 0, error);
-    head.size = 0;
-    if (status == FERRY_OK) status = ferry_catalog_write_vectors_header(catalog, &head, error);
-    if (status == FERRY_OK)
-        status = ferry_directory_write(path, "vectors.safetensors", &head, catalog->vectors,
-                                       catalog->count * catalog->dimension * sizeof(float), error);
-    head.size = 0;
-    if (status == FERRY_OK) status = ferry_catalog_write_json(catalog, &head, error);
-    if (status == FERRY_OK)
-        status = ferry_directory_write(path, "catalog.json", &head, "\n", 1, error);
-    ferry_buffer_free(&head);
-    return status == FERRY_OK ? remove_parts(path, error) : status;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char file[MAX_PATH];
+        catalog_file of = {catalog, names[i]};
+        FERRY_TRY(join_path(file, path, names[i], strlen(names[i]), error));
+        FERRY_TRY(ferry_file_write(file, fill_catalog_file, &of, error));
+    }
+    return remove_parts(path, error);
 }
 
 /* The JSON and vocabulary files of a model as they are, below `to`. */

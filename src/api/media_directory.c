@@ -2,7 +2,6 @@
  */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -86,7 +85,8 @@ typedef struct encoding {
     ferry_catalog *catalog;
     const ferry_catalog_encode_options *options;
     const ferry_catalog_source *source;
-    ferry_segment_input *input;
+    ferry_rows *rows;
+    const ferry_segment *segment; /* the source's */
     size_t done, total, kept;
     ferry_parts parts;     /* of the run before */
     ferry_file parts_file; /* its bytes, mapped */
@@ -119,24 +119,29 @@ static ferry_status refuse(const encoding *e, size_t index, ferry_status status,
 
 static float *row_of(const encoding *e, size_t index)
 {
-    return e->input->vectors + index * e->input->dimension;
+    return ferry_rows_place(e->rows, e->segment, index);
+}
+
+static void mark(const encoding *e, size_t index)
+{
+    e->rows->has[index] |= (unsigned char)(1u << e->segment->modality);
 }
 
 /* Whether an earlier run encoded the same. */
 static bool was_kept(encoding *e, size_t index, uint64_t hash)
 {
     if (!ferry_parts_find(&e->parts, hash, row_of(e, index))) return false;
-    e->input->has[index] = 1;
+    mark(e, index);
     e->kept++;
     return true;
 }
 
 static ferry_status keep(encoding *e, size_t index, uint64_t hash, ferry_error *error)
 {
-    e->input->has[index] = 1;
+    mark(e, index);
     if (e->file == NULL) return FERRY_OK;
-    size_t size = ferry_parts_record_size(e->input->dimension);
-    ferry_parts_record(e->source->key, hash, row_of(e, index), e->input->dimension, e->record);
+    size_t size = ferry_parts_record_size(e->segment->dimension);
+    ferry_parts_record(e->source->key, hash, row_of(e, index), e->segment->dimension, e->record);
     if (ferry_file_put(e->file, e->record, size)) return FERRY_OK;
     return ferry_fail(error, FERRY_IO, "%s: %s", e->path, strerror(errno));
 }
@@ -194,7 +199,7 @@ static bool forward_progress(void *user, size_t done, size_t total)
 static ferry_status encode_batch(encoding *e, batch *b, ferry_error *error)
 {
     ferry_text texts[TEXTS_PER_CALL];
-    size_t N = e->input->dimension;
+    size_t N = e->segment->dimension;
     for (size_t i = 0; i < b->count; i++) texts[i] = text_of(b, i);
     ferry_status status = ferry_encoder_encode(e->source->encoder, texts, b->count, b->vectors,
                                                forward_progress, e, error);
@@ -233,7 +238,7 @@ static ferry_status gather_texts(encoding *e, batch *b, ferry_error *error)
 static ferry_status encode_texts(encoding *e, ferry_error *error)
 {
     const ferry_allocator *allocator = &e->catalog->allocator;
-    size_t size = e->input->dimension * sizeof(float);
+    size_t size = e->segment->dimension * sizeof(float);
     batch b = {.vectors = ferry_allocate(allocator, TEXTS_PER_CALL, size)};
     if (b.vectors == NULL) return ferry_fail_memory(error, "the items' vectors");
     ferry_buffer_init(&b.texts, *allocator);
@@ -293,13 +298,13 @@ static ferry_status open_parts(encoding *e, ferry_error *error)
     if (e->file == NULL) return ferry_fail(error, FERRY_IO, "%s: %s", e->path, strerror(errno));
     FERRY_TRY(ferry_file_map(e->path, &e->parts_file, error));
     FERRY_TRY(ferry_parts_read(e->parts_file.data, e->parts_file.size, e->source->key,
-                               e->input->dimension, &e->catalog->allocator, &e->parts, error));
+                               e->segment->dimension, &e->catalog->allocator, &e->parts, error));
     size_t good = ferry_parts_size(&e->parts);
     e->record =
-        ferry_allocate(&e->catalog->allocator, ferry_parts_record_size(e->input->dimension), 1);
+        ferry_allocate(&e->catalog->allocator, ferry_parts_record_size(e->segment->dimension), 1);
     if (e->record == NULL) return ferry_fail_memory(error, "the vectors kept");
     unsigned char head[FERRY_PARTS_HEAD];
-    ferry_parts_head(e->source->key, e->input->dimension, head);
+    ferry_parts_head(e->source->key, e->segment->dimension, head);
     /* what is behind the good records was being written when the run ended, or is of another model
      */
     if (ftruncate(fileno(e->file), (off_t)good) != 0 ||
@@ -315,120 +320,50 @@ static void close_parts(encoding *e)
     ferry_parts_free(&e->parts);
     if (e->record != NULL)
         ferry_release(&e->catalog->allocator, e->record,
-                      ferry_parts_record_size(e->input->dimension));
+                      ferry_parts_record_size(e->segment->dimension));
 }
 
-static ferry_status run_source(ferry_catalog *catalog, const ferry_catalog_encode_options *options,
-                               const ferry_catalog_source *source, ferry_segment_input *input,
-                               ferry_error *error)
+static ferry_status run_source(ferry_rows *rows, const ferry_catalog_encode_options *options,
+                               const ferry_segment *segment, ferry_error *error)
 {
-    encoding e = {.catalog = catalog, .options = options, .source = source, .input = input};
-    e.parts.allocator = catalog->allocator;
+    encoding e = {.catalog = rows->catalog, .options = options, .rows = rows, .segment = segment};
+    for (size_t i = 0; i < options->source_count; i++)
+        if (options->sources[i].modality == segment->modality) e.source = &options->sources[i];
+    e.parts.allocator = e.catalog->allocator;
     ferry_status status = open_parts(&e, error);
     if (status == FERRY_OK)
-        status = source->modality == FERRY_MODALITY_TEXT ? encode_texts(&e, error)
-                                                         : encode_files(&e, error);
+        status = segment->modality == FERRY_MODALITY_TEXT ? encode_texts(&e, error)
+                                                          : encode_files(&e, error);
     close_parts(&e);
     return status;
 }
 
 /* ---- all of it ---- */
 
-static ferry_status check_source(const ferry_catalog_encode_options *options, size_t i,
-                                 ferry_error *error)
+static ferry_status add_source(ferry_rows *rows, const ferry_catalog_encode_options *options,
+                               const ferry_catalog_source *source, ferry_error *error)
 {
-    const ferry_catalog_source *source = &options->sources[i];
-    const char *name = ferry_modality_name(source->modality);
-    if (name == NULL)
-        return ferry_fail(error, FERRY_INVALID_ARGUMENT, "modality %d is none of ferry_modality",
-                          (int)source->modality);
+    FERRY_TRY(ferry_rows_add(rows, source->modality, source->model, source->weight,
+                             ferry_encoder_dimension(source->encoder), error));
     if (!media[source->modality].takes(source->encoder))
         return ferry_fail(error, FERRY_UNSUPPORTED, "\"%s\" does not encode %ss",
                           source->model != NULL ? source->model : "", media[source->modality].noun);
-    if (!(source->weight >= 0.0f && isfinite(source->weight)))
-        return ferry_fail(error, FERRY_INVALID_ARGUMENT,
-                          "the weight of %s is %g, expected a number from 0", name,
-                          (double)source->weight);
     if (source->modality != FERRY_MODALITY_TEXT && options->read == NULL)
         return ferry_fail(error, FERRY_INVALID_ARGUMENT, "read is NULL, but %ss are to be encoded",
                           media[source->modality].noun);
-    for (size_t j = 0; j < i; j++)
-        if (options->sources[j].modality == source->modality)
-            return ferry_fail(error, FERRY_INVALID_ARGUMENT, "two encoders of %ss",
-                              media[source->modality].noun);
     return FERRY_OK;
 }
 
-/* Inputs [source_count] in the order of the modalities, with room for every item. */
-static ferry_status make_inputs(const ferry_catalog *catalog,
-                                const ferry_catalog_encode_options *options, ferry_arena *arena,
-                                const ferry_catalog_source **sources, ferry_segment_input *inputs,
-                                ferry_error *error)
-{
-    size_t made = 0;
-    for (int m = 0; m < FERRY_MODALITY_COUNT; m++)
-        for (size_t i = 0; i < options->source_count; i++)
-            if (options->sources[i].modality == (ferry_modality)m)
-                sources[made++] = &options->sources[i];
-    for (size_t i = 0; i < made; i++) {
-        ferry_segment_input *input = &inputs[i];
-        const ferry_catalog_source *source = sources[i];
-        *input = (ferry_segment_input){.modality = source->modality,
-                                       .model = source->model != NULL ? source->model : "",
-                                       .weight = source->weight,
-                                       .dimension = ferry_encoder_dimension(source->encoder)};
-        if (input->weight == 0.0f) input->weight = ferry_modality_default_weight(input->modality);
-        input->vectors = ferry_arena_array(arena, catalog->count, input->dimension * sizeof(float));
-        input->has = ferry_arena_array(arena, catalog->count, 1);
-        if (input->vectors == NULL || input->has == NULL)
-            return ferry_fail_memory(error, "the items' vectors");
-    }
-    return FERRY_OK;
-}
-
-/* Leaves out the items that have nothing, and moves the others' vectors to their new places. */
-static ferry_status drop_empty(ferry_catalog *catalog, const ferry_catalog_encode_options *options,
-                               ferry_segment_input *inputs, size_t count, ferry_arena *arena,
+static ferry_status encode_all(ferry_rows *rows, const ferry_catalog_encode_options *options,
                                ferry_error *error)
 {
-    static const char reason[] = "nothing of it can be encoded";
-    unsigned char *keep = ferry_arena_array(arena, catalog->count, 1);
-    if (keep == NULL) return ferry_fail_memory(error, "the items");
-    size_t kept = 0, all = catalog->count;
-    for (size_t i = 0; i < all; i++) {
-        for (size_t s = 0; s < count; s++) keep[i] |= inputs[s].has[i];
-        if (!keep[i] && options->refused != NULL &&
-            !options->refused(options->refused_user, i, FERRY_MODALITY_COUNT, reason))
-            return ferry_fail(error, FERRY_INVALID_ARGUMENT, "item \"%.64s\": %s",
-                              catalog->items[i].item.id, reason);
-        for (size_t s = 0; s < count && keep[i]; s++) {
-            size_t N = inputs[s].dimension;
-            inputs[s].has[kept] = inputs[s].has[i];
-            memmove(inputs[s].vectors + kept * N, inputs[s].vectors + i * N, N * sizeof(float));
-        }
-        kept += keep[i];
-    }
-    if (kept == 0)
-        return ferry_fail(error, FERRY_INVALID_ARGUMENT, "of %zu items none could be encoded", all);
-    return kept < all ? ferry_catalog_keep(catalog, keep, error) : FERRY_OK;
-}
-
-static ferry_status encode_all(ferry_catalog *catalog, const ferry_catalog_encode_options *options,
-                               ferry_arena *arena, ferry_error *error)
-{
-    const ferry_catalog_source *sources[FERRY_MODALITY_COUNT];
-    ferry_segment_input inputs[FERRY_MODALITY_COUNT];
-    const float *means[FERRY_MODALITY_COUNT] = {NULL};
-    size_t count = options->source_count;
-    FERRY_TRY(make_inputs(catalog, options, arena, sources, inputs, error));
-    for (size_t s = 0; s < count; s++)
-        FERRY_TRY(run_source(catalog, options, sources[s], &inputs[s], error));
-    bool texts = count == 1 && sources[0]->modality == FERRY_MODALITY_TEXT;
-    for (size_t s = 0; s < count; s++)
-        FERRY_TRY(ferry_catalog_center(catalog, &inputs[s], &catalog->arena,
-                                       texts ? NULL : &means[s], error));
-    FERRY_TRY(drop_empty(catalog, options, inputs, count, arena, error));
-    return ferry_catalog_set_segments(catalog, inputs, count, means, error);
+    for (size_t i = 0; i < options->source_count; i++)
+        FERRY_TRY(add_source(rows, options, &options->sources[i], error));
+    FERRY_TRY(ferry_rows_make_room(rows, error));
+    if (options->parts != NULL) FERRY_TRY(ferry_directory_make(options->parts, error));
+    for (size_t s = 0; s < rows->segment_count; s++)
+        FERRY_TRY(run_source(rows, options, &rows->segments[s], error));
+    return ferry_rows_finish(rows, options->refused, options->refused_user, error);
 }
 
 ferry_status ferry_catalog_encode_media(ferry_catalog *catalog,
@@ -438,18 +373,9 @@ ferry_status ferry_catalog_encode_media(ferry_catalog *catalog,
     ferry_catalog_encode_options chosen = {0};
     FERRY_TRY(
         ferry_options_read(options, "ferry_catalog_encode_options", &chosen, sizeof chosen, error));
-    if (catalog->dimension > 0)
-        return ferry_fail(error, FERRY_INVALID_ARGUMENT, "the catalogue is encoded already");
-    if (catalog->count == 0)
-        return ferry_fail(error, FERRY_INVALID_ARGUMENT, "the catalogue has no items");
-    if (chosen.source_count == 0)
-        return ferry_fail(error, FERRY_INVALID_ARGUMENT, "no encoder is given");
-    for (size_t i = 0; i < chosen.source_count; i++) FERRY_TRY(check_source(&chosen, i, error));
-    if (chosen.parts != NULL) FERRY_TRY(ferry_directory_make(chosen.parts, error));
-    ferry_arena arena;
-    ferry_arena_init(&arena, catalog->allocator);
-    ferry_status status = encode_all(catalog, &chosen, &arena, error);
-    ferry_arena_free(&arena);
+    ferry_rows rows = {.catalog = catalog};
+    ferry_status status = encode_all(&rows, &chosen, error);
+    ferry_rows_close(&rows);
     return status;
 }
 

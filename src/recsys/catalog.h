@@ -14,7 +14,7 @@
 #include "base/memory.h"
 #include "math/kernels.h"
 
-enum { FERRY_NO_ITEM = UINT32_MAX, FERRY_MAX_ITEMS = 1 << 28 };
+enum { FERRY_NO_ITEM = UINT32_MAX, FERRY_MAX_ITEMS = 1 << 28, FERRY_MAX_DIMENSION = 1 << 16 };
 
 typedef struct ferry_catalog_entry {
     ferry_item item;
@@ -76,35 +76,41 @@ ferry_status ferry_catalog_read_items(ferry_catalog *catalog, const ferry_file *
 /* The text an item is encoded from: its non-empty fields joined by " | ". Appended to out. */
 bool ferry_catalog_entry_text(const ferry_catalog_entry *item, ferry_buffer *out);
 
-/* Vectors of one modality, to become a segment. */
-typedef struct ferry_segment_input {
-    ferry_modality modality;
-    const char *model;
-    float weight; /* > 0 */
-    size_t dimension;
-    float *vectors;     /* [count, dimension] as the encoder gave them */
-    unsigned char *has; /* [count] 1 for items that have one; the other rows are not read */
-} ferry_segment_input;
-
-/* The default of ferry_catalog_source.weight. */
-float ferry_modality_default_weight(ferry_modality modality);
-
-/*
- * Makes each vector unit length, in place; mean not NULL: takes their mean off and makes them unit
- * again. What nothing is left of, has not. *mean is the arena's.
- */
-ferry_status ferry_catalog_center(const ferry_catalog *catalog, const ferry_segment_input *input,
-                                  ferry_arena *arena, const float **mean, ferry_error *error);
-
 /* Leaves out the items that are not kept [count], and their domains if they are empty then. */
 ferry_status ferry_catalog_keep(ferry_catalog *catalog, const unsigned char *keep,
                                 ferry_error *error);
 
-/* Makes the rows, of centred inputs in the order of the modalities; each item has one of them.
- * means [count] are the arena's. */
-ferry_status ferry_catalog_set_segments(ferry_catalog *catalog, const ferry_segment_input *inputs,
-                                        size_t count, const float *const *means,
-                                        ferry_error *error);
+/*
+ * The rows of a catalogue while they are made: a segment is added for each modality, then there is
+ * room for all, whose segments are filled with vectors as encoders give them, and at last they
+ * become the catalogue's. Begins as {.catalog = catalog}; ends, also if something fails, with
+ * ferry_rows_close.
+ */
+typedef struct ferry_rows {
+    ferry_catalog *catalog;
+    ferry_segment segments[FERRY_MODALITY_COUNT]; /* [segment_count] in the list's order */
+    size_t segment_count, dimension;
+    float *rows;        /* [count, dimension] */
+    unsigned char *has; /* [count] bits 1 << modality of what was filled */
+    size_t count;       /* of the catalogue's items, when there was room for them */
+} ferry_rows;
+
+/* weight 0: the default. INVALID_ARGUMENT if a modality comes twice. */
+ferry_status ferry_rows_add(ferry_rows *rows, ferry_modality modality, const char *model,
+                            float weight, size_t dimension, ferry_error *error);
+ferry_status ferry_rows_make_room(ferry_rows *rows, ferry_error *error);
+
+/* Where an item's vector belongs, [segment->dimension]; its bit in `has` is the caller's to set. */
+float *ferry_rows_place(const ferry_rows *rows, const ferry_segment *segment, size_t item);
+
+/*
+ * Gives the rows to the catalogue, of whose vectors the mean was taken unless they are of texts
+ * alone. Items that have nothing are left out and told to refused, which may be NULL, as is who has
+ * a vector that points nowhere.
+ */
+ferry_status ferry_rows_finish(ferry_rows *rows, ferry_media_refused refused, void *user,
+                               ferry_error *error);
+void ferry_rows_close(ferry_rows *rows);
 
 /* Groups the items by domain, once there will be no more of them. */
 ferry_status ferry_catalog_group(ferry_catalog *catalog, ferry_error *error);
@@ -113,14 +119,9 @@ ferry_status ferry_catalog_group(ferry_catalog *catalog, ferry_error *error);
 
 ferry_status ferry_catalog_load(ferry_catalog *catalog, ferry_files files, ferry_error *error);
 
-/* Each appends the bytes of one file. The vectors' own bytes are not copied: the file is the
- * header followed by catalog->vectors. */
+/* Appends catalog.json, without an end of line. */
 ferry_status ferry_catalog_write_json(const ferry_catalog *catalog, ferry_buffer *out,
                                       ferry_error *error);
-ferry_status ferry_catalog_write_items(const ferry_catalog *catalog, ferry_buffer *out,
-                                       ferry_error *error);
-ferry_status ferry_catalog_write_vectors_header(const ferry_catalog *catalog, ferry_buffer *out,
-                                                ferry_error *error);
 
 /* ---- segments ---- */
 

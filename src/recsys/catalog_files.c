@@ -11,7 +11,7 @@
 
 #define CATALOG_FORMAT "ferry-catalog"
 /* TEXTS: of texts alone; SEGMENTS: of anything else */
-enum { VERSION_TEXTS = 1, VERSION_SEGMENTS = 2, MAX_DIMENSION = 1 << 16 };
+enum { VERSION_TEXTS = 1, VERSION_SEGMENTS = 2 };
 static const double WEIGHT_TOLERANCE = 1e-4; /* of the weights' sum, and of a mean's length */
 
 /* ---- writing ---- */
@@ -74,8 +74,7 @@ ferry_status ferry_catalog_write_json(const ferry_catalog *catalog, ferry_buffer
     return built ? FERRY_OK : ferry_fail_memory(error, "catalog.json");
 }
 
-ferry_status ferry_catalog_write_items(const ferry_catalog *catalog, ferry_buffer *out,
-                                       ferry_error *error)
+static ferry_status write_items(const ferry_catalog *catalog, ferry_buffer *out, ferry_error *error)
 {
     for (size_t i = 0; i < catalog->count; i++) {
         const ferry_catalog_entry *entry = &catalog->items[i];
@@ -92,8 +91,9 @@ static void mean_name(ferry_modality modality, char out[32])
     snprintf(out, 32, "%s.mean", ferry_modality_name(modality));
 }
 
-ferry_status ferry_catalog_write_vectors_header(const ferry_catalog *catalog, ferry_buffer *out,
-                                                ferry_error *error)
+/* All of vectors.safetensors but the rows. */
+static ferry_status write_vectors_head(const ferry_catalog *catalog, ferry_buffer *out,
+                                       ferry_error *error)
 {
     ferry_tensor tensors[FERRY_MODALITY_COUNT + 1];
     char names[FERRY_MODALITY_COUNT][32];
@@ -122,6 +122,42 @@ ferry_status ferry_catalog_write_vectors_header(const ferry_catalog *catalog, fe
         if (!ferry_buffer_append(out, tensors[t].data, tensors[t].size))
             return ferry_fail_memory(error, "the vectors");
     return FERRY_OK;
+}
+
+static ferry_status write_json_line(const ferry_catalog *catalog, ferry_buffer *out,
+                                    ferry_error *error)
+{
+    FERRY_TRY(ferry_catalog_write_json(catalog, out, error));
+    return ferry_buffer_append(out, "\n", 1) ? FERRY_OK : ferry_fail_memory(error, "catalog.json");
+}
+
+static const struct {
+    const char *name;
+    ferry_status (*fill)(const ferry_catalog *catalog, ferry_buffer *out, ferry_error *error);
+    bool rows; /* are behind that */
+} written[] = {{"items.jsonl", write_items, false},
+               {"vectors.safetensors", write_vectors_head, true},
+               {"catalog.json", write_json_line, false}};
+
+ferry_status ferry_catalog_write(const ferry_catalog *catalog, const char *name, ferry_write write,
+                                 void *user, ferry_error *error)
+{
+    size_t file = 0, count = sizeof written / sizeof *written;
+    if (catalog->dimension == 0)
+        return ferry_fail(error, FERRY_INVALID_ARGUMENT,
+                          "the catalogue has no vectors yet: encode it first");
+    while (file < count && strcmp(written[file].name, name) != 0) file++;
+    if (file == count)
+        return ferry_fail(error, FERRY_NOT_FOUND, "a catalogue has no file \"%s\"", name);
+    ferry_buffer head;
+    ferry_buffer_init(&head, catalog->allocator);
+    ferry_status status = written[file].fill(catalog, &head, error);
+    size_t size = catalog->count * catalog->dimension * sizeof(float);
+    if (status == FERRY_OK && !(write(user, head.data, head.size) &&
+                                (!written[file].rows || write(user, catalog->vectors, size))))
+        status = ferry_fail(error, FERRY_IO, "%s could not be written", name);
+    ferry_buffer_free(&head);
+    return status;
 }
 
 /* ---- reading ---- */
@@ -157,8 +193,8 @@ static ferry_status read_segment(const cJSON *json, const char *where, ferry_cat
     if (catalog->segment_count > 0 && segment[-1].modality >= segment->modality)
         return ferry_fail(error, FERRY_MALFORMED, "%s: the segment \"%s\" comes after \"%s\"",
                           where, name, ferry_modality_name(segment[-1].modality));
-    FERRY_TRY(ferry_json_size_required(json, "dimension", where, MAX_DIMENSION, &segment->dimension,
-                                       error));
+    FERRY_TRY(ferry_json_size_required(json, "dimension", where, FERRY_MAX_DIMENSION,
+                                       &segment->dimension, error));
     FERRY_TRY(ferry_json_number(json, "weight", where, &weight, error));
     if (segment->dimension == 0 || !(weight > 0.0 && weight <= 1.0 + WEIGHT_TOLERANCE))
         return ferry_fail(
@@ -208,8 +244,8 @@ static ferry_status read_json(const cJSON *json, const char *where, ferry_catalo
                           "%s: format \"%s\" version %zu, expected \"%s\" version %d or %d", where,
                           format, version, CATALOG_FORMAT, VERSION_TEXTS, VERSION_SEGMENTS);
     FERRY_TRY(ferry_json_size_required(json, "count", where, FERRY_MAX_ITEMS, count, error));
-    FERRY_TRY(ferry_json_size_required(json, "dimension", where, MAX_DIMENSION, &catalog->dimension,
-                                       error));
+    FERRY_TRY(ferry_json_size_required(json, "dimension", where, FERRY_MAX_DIMENSION,
+                                       &catalog->dimension, error));
     if (version == VERSION_SEGMENTS) return read_segments(json, where, catalog, error);
     catalog->segment_count = 1;
     catalog->segments[0] = (ferry_segment){

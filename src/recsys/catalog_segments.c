@@ -1,4 +1,4 @@
-/* The rows of a catalogue as segments, one for each modality: made, and read. */
+/* The rows of a catalogue as segments, one for each modality. catalog_rows.c makes them. */
 #include <math.h>
 #include <string.h>
 
@@ -8,8 +8,6 @@
 
 static const float SMALLEST = 1e-12f; /* a vector's length, below which nothing is left of it */
 static const float LENGTH_TOLERANCE = 1e-3f; /* of a segment's squared length */
-/* As many items of the mean 0 are added: the mean of a few would be the items themselves. */
-static const double PRIOR_ITEMS = 8.0;
 
 const char *ferry_modality_name(ferry_modality modality)
 {
@@ -27,14 +25,6 @@ bool ferry_modality_find(const char *name, ferry_modality *out)
         return true;
     }
     return false;
-}
-
-/* docs/catalog.md: how they were chosen. */
-float ferry_modality_default_weight(ferry_modality modality)
-{
-    static const float weights[FERRY_MODALITY_COUNT] = {
-        [FERRY_MODALITY_TEXT] = 1.0f, [FERRY_MODALITY_IMAGE] = 1.0f, [FERRY_MODALITY_AUDIO] = 0.5f};
-    return weights[modality];
 }
 
 /* ---- reading ---- */
@@ -235,92 +225,4 @@ ferry_status ferry_catalog_find_modalities(ferry_catalog *catalog, const char *w
     }
     catalog->modalities = found;
     return FERRY_OK;
-}
-
-/* ---- making ---- */
-
-/* Of the rows there are; sums in double, item by item: the same everywhere. */
-static ferry_status mean_of(const ferry_catalog *catalog, const ferry_segment_input *input,
-                            float *mean, ferry_error *error)
-{
-    size_t N = input->dimension;
-    double *sum = ferry_allocate(&catalog->allocator, N, sizeof *sum), items = PRIOR_ITEMS;
-    if (sum == NULL) return ferry_fail_memory(error, "the mean of the vectors");
-    for (size_t i = 0; i < catalog->count; i++) {
-        items += input->has[i];
-        for (size_t n = 0; n < N && input->has[i]; n++) sum[n] += (double)input->vectors[i * N + n];
-    }
-    for (size_t n = 0; n < N; n++) mean[n] = (float)(sum[n] / items);
-    ferry_release(&catalog->allocator, sum, N * sizeof *sum);
-    return FERRY_OK;
-}
-
-/* Of the rows there are, which are gone where nothing is left. */
-static void make_units(const ferry_catalog *catalog, const ferry_segment_input *input,
-                       const float *mean)
-{
-    size_t N = input->dimension;
-    for (size_t i = 0; i < catalog->count; i++) {
-        float *row = input->vectors + i * N;
-        if (input->has[i]) input->has[i] = ferry_segment_unit(catalog->kernels, mean, row, N, row);
-    }
-}
-
-ferry_status ferry_catalog_center(const ferry_catalog *catalog, const ferry_segment_input *input,
-                                  ferry_arena *arena, const float **mean, ferry_error *error)
-{
-    make_units(catalog, input, NULL);
-    if (mean == NULL) return FERRY_OK;
-    float *made = ferry_arena_array(arena, input->dimension, sizeof *made);
-    *mean = made;
-    if (made == NULL) return ferry_fail_memory(error, "the mean of the vectors");
-    FERRY_TRY(mean_of(catalog, input, made, error));
-    make_units(catalog, input, made);
-    return FERRY_OK;
-}
-
-ferry_status ferry_catalog_set_segments(ferry_catalog *catalog, const ferry_segment_input *inputs,
-                                        size_t count, const float *const *means, ferry_error *error)
-{
-    ferry_segment segments[FERRY_MODALITY_COUNT];
-    size_t D = 0;
-    double sum = 0.0;
-    for (size_t s = 0; s < count; s++) sum += (double)inputs[s].weight;
-    for (size_t s = 0; s < count; s++) {
-        const ferry_segment_input *input = &inputs[s];
-        const char *model = ferry_arena_text(&catalog->arena, input->model, strlen(input->model));
-        if (model == NULL) return ferry_fail_memory(error, "the model's name");
-        segments[s] = (ferry_segment){.modality = input->modality,
-                                      .offset = D,
-                                      .dimension = input->dimension,
-                                      .weight = (float)((double)input->weight / sum),
-                                      .model = model,
-                                      .mean = means[s]};
-        D += input->dimension;
-    }
-    unsigned char *has = ferry_arena_array(&catalog->arena, catalog->count, 1);
-    float *rows = ferry_allocate(&catalog->allocator, catalog->count, D * sizeof *rows);
-    if (has == NULL || rows == NULL) {
-        if (rows != NULL)
-            ferry_release(&catalog->allocator, rows, catalog->count * D * sizeof *rows);
-        return ferry_fail_memory(error, "the items' vectors");
-    }
-    memcpy(catalog->segments, segments, count * sizeof *segments);
-    catalog->segment_count = count;
-    ferry_catalog_measure(catalog);
-    for (size_t i = 0; i < catalog->count; i++) {
-        for (size_t s = 0; s < count; s++)
-            if (inputs[s].has[i]) has[i] |= (unsigned char)(1u << inputs[s].modality);
-        for (size_t s = 0; s < count; s++) {
-            size_t N = inputs[s].dimension;
-            float length = catalog->length[has[i]][segments[s].modality];
-            float *out = rows + i * D + segments[s].offset;
-            for (size_t n = 0; n < N && length > 0.0f; n++)
-                out[n] = length * inputs[s].vectors[i * N + n];
-        }
-    }
-    catalog->modalities = has;
-    catalog->dimension = D;
-    catalog->vectors = catalog->owned_vectors = rows;
-    return ferry_catalog_group(catalog, error);
 }

@@ -1,6 +1,7 @@
 /*
  * Bundles web/src into web/dist: index.js for the page, worker.js for the worker, helper.js for its
- * helpers, seal.js for who locks profiles, pixels.js for who gives it pictures; their types, and the WebAssembly builds from build/wasm (or --wasm DIR).
+ * helpers; seal.js for who locks profiles, media.js for who gives it pictures or sounds, catalog.js for who makes
+ * catalogues; their types, and the WebAssembly builds from build/wasm (or --wasm DIR).
  */
 import { build } from 'esbuild'
 import { minify } from 'terser'
@@ -28,10 +29,13 @@ for (const name of binaries) {
   chmodSync(join(dist, name), 0o644) // the linker marks them as programs
 }
 
+const names = ['index', 'worker', 'helper']
+const later = ['seal', 'media', 'catalog'] // loaded when they are needed
+
 await build({
   absWorkingDir: root,
-  entryPoints: ['web/src/index.ts', 'web/src/worker.ts', 'web/src/helper.ts', 'web/src/seal.ts', 'web/src/pixels.ts'],
-  external: ['./seal.js', './pixels.js'], // loaded when they are needed
+  entryPoints: [...names, ...later].map((name) => `web/src/${name}.ts`),
+  external: later.map((name) => `./${name}.js`),
   outdir: dist,
   bundle: true,
   format: 'esm',
@@ -46,7 +50,7 @@ await build({
 })
 
 // Once more: a thirtieth less than esbuild alone makes of it. Source maps lead to the sources still.
-for (const name of ['index.js', 'worker.js', 'helper.js', 'seal.js', 'pixels.js']) {
+for (const name of [...names, ...later].map((name) => `${name}.js`)) {
   const path = join(dist, name)
   const { code, map } = await minify(readFileSync(path, 'utf8'), {
     ecma: 2022,

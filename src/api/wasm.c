@@ -15,7 +15,7 @@
 #include "base/options.h"
 #include "base/pool_wasm.h"
 
-enum { MAX_QUEUED = 64 };
+enum { MAX_QUEUED = 64, MAX_KEPT = 1 << 20 };
 
 static struct {
     ferry_error error;
@@ -30,6 +30,10 @@ static ferry_error *begin(void)
     instance.error = (ferry_error){0};
     if (instance.result.allocator.reallocate == NULL)
         ferry_buffer_init(&instance.result, ferry_allocator_or_default(NULL));
+    if (instance.result.capacity > MAX_KEPT) { /* a file's bytes; whose memory is wanted again */
+        ferry_wipe(instance.result.data, instance.result.capacity);
+        ferry_buffer_free(&instance.result);
+    }
     instance.result.size = 0;
     return &instance.error;
 }
@@ -53,6 +57,12 @@ int ferry_wasm_end(ferry_status status)
 ferry_buffer *ferry_wasm_output(void)
 {
     return &instance.result;
+}
+
+bool ferry_wasm_write(void *user, const void *data, size_t size)
+{
+    (void)user;
+    return ferry_buffer_append(&instance.result, data, size);
 }
 
 ferry_files ferry_wasm_queued(void)
@@ -97,8 +107,7 @@ void EXPORT(ferry_wasm_release)(void *pointer)
     free(pointer);
 }
 
-/* Appends a tree to the result, and frees it. NULL is a tree that could not be built. */
-static ferry_status give_json(cJSON *json)
+ferry_status ferry_wasm_give(cJSON *json)
 {
     bool given = json != NULL && ferry_json_append(&instance.result, json);
     cJSON_Delete(json);
@@ -115,7 +124,7 @@ int EXPORT(ferry_wasm_capabilities)(void)
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "version", ferry_version());
     cJSON_AddStringToObject(json, "kernels", kernels->name);
-    return end(give_json(json));
+    return end(ferry_wasm_give(json));
 }
 
 /* ---- threads ---- */
@@ -221,7 +230,7 @@ ferry_encoder *EXPORT(ferry_wasm_encoder_open)(int precision, const char *prompt
         cJSON_AddNumberToObject(json, "maxTokens", (double)ferry_encoder_max_tokens(encoder));
         bool int8 = ferry_encoder_precision(encoder) == FERRY_PRECISION_INT8;
         cJSON_AddStringToObject(json, "precision", int8 ? "int8" : "f32");
-        status = give_json(json);
+        status = ferry_wasm_give(json);
     }
     ferry_wasm_files_clear();
     if (end(status) == FERRY_OK) return encoder;
@@ -298,7 +307,7 @@ int EXPORT(ferry_wasm_tokenize)(ferry_encoder *encoder, const char *text, size_t
     if (ids == NULL) return end(ferry_fail_memory(error, "the token ids"));
     ferry_status status =
         ferry_encoder_tokenize(encoder, (ferry_text){text, size}, ids, capacity, &count, error);
-    if (status == FERRY_OK) status = give_json(cJSON_CreateIntArray(ids, (int)count));
+    if (status == FERRY_OK) status = ferry_wasm_give(cJSON_CreateIntArray(ids, (int)count));
     free(ids);
     return end(status);
 }
@@ -326,20 +335,6 @@ ferry_catalog *EXPORT(ferry_wasm_catalog_open)(void)
 void EXPORT(ferry_wasm_catalog_close)(ferry_catalog *catalog)
 {
     ferry_catalog_close(catalog);
-}
-
-/* result: the items [first, first + count) as a JSON array, fewer at the end */
-int EXPORT(ferry_wasm_catalog_items)(const ferry_catalog *catalog, size_t first, size_t count)
-{
-    begin();
-    bool fits = ferry_buffer_append(&instance.result, "[", 1);
-    for (size_t i = first; i < catalog->count && i - first < count && fits; i++) {
-        const ferry_catalog_entry *entry = &catalog->items[i];
-        if (i > first) fits = ferry_buffer_append(&instance.result, ",", 1);
-        fits = fits && ferry_buffer_append(&instance.result, entry->item.json, entry->json_size);
-    }
-    fits = fits && ferry_buffer_append(&instance.result, "]", 1);
-    return end(fits ? FERRY_OK : ferry_fail_memory(&instance.error, "the items"));
 }
 
 /* The index of the item; domain may be empty, see ferry_catalog_find. */
@@ -398,7 +393,7 @@ ferry_model *EXPORT(ferry_wasm_model_open)(const ferry_catalog *catalog)
     ferry_status status =
         ferry_model_open(catalog, instance.queue, instance.queued, &model, begin());
     ferry_wasm_files_clear();
-    if (status == FERRY_OK) status = give_json(learned_domains(model));
+    if (status == FERRY_OK) status = ferry_wasm_give(learned_domains(model));
     if (end(status) == FERRY_OK) return model;
     ferry_model_close(model);
     return NULL;
@@ -496,7 +491,7 @@ int EXPORT(ferry_wasm_visitor_forget)(ferry_visitor *visitor, const char *domain
         status = ferry_visitor_forget(visitor, item->domain, item->id, &removed, error);
     }
     end_forgotten(status);
-    if (status == FERRY_OK) status = give_json(cJSON_CreateNumber((double)removed));
+    if (status == FERRY_OK) status = ferry_wasm_give(cJSON_CreateNumber((double)removed));
     return end(status);
 }
 
@@ -526,7 +521,7 @@ int EXPORT(ferry_wasm_visitor_load)(ferry_visitor *visitor, const char *profile,
     cJSON *json = cJSON_CreateObject();
     cJSON_AddNumberToObject(json, "events", (double)added);
     cJSON_AddNumberToObject(json, "leftOut", (double)left_out);
-    return end(give_json(json));
+    return end(ferry_wasm_give(json));
 }
 
 /* ---- recommending ---- */
@@ -561,7 +556,7 @@ static ferry_status counterfactual(ferry_visitor *visitor, const ferry_recommend
     FERRY_TRY(ferry_visitor_counterfactual(visitor, options, &found, error));
     cJSON *tree = ferry_counterfactual_tree(visitor, found);
     ferry_counterfactual_free(found);
-    return give_json(tree);
+    return ferry_wasm_give(tree);
 }
 
 /* What both take: options as ferry_recommend_options_from_json, and whether to "explain". */

@@ -85,16 +85,11 @@ int EXPORT(ferry_wasm_index_search)(ferry_index *index, const float *queries, si
     return ferry_wasm_end(status);
 }
 
-static bool append(void *buffer, const void *data, size_t size)
-{
-    return ferry_buffer_append(buffer, data, size);
-}
-
 /* result: the file */
 int EXPORT(ferry_wasm_index_save)(const ferry_index *index)
 {
     ferry_error *error = ferry_wasm_begin();
-    ferry_status status = ferry_index_save(index, append, ferry_wasm_output(), error);
+    ferry_status status = ferry_index_save(index, ferry_wasm_write, NULL, error);
     if (status == FERRY_IO) status = ferry_fail_memory(error, "the index's file");
     return ferry_wasm_end(status);
 }

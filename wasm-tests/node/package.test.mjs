@@ -21,7 +21,7 @@ test('sizes: wasm at most 200 KB gzip each, JS at most 15 KB gzip', () => {
     for (const threads of ['', '-threads']) assert.ok(size(`ferry-${build}${threads}.wasm`) <= 200_000)
   }
   assert.ok(size('index.js') + size('worker.js') + size('helper.js') <= 15_000)
-  for (const name of ['seal.js', 'pixels.js']) size(name) // which a page without locked profiles, or pictures, does not load
+  for (const name of ['seal.js', 'media.js', 'catalog.js']) size(name) // which a page that locks no profile, … does not load
 })
 
 test('no runtime dependency, and the package holds web/dist alone', () => {
@@ -37,11 +37,14 @@ test('no runtime dependency, and the package holds web/dist alone', () => {
 })
 
 test('every source imports only the one below it', () => {
-  const order = ['index', 'encoder', 'vectors', 'visitor', 'client', 'protocol', 'worker', 'shapes', 'indexes', 'files', 'wasm', 'exports']
-  // helper is started by worker, with a message; seal is loaded by visitor, pixels by encoder. They stand alone.
-  assert.deepEqual(readdirSync(join(root, 'web/src')).sort(), [...order, 'helper', 'seal', 'pixels'].map((name) => `${name}.ts`).sort())
-  for (const name of ['helper', 'seal', 'pixels']) {
-    assert.doesNotMatch(readFileSync(join(root, `web/src/${name}.ts`), 'utf8'), /\bfrom '/)
+  const order = ['index', 'encoder', 'vectors', 'visitor', 'client', 'protocol', 'worker', 'shapes', 'indexes', 'files', 'wasm', 'builds', 'exports']
+  // helper is started by worker, with a message; seal is loaded by visitor, media by encoder, catalog by index. They
+  // stand alone, but for types of catalog's.
+  const alone = ['helper', 'seal', 'media', 'catalog']
+  assert.deepEqual(readdirSync(join(root, 'web/src')).sort(), [...order, ...alone].map((name) => `${name}.ts`).sort())
+  for (const name of alone) {
+    const source = readFileSync(join(root, `web/src/${name}.ts`), 'utf8')
+    assert.doesNotMatch(name === 'catalog' ? source.replace(/^import type .* from '.\/index.js'$/m, '') : source, /\bfrom '/)
   }
   for (const [i, name] of order.entries()) {
     const source = readFileSync(join(root, 'web/src', `${name}.ts`), 'utf8')
@@ -54,14 +57,14 @@ test('every source imports only the one below it', () => {
 })
 
 test('nothing is fetched from elsewhere: no address in what is published', () => {
-  for (const name of ['index.js', 'worker.js', 'helper.js', 'seal.js', 'pixels.js']) {
+  for (const name of ['index.js', 'worker.js', 'helper.js', 'seal.js', 'media.js', 'catalog.js']) {
     assert.doesNotMatch(readFileSync(join(dist, name), 'utf8'), /https?:\/\/[a-z]/, name)
   }
 })
 
 const CONSUMER = `
 import { Ferry, FerryError } from 'ferry-rec'
-import type { Item, Neighbor, Progress, Recommendations, Shop, VisitorEvent } from 'ferry-rec'
+import type { Catalog, Item, Neighbor, Progress, Recommendations, Shop, VisitorEvent } from 'ferry-rec'
 
 export async function page(signal: AbortSignal): Promise<string[]> {
   const ferry = await Ferry.load({ kernels: 'auto', threads: 2, signal, onProgress: (p: Progress) => p.fraction.toFixed(2) })
@@ -79,6 +82,10 @@ export async function page(signal: AbortSignal): Promise<string[]> {
   await index.add([1, 2], new Float32Array(4))
   const near: Neighbor[] = await index.search(new Float32Array(2), { k: 1, candidates: 2 })
   const lists: Neighbor[][] = await index.search([new Float32Array(2)])
+  const made: Catalog = await ferry.catalog([{ id: 1, title: 'a' }], { text: await ferry.encoder('/models/x/'), weights: { text: 1 }, signal })
+  const made2 = await ferry.catalog(items, { read: async (item, modality) => (modality === 'image' ? new Blob([]) : null), onProgress: (p) => p.modality })
+  const mine = await ferry.open(made.files)
+  if (made2.refused[0]?.modality === 'image') return [mine.count.toFixed(), made2.refused[0].item.title ?? '']
   if (near.length > lists.length) return [(await index.save()).join()]
   const encoder = await ferry.encoder(new URL('file:///models/x/'), { precision: 'int8' })
   if (download > memory || (await ferry.memory()) > memory) return [ferry.capabilities.whyOneThread ?? '']

@@ -2,8 +2,8 @@
  * Encoders: ferry.encoder(). Part of the public face: checks what it is given and holds the handle;
  * index.ts hands it on.
  */
-import { checkFields, checkOneOf, checkWhole, FerryError, invalid, wireSound, wireSource } from './vectors.js'
-import type { CallOptions, Client, Progress, ProgressOptions, Source } from './vectors.js'
+import { checkFields, checkOneOf, FerryError, invalid, wireSource } from './vectors.js'
+import type { CallOptions, Client, FerryCode, Progress, ProgressOptions, Source } from './vectors.js'
 
 // What the layer above needs of the ones below.
 export * from './vectors.js'
@@ -78,14 +78,16 @@ export async function openEncoder(client: Client, source: Source, options: Encod
   }
   const encoder = client.number()
   try {
-    const args = { encoder, source: wireSource(source, op), precision, prompt, center, imageFit }
-    const facts = await client.request(op, args, options)
-    return new Encoder(client, encoder, facts)
+    const from = wireSource(source, op)
+    const facts = await client.request(op, { encoder, source: from, precision, prompt, center, imageFit }, options)
+    return new Encoder(client, encoder, { ...facts, source: from.label })
   } catch (error) {
     client.tell('encoder.close', { encoder })
     throw error
   }
 }
+
+const failing = (op: string) => (code: FerryCode, message: string) => new FerryError(code, op, message)
 
 /** An open encoder of texts, of pictures, of both into one space (CLIP, SigLIP), or of sounds. */
 export class Encoder {
@@ -101,17 +103,19 @@ export class Encoder {
   /** Tokens after which a text is cut, special tokens included; 0 if it encodes none. */
   readonly maxTokens: number
   readonly precision: 'f32' | 'int8'
+  /** Where it was opened from, as messages call it. */
+  readonly source: string
 
   /** Made by ferry.encoder(). */
   constructor(
     client: Client,
     encoder: number,
-    facts: Pick<Encoder, 'texts' | 'images' | 'sounds' | 'dimension' | 'maxTokens' | 'precision'>,
+    facts: Pick<Encoder, 'texts' | 'images' | 'sounds' | 'dimension' | 'maxTokens' | 'precision' | 'source'>,
   ) {
     this.#client = client
     this.#encoder = encoder
     ;({ texts: this.texts, images: this.images, sounds: this.sounds } = facts)
-    ;({ dimension: this.dimension, maxTokens: this.maxTokens, precision: this.precision } = facts)
+    ;({ dimension: this.dimension, maxTokens: this.maxTokens, precision: this.precision, source: this.source } = facts)
   }
 
   /**
@@ -136,8 +140,8 @@ export class Encoder {
   async encodeImage(image: Pixels | Bitmap | Blob, { signal }: CallOptions = {}): Promise<Float32Array> {
     const op = 'encoder.encodeImage'
     this.#check(op)
-    const { wireImage } = await import('./pixels.js')
-    const wire = await wireImage(image, (code, message) => new FerryError(code, op, message))
+    const { wireImage } = await import('./media.js')
+    const wire = await wireImage(image, failing(op))
     return this.#client.request(op, { encoder: this.#encoder, image: wire }, { signal })
   }
 
@@ -174,14 +178,8 @@ export class Encoder {
     const op = 'encoder.encodeAudio'
     this.#check(op)
     checkFields(options, op, 'options', ['sampleRate', ...PROGRESS_OPTIONS])
-    const one = audio instanceof Float32Array
-    if (!one && typeof audio?.getChannelData !== 'function') {
-      throw invalid(op, 'audio is neither an AudioBuffer nor a Float32Array')
-    }
-    const rate = one ? options.sampleRate : audio.sampleRate
-    checkWhole(rate, 1, op, 'sampleRate')
-    const all = one ? [audio] : Array.from({ length: audio.numberOfChannels }, (_, c) => audio.getChannelData(c))
-    const args = { encoder: this.#encoder, sound: wireSound(all, rate as number) }
+    const { wireSound } = await import('./media.js')
+    const args = { encoder: this.#encoder, sound: wireSound(audio, options.sampleRate, failing(op)) }
     return this.#client.request(op, args, options)
   }
 

@@ -37,6 +37,9 @@ export interface Exports {
   ferry_wasm_sound_close(run: Pointer): void
   ferry_wasm_tokenize(encoder: Pointer, text: Pointer, size: number): number
   ferry_wasm_encoder_close(encoder: Pointer): void
+  ferry_wasm_catalog_create(): Pointer
+  ferry_wasm_catalog_finish(catalog: Pointer, about: Pointer, size: number): Pointer
+  ferry_wasm_catalog_file(catalog: Pointer, name: Pointer): number
   ferry_wasm_catalog_open(): Pointer
   ferry_wasm_catalog_items(catalog: Pointer, first: number, count: number): number
   ferry_wasm_catalog_find(catalog: Pointer, domain: Pointer, domainSize: number, id: Pointer, idSize: number): number
@@ -130,6 +133,28 @@ export interface Segment {
 }
 
 export type Modality = 'text' | 'image' | 'audio'
+
+/** An item, counted from 0, that has no place in a catalogue, or no vector of the modality. */
+export interface RefusedItem {
+  index: number
+  modality?: Modality
+  reason: string
+}
+
+/** What is to be encoded of each item, without those that are refused. */
+export interface ReadItems {
+  texts: string[]
+  refused: RefusedItem[]
+}
+
+/** Which vectors a catalogue is made of. */
+export interface CatalogPart {
+  modality: Modality
+  model: string
+  /** By default the modality's. */
+  weight?: number | undefined
+  dimension: number
+}
 
 export interface CatalogFacts {
   handle: Pointer

@@ -12,7 +12,8 @@
  */
 import { checkFields, checkOneOf, checkWhole, Client, Encoder, invalid, openEncoder } from './encoder.js'
 import { openIndex, PROGRESS_OPTIONS, Visitor, wireName, wireRange, wireSource, wireWasm } from './encoder.js'
-import type { CallOptions, Capabilities, EncoderOptions, IndexOptions, Item, ItemName, Modality, Model } from './encoder.js'
+import type { Bitmap, CallOptions, Capabilities, DecodedAudio, EncoderOptions, IndexOptions, Item } from './encoder.js'
+import type { ItemName, Modality, Model, Pixels, Progress } from './encoder.js'
 import type { ProgressOptions, Recommendation, Segment, Source, VectorIndex, WasmSource } from './encoder.js'
 
 export { Encoder, FerryError, Visitor } from './encoder.js'
@@ -127,6 +128,15 @@ export class Ferry {
     return openEncoder(this.#client, source, options)
   }
 
+  /**
+   * Makes a catalogue of items: by their texts, and by the pictures and sounds that `read` gives, as
+   * `ferry catalog` does, to the byte. What it gives can be opened, and saved.
+   */
+  async catalog(items: readonly CatalogItem[], options: CatalogOptions): Promise<Catalog> {
+    const { makeCatalog } = await import('./catalog.js')
+    return makeCatalog(this.#client, items, options, checkFields, invalid)
+  }
+
   /** An empty index of vectors of one dimension, or one that was saved: the nearest of many, exactly. */
   async index(options: IndexOptions): Promise<VectorIndex> {
     return openIndex(this.#client, options)
@@ -136,6 +146,72 @@ export class Ferry {
   close(): void {
     this.#client.close()
   }
+}
+
+/** An item as a line of items.jsonl has it: `id` is required, what is not known is kept. */
+export interface CatalogItem {
+  readonly id: string | number
+  /** By default 'items'. */
+  readonly domain?: string | undefined
+  readonly title?: string | undefined
+  readonly author?: string | undefined
+  readonly description?: string | undefined
+  readonly tags?: readonly string[] | undefined
+  readonly image?: string | undefined
+  readonly audio?: string | undefined
+  readonly [field: string]: unknown
+}
+
+/** Decoded samples of one channel. */
+export interface Samples {
+  readonly samples: Float32Array
+  /** Samples a second. */
+  readonly sampleRate: number
+}
+
+export type MediaRead = (
+  item: CatalogItem,
+  modality: 'image' | 'audio',
+) => Media | null | undefined | Promise<Media | null | undefined>
+
+/** A picture as encodeImage takes it; a sound. */
+export type Media = Pixels | Bitmap | Blob | DecodedAudio | Samples
+
+export interface CatalogProgress extends Progress {
+  /** At work; `loaded` of `total` items are done, and `fraction` of all there is to do. */
+  modality: Modality
+}
+
+export interface CatalogOptions extends CallOptions {
+  /** At least one of the three, each an encoder of that. */
+  text?: Encoder | undefined
+  image?: Encoder | undefined
+  audio?: Encoder | undefined
+  /** What the cosine of each counts beside the others': only the proportions matter. docs/catalog.md. */
+  weights?: { [modality in Modality]?: number | undefined } | undefined
+  /** What the catalogue calls each encoder: by default the last part of where it was opened from. */
+  models?: { [modality in Modality]?: string | undefined } | undefined
+  /** Gives an item's picture, or its sound: null if it has none. If it throws, the item goes without. */
+  read?: MediaRead | undefined
+  onProgress?: ((progress: CatalogProgress) => void) | undefined
+}
+
+/** An item that was left out, or that goes without its picture or sound. */
+export interface Refused {
+  item: CatalogItem
+  /** Of the items given, from 0. */
+  index: number
+  /** What it goes without; undefined: it was left out. */
+  modality: Modality | undefined
+  reason: string
+}
+
+export interface Catalog {
+  /** catalog.json, items.jsonl and vectors.safetensors, for ferry.open(), or to be saved. */
+  files: { [name: string]: Uint8Array<ArrayBuffer> }
+  /** How many items are in it. */
+  count: number
+  refused: Refused[]
 }
 
 export interface NearestOptions extends CallOptions {

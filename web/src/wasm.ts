@@ -1,18 +1,20 @@
 /*
  * The innermost layer: one WebAssembly instance of Ferry's C core, and how to call it.
  *
- * Knows the builds and which the engine can run, instantiates one with the few imports it needs
- * (its memory among them, if helpers are to share it), and turns "status, message and result live
- * in the instance" into return values and exceptions. Knows nothing of messages, files or shops.
+ * Instantiates a build with the few imports it needs (its memory among them, if helpers are to share
+ * it), and turns "status, message and result live in the instance" into return values and exceptions.
+ * Knows nothing of messages, files or shops.
  * Everything here is synchronous once the module is loaded, so nothing can come between a call and
  * the reading of its result.
  */
 
-import type { CatalogFacts, CoreFile, EncoderChoices, EncoderFacts, Exports, Image } from './exports.js'
-import type { ImageFit, ModelFacts, Pointer, Precision, Sound } from './exports.js'
+import type { CatalogFacts, CatalogPart, CoreFile, EncoderChoices, EncoderFacts, Exports, Image } from './builds.js'
+import type { ImageFit, ModelFacts, Pointer, Precision, ReadItems, RefusedItem, Sound } from './builds.js'
 
-export type { CatalogFacts, CoreFile, EncoderChoices, EncoderFacts, Image, ModelFacts, Pointer } from './exports.js'
-export type { Modality, Segment, Sound } from './exports.js'
+export type { CatalogFacts, CoreFile, EncoderChoices, EncoderFacts, Image, ModelFacts, Pointer } from './builds.js'
+export type { CatalogPart, Modality, ReadItems, RefusedItem, Segment, Sound } from './builds.js'
+export { BUILDS, buildUrl, supported, whyNoThreads } from './builds.js'
+export type { Build } from './builds.js'
 
 /* ferry.h's FERRY_PRECISION_LIST and FERRY_IMAGE_FIT_LIST, in their order. */
 const PRECISIONS: readonly Precision[] = ['auto', 'f32', 'int8']
@@ -26,8 +28,6 @@ declare global {
   }
 }
 
-export type Build = 'relaxed' | 'simd' | 'scalar'
-
 /** A call that failed: `code` is the C status name, or INTERNAL for a trap. */
 export class Failure extends Error {
   readonly code: string
@@ -35,72 +35,6 @@ export class Failure extends Error {
     super(message)
     this.code = code
   }
-}
-
-/* (module (func (export "f") (result i32) body)), with a shared memory of one page if asked for. */
-function probe(memory: boolean, ...body: number[]): Uint8Array<ArrayBuffer> {
-  return Uint8Array.of(
-    0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, // magic, version
-    1, 5, 1, 0x60, 0, 1, 0x7f, // one type: () -> i32
-    3, 2, 1, 0, // one function of it
-    ...(memory ? [5, 4, 1, 3, 1, 1] : []), // shared, from 1 page to 1
-    7, 5, 1, 1, 0x66, 0, 0, // "f" is function 0
-    10, body.length + 4, 1, body.length + 2, 0, ...body, 0x0b,
-  )
-}
-
-/* For each a few instructions and what they must give: the engine has to know them, and compute
- * right. That the kernels made of them do is the core's self-test. */
-const PROBES: Record<Build | 'threads', [Uint8Array<ArrayBuffer>, number]> = {
-  // i32x4.extract_lane 0 (i32x4.relaxed_dot_i8x16_i7x16_add_s (splat -128) (splat 127) (splat 5)): the
-  // sums of pairs just fit 16 bits
-  relaxed: [probe(false, 0x41, 0x80, 0x7f, 0xfd, 0x0f, 0x41, 0xff, 0, 0xfd, 0x0f, 0x41, 5, 0xfd, 0x11,
-    0xfd, 0x93, 2, 0xfd, 0x1b, 0), -128 * 127 * 4 + 5],
-  // i32x4.extract_lane 3 (i32x4.dot_i16x8_s (splat -128) (splat 127))
-  simd: [probe(false, 0x41, 0x80, 0x7f, 0xfd, 0x10, 0x41, 0xff, 0, 0xfd, 0x10,
-    0xfd, 0xba, 1, 0xfd, 0x1b, 3), -128 * 127 * 2],
-  scalar: [probe(false, 0x41, 7), 7],
-  // i32.atomic.store 0 (7); the sum of i32.atomic.rmw.add 0 (4), memory.atomic.notify 0 (1), i32.atomic.load 0
-  threads: [probe(true, 0x41, 0, 0x41, 7, 0xfe, 0x17, 2, 0, 0x41, 0, 0x41, 4, 0xfe, 0x1e, 2, 0,
-    0x41, 0, 0x41, 1, 0xfe, 0, 2, 0, 0x6a, 0x41, 0, 0xfe, 0x10, 2, 0, 0x6a), 7 + 0 + 11],
-}
-
-function computes(name: Build | 'threads'): boolean {
-  const [bytes, expected] = PROBES[name]
-  try {
-    const { f } = new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports as { f(): number }
-    return f() === expected
-  } catch {
-    return false
-  }
-}
-
-/** Fastest first. */
-export const BUILDS: readonly Build[] = ['relaxed', 'simd', 'scalar']
-
-export function supported(build: Build): boolean {
-  return computes(build)
-}
-
-/** Why there can be only one thread, if that is so. */
-export function whyNoThreads(): string | undefined {
-  // A page that is not isolated has no shared memory, or cannot hand it to a worker.
-  if (typeof SharedArrayBuffer !== 'function' || globalThis.crossOriginIsolated === false) {
-    return 'the page is not cross-origin isolated'
-  }
-  return computes('threads') ? undefined : 'this engine has no WebAssembly threads'
-}
-
-/* Written out in full, once each: bundlers recognise exactly this form and bring the file along. */
-export function buildUrl(build: Build, threads: boolean): URL {
-  if (threads) {
-    if (build === 'relaxed') return new URL('./ferry-relaxed-threads.wasm', import.meta.url)
-    if (build === 'simd') return new URL('./ferry-simd-threads.wasm', import.meta.url)
-    return new URL('./ferry-scalar-threads.wasm', import.meta.url)
-  }
-  if (build === 'relaxed') return new URL('./ferry-relaxed.wasm', import.meta.url)
-  if (build === 'simd') return new URL('./ferry-simd.wasm', import.meta.url)
-  return new URL('./ferry-scalar.wasm', import.meta.url)
 }
 
 const PAGE = 65536
@@ -300,6 +234,13 @@ export class Core {
     }
   }
 
+  /** A copy of the bytes for #open. */
+  #lend(name: string, bytes: Uint8Array): CoreFile {
+    const data = this.allocate(bytes.length, name)
+    this.bytes.set(bytes, data)
+    return { name, data, size: bytes.length }
+  }
+
   openEncoder(files: readonly CoreFile[], choices: EncoderChoices): EncoderFacts {
     const [precision, fit] = [PRECISIONS.indexOf(choices.precision), IMAGE_FITS.indexOf(choices.imageFit)]
     return this.#open(files, () =>
@@ -390,6 +331,29 @@ export class Core {
 
   openCatalog(files: readonly CoreFile[]): CatalogFacts {
     return this.#open(files, () => this.#exports.ferry_wasm_catalog_open())
+  }
+
+  /** An empty catalogue of the items in a JSONL file, until finishCatalog gives it vectors. */
+  createCatalog(items: Uint8Array): { handle: Pointer } & ReadItems {
+    return this.#open([this.#lend('items.jsonl', items)], () => this.#exports.ferry_wasm_catalog_create())
+  }
+
+  /** vectors: [items, dimension] of one part behind another. */
+  finishCatalog(catalog: Pointer, parts: readonly CatalogPart[], vectors: Float32Array): { refused: RefusedItem[] } {
+    return this.#open([this.#lend('vectors', bytesOf(vectors))], () =>
+      this.#withText(JSON.stringify(parts), 'the parts of a catalogue', (pointer, size) =>
+        this.#exports.ferry_wasm_catalog_finish(catalog, pointer, size),
+      ),
+    )
+  }
+
+  catalogFile(catalog: Pointer, name: string): Uint8Array<ArrayBuffer> {
+    return this.#guard(() =>
+      this.#withText(`${name}\0`, name, (pointer) => {
+        this.#check(this.#exports.ferry_wasm_catalog_file(catalog, pointer))
+        return this.#result()
+      }),
+    )
   }
 
   items<T>(catalog: Pointer, first: number, count: number): T[] {
@@ -523,11 +487,8 @@ export class Core {
 
   /** From the bytes of saveIndex(). */
   loadIndex(bytes: Uint8Array, signs: boolean): Pointer {
-    const name = 'index.safetensors'
-    const data = this.allocate(bytes.length, name)
-    this.bytes.set(bytes, data)
     const load = () => this.#exports.ferry_wasm_index_load(Number(signs))
-    return this.#open([{ name, data, size: bytes.length }], load, () => ({})).handle
+    return this.#open([this.#lend('index.safetensors', bytes)], load, () => ({})).handle
   }
 
   indexFacts(index: Pointer): { dimension: number; count: number } {

@@ -10,14 +10,14 @@ import { breathe, builtin, CATALOG_FILES, compile, encoderFiles, locate, measure
 import { MODEL_FILES, ownModelFiles, readFiles, releaseFiles } from './shapes.js'
 import { buildUrl, BUILDS, Core, Failure, indexHandlers, known, supported, whyNoThreads } from './shapes.js'
 import type { Start as HelperStart } from './helper.js'
-import type { Build, Capabilities, CatalogFacts, CoreFile, Counterfactual, EncoderChoices } from './shapes.js'
+import type { Build, Capabilities, CatalogFacts, CatalogPart, CoreFile, Counterfactual, EncoderChoices } from './shapes.js'
 import type { EncoderFacts, Image, Imported, Sound } from './shapes.js'
-import type { Item, ModelFacts, Pointer, Progress, Recommendations } from './shapes.js'
+import type { Item, ModelFacts, Pointer, Progress, Recommendations, RefusedItem } from './shapes.js'
 import type { Recommendation, WireEvent, WireNearest, WireRecommend, WireSource, WireWasm } from './shapes.js'
 
 // What the layers above need of the ones below.
-export type { Capabilities, Counterfactual, DirectoryHandle, Explanation, Group, Image, Imported } from './shapes.js'
-export type { IndexFacts, Item, Named, Progress, Reasons, Recommendation, Recommendations } from './shapes.js'
+export type { Capabilities, CatalogPart, Counterfactual, DirectoryHandle, Explanation, Group, Image } from './shapes.js'
+export type { Imported, IndexFacts, Item, Named, Progress, Reasons, Recommendation, Recommendations } from './shapes.js'
 export type { Modality, Segment, Sound, WireEvent, WireNearest, WireRecommend, WireSource, WireWasm } from './shapes.js'
 
 // ---- what travels ------------------------------------------------------------------------------
@@ -275,6 +275,26 @@ export const handlers = {
     } catch (error) {
       core().closeCatalog(handle)
       throw error
+    }
+  },
+
+  /**
+   * The texts of the `items` of a JSONL file; or, with vectors of those that are not refused, the files
+   * of a catalogue.
+   */
+  'ferry.catalog'({ items, parts, vectors }: { items: Uint8Array; parts: CatalogPart[]; vectors?: Float32Array }): {
+    refused: RefusedItem[]
+    texts?: string[]
+    files?: { [name: string]: Uint8Array<ArrayBuffer> }
+  } {
+    const { handle, ...read } = core().createCatalog(items)
+    try {
+      if (!vectors) return read
+      const { refused } = core().finishCatalog(handle, parts, vectors)
+      const files = CATALOG_FILES.map(({ names: [name = ''] }) => [name, core().catalogFile(handle, name)])
+      return { refused, files: Object.fromEntries(files) }
+    } finally {
+      core().closeCatalog(handle)
     }
   },
 

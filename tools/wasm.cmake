@@ -1,7 +1,10 @@
 # The modules of the npm package, from the same sources: ferry-relaxed.wasm, ferry-simd.wasm and
 # ferry-scalar.wasm, and each once more with threads: ferry-relaxed-threads.wasm …
+# Data stays in one piece: cut up at its zeros it is smaller before compression, and 1 to 2 KB larger
+# after, the more so with the code that puts a hundred pieces into shared memory.
 set(FERRY_WASM_LINK -O3 --no-entry -sALLOW_MEMORY_GROWTH=1 -sMAXIMUM_MEMORY=4GB
-  -sINITIAL_MEMORY=4MB -sSTACK_SIZE=256KB -sMALLOC=emmalloc -sFILESYSTEM=0)
+  -sINITIAL_MEMORY=4MB -sSTACK_SIZE=256KB -sMALLOC=emmalloc -sFILESYSTEM=0
+  -sBINARYEN_EXTRA_PASSES=--skip-pass=memory-packing)
 
 # Training is in no module of the package: the linker leaves out what nothing calls, and its kernels
 # are not in the tables. For the tests' small runs there is a module of its own, beside each that has
@@ -40,11 +43,8 @@ function(add_ferry_wasm name kernels)
       target_compile_options(ferry_cjson_${module} PRIVATE -w -matomics -mbulk-memory)
       target_compile_options(ferry_objects_${module} PRIVATE -matomics -mbulk-memory)
       target_link_libraries(ferry-${module} PRIVATE ferry_cjson_${module})
-      # Data stays in one piece: cut up at its zeros it is smaller before compression, and 2 KB
-      # larger after, for the code that puts a hundred pieces into shared memory.
       target_link_options(ferry-${module} PRIVATE ${FERRY_WASM_LINK} -sSHARED_MEMORY=1
-        -sIMPORTED_MEMORY=1 -sDECLARE_ASM_MODULE_EXPORTS=0
-        -sBINARYEN_EXTRA_PASSES=--skip-pass=memory-packing)
+        -sIMPORTED_MEMORY=1 -sDECLARE_ASM_MODULE_EXPORTS=0)
     else()
       set_target_properties(ferry-${module} PROPERTIES SUFFIX .wasm)
       target_link_libraries(ferry-${module} PRIVATE ferry_cjson)

@@ -1,7 +1,7 @@
 /*
  * Bundles web/src into web/dist: index.js for the page, worker.js for the worker, helper.js for its
- * helpers; seal.js for who locks profiles, media.js for who gives it pictures or sounds, catalog.js for who makes
- * catalogues; their types, and the WebAssembly builds from build/wasm (or --wasm DIR).
+ * helpers; seal.js for who locks profiles, pixels.js for who gives it pictures, vectors.js for who searches an
+ * index, catalog.js for who makes catalogues; their types, and the WebAssembly builds from build/wasm (or --wasm DIR).
  */
 import { build } from 'esbuild'
 import { minify } from 'terser'
@@ -30,7 +30,7 @@ for (const name of binaries) {
 }
 
 const names = ['index', 'worker', 'helper']
-const later = ['seal', 'media', 'catalog'] // loaded when they are needed
+const later = ['seal', 'pixels', 'vectors', 'catalog'] // loaded when they are needed
 
 await build({
   absWorkingDir: root,

@@ -5,7 +5,7 @@
  */
 import { errorFrom, FerryError } from './protocol.js'
 import type { Arguments, DirectoryHandle, Message, Operation, Progress } from './protocol.js'
-import type { Reply, Value, WireSource, WireWasm } from './protocol.js'
+import type { Reply, Sound, Value, WireSource, WireWasm } from './protocol.js'
 
 // What the layer above needs of the ones below.
 export { FerryError } from './protocol.js'
@@ -206,6 +206,14 @@ function bytesOf(value: ArrayBuffer | ArrayBufferView): ArrayBuffer | Uint8Array
   if (value instanceof ArrayBuffer) return value
   const { buffer, byteOffset, byteLength } = value
   return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength).slice()
+}
+
+/** A sound as it travels, its channels side by side: a copy. The caller has seen that they are alike. */
+export function wireSound(all: Float32Array[], sampleRate: number): Sound {
+  const channels = all.length
+  const data = new Float32Array(channels * (all[0]?.length ?? 0))
+  all.forEach((samples, c) => samples.forEach((sample, i) => (data[i * channels + c] = sample)))
+  return { data, channels, sampleRate }
 }
 
 export function wireSource(source: Source, op: string): WireSource {

@@ -2,11 +2,11 @@
  * Encoders: ferry.encoder(). Part of the public face: checks what it is given and holds the handle;
  * index.ts hands it on.
  */
-import { checkFields, checkOneOf, FerryError, invalid, wireSource } from './vectors.js'
-import type { CallOptions, Client, FerryCode, Progress, ProgressOptions, Source } from './vectors.js'
+import { checkFields, checkOneOf, checkWhole, FerryError, invalid, wireSound, wireSource } from './visitor.js'
+import type { CallOptions, Client, Progress, ProgressOptions, Source } from './visitor.js'
 
 // What the layer above needs of the ones below.
-export * from './vectors.js'
+export * from './visitor.js'
 
 export const PROGRESS_OPTIONS = ['signal', 'onProgress']
 
@@ -87,8 +87,6 @@ export async function openEncoder(client: Client, source: Source, options: Encod
   }
 }
 
-const failing = (op: string) => (code: FerryCode, message: string) => new FerryError(code, op, message)
-
 /** An open encoder of texts, of pictures, of both into one space (CLIP, SigLIP), or of sounds. */
 export class Encoder {
   readonly #client: Client
@@ -140,8 +138,8 @@ export class Encoder {
   async encodeImage(image: Pixels | Bitmap | Blob, { signal }: CallOptions = {}): Promise<Float32Array> {
     const op = 'encoder.encodeImage'
     this.#check(op)
-    const { wireImage } = await import('./media.js')
-    const wire = await wireImage(image, failing(op))
+    const { wireImage } = await import('./pixels.js')
+    const wire = await wireImage(image, (code, message) => new FerryError(code, op, message))
     return this.#client.request(op, { encoder: this.#encoder, image: wire }, { signal })
   }
 
@@ -178,8 +176,14 @@ export class Encoder {
     const op = 'encoder.encodeAudio'
     this.#check(op)
     checkFields(options, op, 'options', ['sampleRate', ...PROGRESS_OPTIONS])
-    const { wireSound } = await import('./media.js')
-    const args = { encoder: this.#encoder, sound: wireSound(audio, options.sampleRate, failing(op)) }
+    const one = audio instanceof Float32Array
+    if (!one && typeof audio?.getChannelData !== 'function') {
+      throw invalid(op, 'audio is neither an AudioBuffer nor a Float32Array')
+    }
+    const rate = one ? options.sampleRate : audio.sampleRate
+    checkWhole(rate, 1, op, 'sampleRate')
+    const all = one ? [audio] : Array.from({ length: audio.numberOfChannels }, (_, c) => audio.getChannelData(c))
+    const args = { encoder: this.#encoder, sound: wireSound(all, rate as number) }
     return this.#client.request(op, args, options)
   }
 

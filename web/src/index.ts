@@ -11,17 +11,19 @@
  * worker, by the C core in WebAssembly; nothing that is handed in leaves the machine.
  */
 import { checkFields, checkOneOf, checkWhole, Client, Encoder, invalid, openEncoder } from './encoder.js'
-import { openIndex, PROGRESS_OPTIONS, Visitor, wireName, wireRange, wireSource, wireWasm } from './encoder.js'
-import type { Bitmap, CallOptions, Capabilities, DecodedAudio, EncoderOptions, IndexOptions, Item } from './encoder.js'
+import { PROGRESS_OPTIONS, Visitor, wireName, wireRange, wireSource, wireWasm } from './encoder.js'
+import type { Bitmap, CallOptions, Capabilities, DecodedAudio, EncoderOptions, Item } from './encoder.js'
 import type { ItemName, Modality, Model, Pixels, Progress } from './encoder.js'
-import type { ProgressOptions, Recommendation, Segment, Source, VectorIndex, WasmSource } from './encoder.js'
+import type { ProgressOptions, Recommendation, Segment, Source, WasmSource } from './encoder.js'
+import type { IndexOptions, VectorIndex } from './vectors.js'
 
 export { Encoder, FerryError, Visitor } from './encoder.js'
 export type { AudioOptions, Bitmap, DecodedAudio, EncodeOptions, EncoderOptions, Pixels } from './encoder.js'
 export type { Behavior, CallOptions, Capabilities, DirectoryHandle, ExportOptions, FerryCode } from './encoder.js'
 export type { HeldEvent, Imported, Item, ItemName, Modality, Model, Progress, Segment } from './encoder.js'
 export type { ProgressOptions, Recommendation, Recommendations, RecommendOptions, Source, SourceFiles } from './encoder.js'
-export type { IndexOptions, Neighbor, SearchOptions, VectorIndex, Vectors, VisitorEvent, WasmSource } from './encoder.js'
+export type { VisitorEvent, WasmSource } from './encoder.js'
+export type { IndexOptions, Neighbor, SearchOptions, VectorIndex, Vectors } from './vectors.js'
 export type { Counterfactual, Explanation, Group, Named, Reasons } from './encoder.js'
 
 export interface LoadOptions extends ProgressOptions {
@@ -139,7 +141,8 @@ export class Ferry {
 
   /** An empty index of vectors of one dimension, or one that was saved: the nearest of many, exactly. */
   async index(options: IndexOptions): Promise<VectorIndex> {
-    return openIndex(this.#client, options)
+    const { openIndex } = await import('./vectors.js')
+    return openIndex(this.#client, options, { checkFields, checkWhole, invalid })
   }
 
   /** Ends the worker and frees everything. What is pending rejects with a FerryError, CANCELLED. */

@@ -1,12 +1,15 @@
 /*
  * ferry.index(): the nearest of many vectors. Part of the public face: checks what it is given and
- * holds the handle; index.ts hands it on.
+ * holds the handle. index.ts loads this file with the first index; it stands alone.
  */
-import { checkFields, checkWhole, invalid } from './visitor.js'
-import type { CallOptions, Client, IndexFacts } from './visitor.js'
+import type { CallOptions, Client, IndexFacts } from './encoder.js'
 
-// What the layer above needs of the ones below.
-export * from './visitor.js'
+/* visitor.ts has them. */
+interface Checks {
+  checkFields(given: object, op: string, what: string, known: readonly string[]): void
+  checkWhole(value: unknown, least: number, op: string, what: string, most?: number): void
+  invalid(op: string, message: string): Error
+}
 
 export interface IndexOptions extends CallOptions {
   /** Length of a vector, 1 to 65536. */
@@ -38,7 +41,7 @@ export type Vectors = Float32Array | readonly Float32Array[]
 
 const isId = (id: unknown): id is number => Number.isSafeInteger(id) && (id as number) >= 0
 
-function checkIds(ids: unknown, op: string): number[] {
+function checkIds(ids: unknown, op: string, { invalid }: Checks): number[] {
   if (!Array.isArray(ids) && !ArrayBuffer.isView(ids)) throw invalid(op, 'ids is not an array')
   const list = Array.from(ids as ArrayLike<unknown>)
   const wrong = list.find((id) => !isId(id))
@@ -51,7 +54,14 @@ function isList(vectors: Vectors): vectors is readonly Float32Array[] {
 }
 
 /** count vectors in one array of its own, which goes to the worker. */
-function flat(vectors: Vectors, count: number, dimension: number, op: string, what: string): Float32Array {
+function flat(
+  vectors: Vectors,
+  count: number,
+  dimension: number,
+  op: string,
+  what: string,
+  { invalid }: Checks,
+): Float32Array {
   const all = isList(vectors) ? vectors : [vectors]
   if (!all.every((one) => one instanceof Float32Array)) throw invalid(op, `${what} is no Float32Array`)
   const expected = isList(vectors) ? dimension : count * dimension
@@ -65,7 +75,8 @@ function flat(vectors: Vectors, count: number, dimension: number, op: string, wh
   return out
 }
 
-export async function openIndex(client: Client, options: IndexOptions): Promise<VectorIndex> {
+export async function openIndex(client: Client, options: IndexOptions, checks: Checks): Promise<VectorIndex> {
+  const { checkFields, checkWhole, invalid } = checks
   const op = 'ferry.index'
   checkFields(options, op, 'options', ['dimension', 'bytes', 'signs', 'signal'])
   const { dimension, bytes, signs = false, signal } = options
@@ -74,7 +85,7 @@ export async function openIndex(client: Client, options: IndexOptions): Promise<
   const index = client.number()
   const of = dimension === undefined ? { bytes: new Uint8Array(bytes as Uint8Array) } : { dimension }
   try {
-    return new VectorIndex(client, index, await client.request(op, { index, signs, ...of }, { signal }))
+    return new VectorIndex(client, index, await client.request(op, { index, signs, ...of }, { signal }), checks)
   } catch (error) {
     client.tell('index.close', { index })
     throw error
@@ -85,14 +96,16 @@ export async function openIndex(client: Client, options: IndexOptions): Promise<
 export class VectorIndex {
   readonly #client: Client
   readonly #index: number
+  readonly #checks: Checks
   #closed = false
   #count: number
   /** Length of a vector. */
   readonly dimension: number
 
   /** Made by ferry.index(). */
-  constructor(client: Client, index: number, facts: IndexFacts) {
+  constructor(client: Client, index: number, facts: IndexFacts, checks: Checks) {
     this.#client = client
+    this.#checks = checks
     this.#index = index
     this.dimension = facts.dimension
     this.#count = facts.count
@@ -117,7 +130,7 @@ export class VectorIndex {
   async remove(ids: ArrayLike<number>, { signal }: CallOptions = {}): Promise<void> {
     const op = 'index.remove'
     this.#check(op)
-    const args = { index: this.#index, ids: checkIds(ids, op) }
+    const args = { index: this.#index, ids: checkIds(ids, op, this.#checks) }
     this.#count = (await this.#client.request(op, args, { signal })).count
   }
 
@@ -127,12 +140,13 @@ export class VectorIndex {
   async search(queries: Vectors, options: SearchOptions = {}): Promise<Neighbor[] | Neighbor[][]> {
     const op = 'index.search'
     this.#check(op)
+    const { checkFields, checkWhole } = this.#checks
     checkFields(options, op, 'options', ['k', 'candidates', 'signal'])
     const { k = 10, candidates = 0, signal } = options
     checkWhole(k, 1, op, 'k')
     checkWhole(candidates, 0, op, 'candidates')
     const count = isList(queries) ? queries.length : 1
-    const given = flat(queries, count, this.dimension, op, 'queries')
+    const given = flat(queries, count, this.dimension, op, 'queries', this.#checks)
     const args = { index: this.#index, queries: given, count, k, candidates }
     const { ids, scores } = await this.#client.request(op, args, { signal })
     const found = ids.map((id, i) => ({ id, score: scores[i] as number }))
@@ -154,12 +168,13 @@ export class VectorIndex {
 
   async #put(op: 'index.add' | 'index.replace', ids: ArrayLike<number>, vectors: Vectors, signal?: AbortSignal) {
     this.#check(op)
-    const list = checkIds(ids, op)
-    const args = { index: this.#index, ids: list, vectors: flat(vectors, list.length, this.dimension, op, 'vectors') }
+    const list = checkIds(ids, op, this.#checks)
+    const all = flat(vectors, list.length, this.dimension, op, 'vectors', this.#checks)
+    const args = { index: this.#index, ids: list, vectors: all }
     this.#count = (await this.#client.request(op, args, { signal })).count
   }
 
   #check(op: string): void {
-    if (this.#closed) throw invalid(op, 'this index is closed')
+    if (this.#closed) throw this.#checks.invalid(op, 'this index is closed')
   }
 }

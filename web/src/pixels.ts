@@ -1,6 +1,6 @@
 /*
- * A picture, and a sound, as they travel to the worker. encoder.ts loads this file with the first of
- * them; it stands alone.
+ * A picture as it travels to the worker. encoder.ts loads this file with the first picture; it stands
+ * alone.
  */
 
 /** Makes the error of that code and message. */
@@ -48,27 +48,4 @@ export async function wireImage(image: unknown, fail: Fail) {
   }
   const channels = data.length / (width * height)
   return { data: new Uint8Array(data.buffer, data.byteOffset, data.length).slice(), width, height, channels }
-}
-
-interface Heard {
-  readonly sampleRate: number
-  readonly numberOfChannels: number
-  getChannelData(channel: number): Float32Array
-}
-
-/** Its samples, the channels of one moment side by side: a copy. sampleRate is that of a Float32Array. */
-export function wireSound(audio: Heard | Float32Array, sampleRate: number | undefined, fail: Fail) {
-  const one = audio instanceof Float32Array
-  if (!one && typeof audio?.getChannelData !== 'function') {
-    throw fail('INVALID_ARGUMENT', 'audio is neither an AudioBuffer nor a Float32Array')
-  }
-  const rate = one ? sampleRate : audio.sampleRate
-  if (!Number.isInteger(rate) || (rate as number) < 1) {
-    throw fail('INVALID_ARGUMENT', `sampleRate is ${String(rate)}, not a whole number of at least 1`)
-  }
-  const all = one ? [audio] : Array.from({ length: audio.numberOfChannels }, (_, c) => audio.getChannelData(c))
-  const channels = all.length
-  const data = new Float32Array(channels * (all[0]?.length ?? 0))
-  all.forEach((samples, c) => samples.forEach((sample, i) => (data[i * channels + c] = sample)))
-  return { data, channels, sampleRate: rate as number }
 }

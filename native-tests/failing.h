@@ -3,6 +3,7 @@
 #ifndef FERRY_TESTS_FAILING_H
 #define FERRY_TESTS_FAILING_H
 
+#include "base/error.h"
 #include "ferry/ferry.h"
 #include "test.h"
 
@@ -39,6 +40,30 @@ static inline ferry_allocator failing_allocator(failing *state, size_t left)
 {
     *state = (failing){.left = left};
     return (ferry_allocator){failing_reallocate, state};
+}
+
+/*
+ * Lets 0, 1, 2… allocations of the work succeed until it does. Until then it is to say
+ * OUT_OF_MEMORY and leave nothing behind. Returns how many it needs.
+ */
+typedef ferry_status (*failing_work)(void *user, const ferry_allocator *allocator,
+                                     ferry_error *error);
+
+static inline size_t fail_each(failing_work work, void *user)
+{
+    for (size_t left = 0;; left++) {
+        failing memory;
+        ferry_error error = {0};
+        const ferry_allocator allocator = failing_allocator(&memory, left);
+        ferry_status status = work(user, &allocator, &error);
+        assert_int_equal(memory.live, 0);
+        if (status != FERRY_OK && status != FERRY_OUT_OF_MEMORY)
+            fail_msg("allocation %zu failing gave %s: %s", left, ferry_status_name(status),
+                     error.message);
+        if (status != FERRY_OK) continue;
+        print_message("%zu allocations, each failed once\n", left);
+        return left;
+    }
 }
 
 #endif

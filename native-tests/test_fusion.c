@@ -238,43 +238,42 @@ static void test_files(void **state)
     }
 }
 
+static ferry_status learn_and_use(void *user, const ferry_allocator *allocator, ferry_error *error)
+{
+    const example *e = user;
+    ferry_fusion *fusion, *again;
+    ferry_buffer json, tensors;
+    ferry_fusion_options options = {.size = sizeof options,
+                                    .allocator = allocator,
+                                    .kind = FERRY_FUSION_GATED,
+                                    .dimension = 16,
+                                    .epochs = 1};
+    ferry_catalog_options open = {.size = sizeof open, .allocator = allocator};
+    float out[ITEMS * 16];
+    ferry_status status = ferry_fusion_learn(&e->data, &options, &fusion, error);
+    ferry_buffer_init(&json, *allocator);
+    ferry_buffer_init(&tensors, *allocator);
+    if (status == FERRY_OK) status = ferry_fusion_write_json(fusion, &json, error);
+    if (status == FERRY_OK) status = ferry_fusion_write_tensors(fusion, &tensors, error);
+    ferry_fusion_close(fusion);
+    ferry_file files[2] = {{FERRY_FUSION_JSON, json.data, json.size},
+                           {FERRY_FUSION_TENSORS, tensors.data, tensors.size}};
+    if (status == FERRY_OK) status = ferry_fusion_open(files, 2, &open, &again, error);
+    if (status == FERRY_OK) {
+        status = ferry_fusion_apply(again, &e->data, out, NULL, error);
+        ferry_fusion_close(again);
+    }
+    ferry_buffer_free(&json);
+    ferry_buffer_free(&tensors);
+    return status;
+}
+
 static void test_memory(void **state)
 {
     (void)state;
     example e;
     make_example(&e);
-    for (size_t left = 0;; left++) {
-        failing memory;
-        ferry_fusion *fusion, *again;
-        ferry_error error;
-        ferry_buffer json, tensors;
-        ferry_allocator allocator = failing_allocator(&memory, left);
-        ferry_fusion_options options = {.size = sizeof options,
-                                        .allocator = &allocator,
-                                        .kind = FERRY_FUSION_GATED,
-                                        .dimension = 16,
-                                        .epochs = 1};
-        ferry_catalog_options open = {.size = sizeof open, .allocator = &allocator};
-        float out[ITEMS * 16];
-        ferry_status status = ferry_fusion_learn(&e.data, &options, &fusion, &error);
-        ferry_buffer_init(&json, allocator);
-        ferry_buffer_init(&tensors, allocator);
-        if (status == FERRY_OK) status = ferry_fusion_write_json(fusion, &json, &error);
-        if (status == FERRY_OK) status = ferry_fusion_write_tensors(fusion, &tensors, &error);
-        ferry_fusion_close(fusion);
-        ferry_file files[2] = {{FERRY_FUSION_JSON, json.data, json.size},
-                               {FERRY_FUSION_TENSORS, tensors.data, tensors.size}};
-        if (status == FERRY_OK) status = ferry_fusion_open(files, 2, &open, &again, &error);
-        if (status == FERRY_OK) {
-            status = ferry_fusion_apply(again, &e.data, out, NULL, &error);
-            ferry_fusion_close(again);
-        }
-        ferry_buffer_free(&json);
-        ferry_buffer_free(&tensors);
-        assert_int_equal(memory.live, 0);
-        if (status == FERRY_OK) break;
-        assert_int_equal(status, FERRY_OUT_OF_MEMORY);
-    }
+    fail_each(learn_and_use, &e);
 }
 
 static void test_refusals(void **state)

@@ -577,8 +577,9 @@ static void can_be_interrupted(void **state)
     ferry_prepare_close(prepare);
 }
 
-static ferry_status prepare_with(const ferry_allocator *allocator, ferry_prepared *out)
+static ferry_status prepare_with(void *user, const ferry_allocator *allocator, ferry_error *why)
 {
+    (void)user;
     static const char items[] =
         "{\"id\":\"a\",\"domain\":\"d\",\"title\":\"one two three four\"}\n"
         "{\"id\":\"b\",\"domain\":\"d\",\"title\":\"four three two one\"}\n";
@@ -591,34 +592,23 @@ static ferry_status prepare_with(const ferry_allocator *allocator, ferry_prepare
     options.merge_titles = true;
     options.split.split = FERRY_SPLIT_TIME;
     ferry_prepare *prepare;
-    *out = (ferry_prepared){0};
-    ferry_status status = ferry_prepare_create(&options, allocator, &prepare, &error);
+    ferry_prepared out = {0};
+    ferry_status status = ferry_prepare_create(&options, allocator, &prepare, why);
     if (status == FERRY_OK)
-        status = ferry_prepare_items(prepare, &item_file, FERRY_TABLE_AUTO, NULL, NULL, &error);
+        status = ferry_prepare_items(prepare, &item_file, FERRY_TABLE_AUTO, NULL, NULL, why);
     if (status == FERRY_OK)
-        status = ferry_prepare_events(prepare, &event_file, FERRY_TABLE_AUTO, NULL, NULL, &error);
-    if (status == FERRY_OK) status = ferry_prepare_finish(prepare, NULL, NULL, out, &error);
+        status = ferry_prepare_events(prepare, &event_file, FERRY_TABLE_AUTO, NULL, NULL, why);
+    if (status == FERRY_OK) status = ferry_prepare_finish(prepare, NULL, NULL, &out, why);
     ferry_prepare_close(prepare);
+    if (status == FERRY_OK) assert_int_equal(out.dataset->domains[0].event_count, 4);
+    ferry_prepared_close(&out);
     return status;
 }
 
 static void survives_every_failed_allocation(void **state)
 {
     (void)state;
-    size_t successes = 0;
-    ferry_status status;
-    do {
-        failing memory;
-        ferry_prepared out;
-        ferry_allocator allocator = failing_allocator(&memory, successes++);
-        status = prepare_with(&allocator, &out);
-        assert_true(status == FERRY_OK || status == FERRY_OUT_OF_MEMORY);
-        if (status == FERRY_OK) assert_int_equal(out.dataset->domains[0].event_count, 4);
-        ferry_prepared_close(&out);
-        assert_int_equal(memory.live, 0);
-    } while (status != FERRY_OK);
-    print_message("%zu allocations\n", successes - 1);
-    assert_true(successes > 20);
+    assert_true(fail_each(prepare_with, NULL) > 19);
 }
 
 /* ---- the Amazon files ---- */

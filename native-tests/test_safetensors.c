@@ -413,8 +413,9 @@ static void writes_what_it_reads(void **state)
 static const char small[] = "{\"__metadata__\":{\"k\":\"v\"}," TENSOR(
     "a", "F16", "2", "0,4") "," TENSOR("b", "WHAT", "2", "4,5") "}";
 
-static ferry_status open_and_convert(const ferry_allocator *allocator)
+static ferry_status open_and_convert(void *user, const ferry_allocator *allocator, ferry_error *why)
 {
+    (void)user;
     ferry_file file = file_of(small, 5);
     ferry_arena own;
     ferry_safetensors out;
@@ -422,12 +423,12 @@ static ferry_status open_and_convert(const ferry_allocator *allocator)
     ferry_buffer buffer;
     ferry_arena_init(&own, *allocator);
     ferry_buffer_init(&buffer, *allocator);
-    ferry_status status = ferry_safetensors_open(&file, &own, &out, &error);
+    ferry_status status = ferry_safetensors_open(&file, &own, &out, why);
     if (status == FERRY_OK)
-        status = ferry_tensor_as_f32(ferry_safetensors_find(&out, "a"), &own, &values, &error);
+        status = ferry_tensor_as_f32(ferry_safetensors_find(&out, "a"), &own, &values, why);
     if (status == FERRY_OK)
         status = ferry_safetensors_write(ferry_safetensors_find(&out, "a"), 1, out.metadata,
-                                         out.metadata_count, &buffer, &error);
+                                         out.metadata_count, &buffer, why);
     ferry_buffer_free(&buffer);
     ferry_arena_free(&own);
     return status;
@@ -436,16 +437,7 @@ static ferry_status open_and_convert(const ferry_allocator *allocator)
 static void survives_every_failed_allocation(void **state)
 {
     (void)state;
-    failing memory;
-    size_t successes = 0;
-    ferry_status status;
-    do {
-        ferry_allocator allocator = failing_allocator(&memory, successes++);
-        status = open_and_convert(&allocator);
-        assert_true(status == FERRY_OK || status == FERRY_OUT_OF_MEMORY);
-        assert_int_equal(memory.live, 0);
-    } while (status != FERRY_OK);
-    assert_true(successes > 2);
+    assert_true(fail_each(open_and_convert, NULL) > 2);
 }
 
 static size_t cjson_left;
@@ -465,7 +457,7 @@ static void survives_every_failed_allocation_of_cjson(void **state)
     cJSON_InitHooks(&hooks);
     do {
         cjson_left = successes++;
-        status = open_and_convert(&allocator);
+        status = open_and_convert(NULL, &allocator, &error);
         assert_true(status == FERRY_OK || status == FERRY_OUT_OF_MEMORY);
     } while (status != FERRY_OK);
     cJSON_InitHooks(NULL);

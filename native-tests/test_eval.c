@@ -315,7 +315,8 @@ static void intervals_cover(void **state)
         zero_width += low[1] == 4 && high[1] == 4;
     }
     assert_int_equal(zero_width, TRIALS);
-    if (covered * 100 < 91 * (size_t)TRIALS || covered * 100 > 98 * (size_t)TRIALS) /* 3 deviations of .944 */
+    /* 3 deviations of .944 */
+    if (covered * 100 < 91 * (size_t)TRIALS || covered * 100 > 98 * (size_t)TRIALS)
         fail_msg("%zu of %d intervals have the mean", covered, TRIALS);
 }
 

@@ -52,3 +52,12 @@ void ferry_add_scaled(float *y, const float *x, float scale, size_t N)
 {
     for (size_t n = 0; n < N; n++) y[n] = y[n] + scale * x[n];
 }
+
+double ferry_power(double base, size_t exponent)
+{
+    double result = 1;
+    for (; exponent > 0; exponent /= 2, base *= base) {
+        if (exponent % 2 == 1) result *= base;
+    }
+    return result;
+}

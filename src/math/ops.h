@@ -33,4 +33,7 @@ bool ferry_is_zero(const float *x, size_t N);
 /* y[n] = y[n] + scale * x[n], [N] */
 void ferry_add_scaled(float *y, const float *x, float scale, size_t N);
 
+/* base to the power of exponent, by squaring. */
+double ferry_power(double base, size_t exponent);
+
 #endif

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "math/elementary.h"
+#include "math/ops.h"
 
 static size_t most_items(const ferry_net *net, const ferry_train_domain *domains,
                          size_t domain_count, const ferry_train_options *options, size_t P)
@@ -173,22 +174,13 @@ static void place_foreign(ferry_batcher *batcher, const uint32_t *users, size_t 
     }
 }
 
-static double power(double base, size_t exponent)
-{
-    double result = 1;
-    for (; exponent > 0; exponent /= 2, base *= base) {
-        if (exponent % 2 == 1) result *= base;
-    }
-    return result;
-}
-
 /* log(1 - (1 - p)^T (1 - 1/n)^K): the chance that an item of share p is a candidate at all. */
 static void correct(ferry_batcher *batcher, size_t which, size_t n)
 {
     ferry_batch *b = &batcher->batch;
-    double missed = power(1 - 1.0 / (double)n, batcher->options->samples);
+    double missed = ferry_power(1 - 1.0 / (double)n, batcher->options->samples);
     for (size_t m = 0; m < b->M; m++) {
-        double rest = power(batcher->rest[which][b->item[m]], b->R) * missed;
+        double rest = ferry_power(batcher->rest[which][b->item[m]], b->R) * missed;
         batcher->corrections[m] = (float)ferry_log(1 - rest + 1e-12);
     }
     b->correction = batcher->corrections;

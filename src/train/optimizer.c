@@ -11,15 +11,6 @@ enum {
     ROW_PART = 512   /* rows of ids in a part of a loop */
 };
 
-static double power(double base, size_t exponent)
-{
-    double result = 1;
-    for (; exponent > 0; exponent /= 2, base *= base) {
-        if (exponent % 2 == 1) result *= base;
-    }
-    return result;
-}
-
 /* cos(pi f), f in [0, 1], by its series around the nearer of 0 and 1. */
 static double cosine(double f)
 {
@@ -50,8 +41,8 @@ ferry_adamw_step ferry_adamw_at(const ferry_train_options *options, double rate,
         .beta2 = (float)options->beta2,
         .beta2_rest = (float)(1 - options->beta2),
         .keep = (float)(1 - rate * options->weight_decay),
-        .rate = (float)(rate / (1 - power(options->beta1, step + 1))),
-        .inverse_root = (float)(1 / sqrt(1 - power(options->beta2, step + 1))),
+        .rate = (float)(rate / (1 - ferry_power(options->beta1, step + 1))),
+        .inverse_root = (float)(1 / sqrt(1 - ferry_power(options->beta2, step + 1))),
         .epsilon = (float)options->epsilon,
     };
 }

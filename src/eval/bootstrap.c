@@ -1,5 +1,6 @@
 #include "eval/bootstrap.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -48,25 +49,10 @@ ferry_status ferry_bootstrap_means(const double *values, size_t rows, size_t col
     return FERRY_OK;
 }
 
-/* Puts moving in at `at` of the heap [count], the largest on top. */
-static void sift_down(double *heap, size_t count, size_t at, double moving)
+static int by_value(const void *left, const void *right)
 {
-    for (size_t child; (child = 2 * at + 1) < count; at = child) {
-        if (child + 1 < count && heap[child + 1] > heap[child]) child++;
-        if (heap[child] <= moving) break;
-        heap[at] = heap[child];
-    }
-    heap[at] = moving;
-}
-
-static void sort(double *values, size_t count)
-{
-    for (size_t i = count / 2; i > 0; i--) sift_down(values, count, i - 1, values[i - 1]);
-    for (size_t rest = count; rest > 1; rest--) {
-        double moving = values[rest - 1];
-        values[rest - 1] = values[0];
-        sift_down(values, rest - 1, 0, moving);
-    }
+    double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
 }
 
 static double percentile(const double *sorted, size_t count, double share)
@@ -82,7 +68,7 @@ void ferry_bootstrap_interval(const double *means, size_t resamples, size_t colu
 {
     for (size_t c = 0; c < columns; c++) {
         for (size_t b = 0; b < resamples; b++) scratch[b] = means[b * columns + c];
-        sort(scratch, resamples);
+        qsort(scratch, resamples, sizeof *scratch, by_value);
         low[c] = percentile(scratch, resamples, 0.025);
         high[c] = percentile(scratch, resamples, 0.975);
     }

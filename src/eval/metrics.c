@@ -1,5 +1,6 @@
 #include "eval/metrics.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "math/elementary.h"
@@ -31,32 +32,16 @@ void ferry_rank_metrics(const uint32_t *ranks, size_t count, size_t k, const dou
 
 /* ---- the lists of all users together ---- */
 
-static void sift_down(uint32_t *heap, size_t count, size_t at)
+static int by_number(const void *left, const void *right)
 {
-    uint32_t moving = heap[at];
-    for (size_t child; (child = 2 * at + 1) < count; at = child) {
-        if (child + 1 < count && heap[child + 1] > heap[child]) child++;
-        if (heap[child] <= moving) break;
-        heap[at] = heap[child];
-    }
-    heap[at] = moving;
-}
-
-static void sort(uint32_t *values, size_t count)
-{
-    for (size_t i = count / 2; i > 0; i--) sift_down(values, count, i - 1);
-    for (size_t rest = count; rest > 1; rest--) {
-        uint32_t largest = values[0];
-        values[0] = values[rest - 1];
-        values[rest - 1] = largest;
-        sift_down(values, rest - 1, 0);
-    }
+    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+    return (a > b) - (a < b);
 }
 
 void ferry_list_metrics_of(uint32_t *counts, size_t items, ferry_list_metrics *out)
 {
     *out = (ferry_list_metrics){0};
-    sort(counts, items);
+    qsort(counts, items, sizeof *counts, by_number);
     double total = 0.0, spread = 0.0;
     size_t listed = 0;
     for (size_t i = 0; i < items; i++) {

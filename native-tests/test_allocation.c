@@ -145,6 +145,45 @@ static void building_a_catalog_survives(void **state)
     ferry_encoder_close(encoder);
 }
 
+static bool swallow(void *user, const void *data, size_t size)
+{
+    (void)user;
+    return size == 0 || data != NULL;
+}
+
+static ferry_status set_vectors(ferry_catalog *catalog, ferry_error *error)
+{
+    static const char rows[] = "{\"id\":\"1\"}\n{\"id\":\"2\"}\n{\"id\":\"3\"}\n";
+    static const float texts[] = {1, 2, 0, 0, 3, 4}, sounds[] = {1, 0, 2};
+    static const char *const names[] = {"catalog.json", "items.jsonl", "vectors.safetensors"};
+    ferry_file table = {"items.jsonl", rows, sizeof rows - 1};
+    ferry_modality_vectors list[] = {{FERRY_MODALITY_TEXT, "m", 0, 2, texts},
+                                     {FERRY_MODALITY_AUDIO, "n", 0, 1, sounds}};
+    FERRY_TRY(ferry_catalog_add(catalog, &table, FERRY_TABLE_AUTO, NULL, NULL, error));
+    FERRY_TRY(ferry_catalog_set_vectors(catalog, list, 2, NULL, NULL, error));
+    assert_int_equal(ferry_catalog_count(catalog), 2);
+    for (size_t i = 0; i < 3; i++)
+        FERRY_TRY(ferry_catalog_write(catalog, names[i], swallow, NULL, error));
+    return FERRY_OK;
+}
+
+static ferry_status build_of_vectors(void *user, ferry_error *error)
+{
+    ferry_catalog_options options = {.size = sizeof options, .allocator = &failing};
+    ferry_catalog *catalog;
+    (void)user;
+    FERRY_TRY(ferry_catalog_create(&options, &catalog, error));
+    ferry_status status = set_vectors(catalog, error);
+    ferry_catalog_close(catalog);
+    return status;
+}
+
+static void building_a_catalog_of_vectors_survives(void **state)
+{
+    (void)state;
+    sweep("building a catalogue of vectors", build_of_vectors, NULL);
+}
+
 #if FERRY_PICTURES
 static ferry_status give_picture(void *user, size_t index, ferry_modality modality, ferry_file *out,
                                  ferry_error *error)
@@ -268,6 +307,7 @@ int main(void)
         cmocka_unit_test(encoder_survives),
         cmocka_unit_test(encoders_of_pictures_and_sounds_survive),
         cmocka_unit_test(building_a_catalog_survives),
+        cmocka_unit_test(building_a_catalog_of_vectors_survives),
 #if FERRY_PICTURES
         cmocka_unit_test(building_a_catalog_of_pictures_survives),
 #endif

@@ -334,6 +334,14 @@ static ferry_file read_copy(const char *path, const char *name, size_t shift, ch
     return (ferry_file){name, *block + shift, size};
 }
 
+/* A tokenizer's file is read: nobody asks for its bytes, which are the caller's, again. */
+static void lose(void *user, const ferry_file *file)
+{
+    assert_string_equal(file->name, "tokenizer.json");
+    memset((void *)(uintptr_t)file->data, 0xAA, file->size);
+    ++*(int *)user;
+}
+
 /* Encodes a text into out, and says how many bytes of the weights have changed. */
 static size_t overwritten(const char *path, ferry_precision precision, bool overwrite, size_t shift,
                           float *out)
@@ -350,9 +358,14 @@ static size_t overwritten(const char *path, ferry_precision precision, bool over
     before = malloc(files[0].size);
     assert_non_null(before);
     memcpy(before, files[0].data, files[0].size);
-    ferry_encoder_options options = {
-        .size = sizeof options, .precision = precision, .overwrite = overwrite};
+    int lost = 0;
+    ferry_encoder_options options = {.size = sizeof options,
+                                     .precision = precision,
+                                     .overwrite = overwrite,
+                                     .done = overwrite ? lose : NULL,
+                                     .done_user = &lost};
     assert_int_equal(ferry_encoder_open(files, FILES, &options, &encoder, &error), FERRY_OK);
+    assert_int_equal(lost, overwrite);
     float *found = encoder_encode(encoder, &text, 1);
     memcpy(out, found, ferry_encoder_dimension(encoder) * sizeof *out);
     size_t changed = 0;
@@ -374,13 +387,11 @@ static void packed_in_place_the_same_bits(void **state)
     for (size_t i = 0; i < 2; i++) {
         float expected[DIMENSION] = {0}, found[DIMENSION] = {0};
         assert_int_equal(overwritten(path, precisions[i], false, 0, expected), 0);
-        /* Panels of these 24 and 72 columns are wider than the floats themselves; int8 fits. */
-        size_t changed = overwritten(path, precisions[i], true, 0, found);
-        assert_true(precisions[i] == FERRY_PRECISION_INT8 ? changed > 1000 : changed == 0);
-        assert_memory_equal(found, expected, sizeof found);
-        /* not aligned for floats: packed elsewhere */
-        assert_int_equal(overwritten(path, precisions[i], true, 1, found), 0);
-        assert_memory_equal(found, expected, sizeof found);
+        /* As the file lies, and not aligned for floats. */
+        for (size_t shift = 0; shift < 2; shift++) {
+            assert_true(overwritten(path, precisions[i], true, shift, found) > 1000);
+            assert_memory_equal(found, expected, sizeof found);
+        }
     }
     ferry_encoder *encoder;
     ferry_error error;

@@ -203,6 +203,11 @@ typedef struct ferry_encoder_options {
      * says what for. */
     const char *center;
     ferry_image_fit image_fit;
+    /* Called, unless NULL, with a tokenizer's file once it is read, before memory is taken for the
+     * matrices: its bytes, and they alone, are needed no more then and may be freed. Not for
+     * ferry_encoder_open_directory, which does so itself. */
+    void (*done)(void *user, const ferry_file *file);
+    void *done_user;
 } ferry_encoder_options;
 
 /*

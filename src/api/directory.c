@@ -133,6 +133,14 @@ ferry_status ferry_in_directory(ferry_status status, const char *path, ferry_err
     return ferry_fail(error, status, "%s: %s", path, inner.message);
 }
 
+/* Its pages need not stay in memory. */
+static void unmap_done(void *user, const ferry_file *file)
+{
+    ferry_directory *dir = user;
+    ferry_file_unmap(file);
+    dir->files[file - dir->files].size = 0;
+}
+
 ferry_status ferry_encoder_open_directory(const char *path, const ferry_encoder_options *options,
                                           ferry_encoder **out, ferry_error *error)
 {
@@ -140,11 +148,15 @@ ferry_status ferry_encoder_open_directory(const char *path, const ferry_encoder_
     *out = NULL;
     ferry_encoder_options chosen = {0};
     FERRY_TRY(ferry_options_read(options, "ferry_encoder_options", &chosen, sizeof chosen, error));
-    if (chosen.overwrite)
+    if (chosen.overwrite || chosen.done != NULL)
         return ferry_fail(error, FERRY_INVALID_ARGUMENT,
-                          "overwrite is for bytes in memory: \"%s\" is mapped read-only", path);
-    FERRY_TRY(ferry_directory_open(path, options != NULL ? options->allocator : NULL, &dir, error));
-    ferry_status status = ferry_encoder_open(dir->files, dir->count, options, out, error);
+                          "overwrite and done are for bytes in memory: \"%s\" is mapped read-only",
+                          path);
+    FERRY_TRY(ferry_directory_open(path, chosen.allocator, &dir, error));
+    chosen.size = sizeof chosen;
+    chosen.done = unmap_done;
+    chosen.done_user = dir;
+    ferry_status status = ferry_encoder_open(dir->files, dir->count, &chosen, out, error);
     if (status != FERRY_OK) {
         ferry_directory_close(dir);
         return ferry_in_directory(status, path, error);

@@ -197,6 +197,14 @@ static void *keep_borrowed(void)
 
 /* ---- encoder ---- */
 
+/* A file of the queue is read: its memory is the next one's. */
+static void free_queued(void *user, const ferry_file *file)
+{
+    (void)user;
+    free((void *)(uintptr_t)file->data);
+    instance.queue[file - instance.queue].data = NULL;
+}
+
 /* precision: a ferry_precision; prompt, center: names, or NULL; fit: a ferry_image_fit. result:
  * {"texts","images","sounds","dimension","maxTokens","precision"} */
 ferry_encoder *EXPORT(ferry_wasm_encoder_open)(int precision, const char *prompt,
@@ -211,7 +219,8 @@ ferry_encoder *EXPORT(ferry_wasm_encoder_open)(int precision, const char *prompt
                                      .threads = ferry_pool_crew(),
                                      .precision = (ferry_precision)precision,
                                      .overwrite = true,
-                                     .image_fit = (ferry_image_fit)fit};
+                                     .image_fit = (ferry_image_fit)fit,
+                                     .done = free_queued};
     if (prompt != NULL) options.prompt = ferry_arena_text(&names, prompt, prompt_size);
     if (center != NULL) options.center = ferry_arena_text(&names, center, center_size);
     ferry_status status =

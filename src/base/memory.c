@@ -111,7 +111,8 @@ struct ferry_arena_block {
     size_t used; /* offset of the next free byte */
 };
 
-/* Grows with the arena's use: small models stay small, large ones take few blocks. */
+/* Grows with the arena's use: small models stay small, large ones take few blocks. What is larger
+ * than a quarter of them has a block of its own, lest much of each stay empty. */
 enum { ARENA_FIRST_BLOCK = 4096, ARENA_LARGEST_STEP = 1 << 20 };
 
 void ferry_arena_init(ferry_arena *arena, ferry_allocator allocator)
@@ -148,20 +149,29 @@ static size_t fit(const ferry_arena_block *block, size_t bytes, size_t alignment
     return offset;
 }
 
+/* A new block with room for `bytes`. Which fills it stands behind the one that is being filled. */
+static ferry_arena_block *add_block(ferry_arena *arena, size_t bytes, size_t alignment)
+{
+    size_t step = arena->block != NULL ? 2 * arena->block->size : ARENA_FIRST_BLOCK, needed;
+    if (step > ARENA_LARGEST_STEP) step = ARENA_LARGEST_STEP;
+    if (!ferry_size_add(bytes, sizeof *arena->block + alignment, &needed)) return NULL;
+    bool own = arena->block != NULL && needed > ARENA_LARGEST_STEP / 4;
+    if (!own && needed < step) needed = step;
+    ferry_arena_block *block = arena->allocator.reallocate(arena->allocator.user, NULL, 0, needed);
+    if (block == NULL) return NULL;
+    ferry_arena_block **place = own ? &arena->block->older : &arena->block;
+    *block = (ferry_arena_block){*place, needed, sizeof *block};
+    *place = block;
+    return block;
+}
+
 static void *arena_take(ferry_arena *arena, size_t bytes, size_t alignment)
 {
     ferry_arena_block *block = arena->block;
     size_t offset = block != NULL ? fit(block, bytes, alignment) : 0;
     if (offset == 0) {
-        size_t step = block != NULL ? 2 * block->size : ARENA_FIRST_BLOCK;
-        if (step > ARENA_LARGEST_STEP) step = ARENA_LARGEST_STEP;
-        size_t needed;
-        if (!ferry_size_add(bytes, sizeof *block + alignment, &needed)) return NULL;
-        if (needed < step) needed = step;
-        block = arena->allocator.reallocate(arena->allocator.user, NULL, 0, needed);
+        block = add_block(arena, bytes, alignment);
         if (block == NULL) return NULL;
-        *block = (ferry_arena_block){arena->block, needed, sizeof *block};
-        arena->block = block;
         offset = fit(block, bytes, alignment);
     }
     block->used = offset + bytes;
@@ -223,5 +233,15 @@ bool ferry_buffer_append(ferry_buffer *buffer, const void *data, size_t size)
     if (!ferry_buffer_reserve(buffer, size)) return false;
     if (size > 0) memcpy(buffer->data + buffer->size, data, size);
     buffer->size += size;
+    return true;
+}
+
+bool ferry_buffer_trim(ferry_buffer *buffer)
+{
+    char *data = buffer->allocator.reallocate(buffer->allocator.user, buffer->data,
+                                              buffer->capacity, buffer->size);
+    if (data == NULL) return false;
+    buffer->data = data;
+    buffer->capacity = buffer->size;
     return true;
 }

@@ -86,5 +86,7 @@ void ferry_buffer_free(ferry_buffer *buffer);
 /* Room for extra more bytes behind size; false without memory, the content then stands. */
 bool ferry_buffer_reserve(ferry_buffer *buffer, size_t extra);
 bool ferry_buffer_append(ferry_buffer *buffer, const void *data, size_t size);
+/* Gives back the room behind size, which is not 0; false without memory to move it to. */
+bool ferry_buffer_trim(ferry_buffer *buffer);
 
 #endif

@@ -111,8 +111,9 @@ ferry_status ferry_text_encoder_encode(ferry_text_encoder *encoder, const ferry_
 
 /* ---- open ---- */
 
-static ferry_status open_tokenizer(ferry_files files, size_t vocabulary, ferry_arena *arena,
-                                   ferry_text_encoder *out, ferry_error *error)
+static ferry_status open_tokenizer(ferry_files files, const ferry_encoder_options *options,
+                                   size_t vocabulary, ferry_arena *arena, ferry_text_encoder *out,
+                                   ferry_error *error)
 {
     const ferry_file *json = ferry_files_find(files, "tokenizer.json");
     const ferry_file *list = ferry_files_find(files, "vocab.txt");
@@ -126,16 +127,17 @@ static ferry_status open_tokenizer(ferry_files files, size_t vocabulary, ferry_a
         return ferry_fail(error, FERRY_MALFORMED,
                           "the tokenizer has %zu tokens, but config.json's vocab_size is %zu",
                           ferry_tokenizer_vocab_size(out->tokenizer), vocabulary);
+    if (options->done != NULL) options->done(options->done_user, json != NULL ? json : list);
     return FERRY_OK;
 }
 
 /* What either of the two has in front of it. The tokenizer before the weights: what parsing it took
- * is free again for them. */
+ * is free again for them, and so may be its file. */
 static ferry_status open_front(ferry_files files, const ferry_encoder_options *options,
                                size_t vocabulary, ferry_pool *pool, ferry_arena *arena,
                                ferry_text_encoder *out, ferry_error *error)
 {
-    FERRY_TRY(open_tokenizer(files, vocabulary, arena, out, error));
+    FERRY_TRY(open_tokenizer(files, options, vocabulary, arena, out, error));
     FERRY_TRY(ferry_text_prompt_read(files, options->prompt, arena, &out->prompt, error));
     FERRY_TRY(ferry_centers_read(files, options->center, out->dimension, out->kernels, arena,
                                  &out->centers, error));

@@ -72,7 +72,7 @@ typedef struct ferry_transformer {
  * of a file written by ferry_quantize, or 4-bit ones: "<name>" U8 [N, K / 2] with
  * "<name>_scale" F16 [N, K / 32]. Those of words stay 4-bit; matrices become int8 or f32.
  * Embeddings and biases stay views into the file where it holds aligned F32 (or I8); matrices are
- * packed into the arena, or with overwrite, and where they lie side by side, in their own place.
+ * packed into the arena, or with overwrite, where those lay that have been packed, if it suffices.
  * rows >= config.max_tokens sizes the workspace. Borrows the pool, which may be NULL.
  */
 ferry_status ferry_transformer_load(const ferry_file *weights, const ferry_text_config *config,

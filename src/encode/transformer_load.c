@@ -9,6 +9,10 @@
 
 enum { MAX_NAME = 192 };
 
+typedef struct hole {
+    unsigned char *start, *end;
+} hole;
+
 typedef struct loader {
     const ferry_file *file;
     ferry_safetensors tensors;
@@ -18,6 +22,8 @@ typedef struct loader {
     const ferry_text_config *config;
     ferry_precision precision; /* F32 or INT8, once the file is open */
     bool overwrite;            /* the file's bytes, once they are read */
+    hole *holes;               /* [hole_count], at most one a tensor: those bytes */
+    size_t hole_count;
     ferry_error *error;
 } loader;
 
@@ -124,7 +130,7 @@ typedef struct gather {
     ferry_arena scratch;
 } gather;
 
-/* Whether a tensor is one of the layers' own: all of those are read before they are packed. */
+/* Whether a tensor is one of the layers' own: all of those are read before any is packed. */
 static bool is_own(const gather *g, const char *name)
 {
     size_t prefix = strlen(g->load->prefix);
@@ -137,39 +143,45 @@ static bool is_own(const gather *g, const char *name)
     return false;
 }
 
-/*
- * Room for `bytes` of packed floats or weights where the tensors "<name><suffix>" have lain, which
- * are side by side in most files; NULL if it does not suffice, is not aligned, or holds something
- * else.
- */
-static void *place_of(gather *g, const char *suffix, size_t bytes)
+/* The bytes of a tensor are the file's no more: with those beside them they are a hole. */
+static void give_up(loader *load, const ferry_tensor *tensor)
 {
-    const ferry_safetensors *all = &g->load->tensors;
-    char full[MAX_NAME];
-    uintptr_t first = UINTPTR_MAX, last = 0;
-    for (size_t i = 0; i < g->count; i++) {
-        const ferry_tensor *tensor;
-        snprintf(full, sizeof full, "%s%s", g->names[i], suffix);
-        if (find(g->load, full, &tensor) != FERRY_OK) return NULL;
-        uintptr_t start = (uintptr_t)tensor->data, end = start + tensor->size;
-        first = start < first ? start : first;
-        last = end > last ? end : last;
+    unsigned char *start = (unsigned char *)(uintptr_t)tensor->data, *end = start + tensor->size;
+    for (size_t i = 0; i < load->hole_count;) {
+        const hole *other = &load->holes[i];
+        if (other->end != start && other->start != end) {
+            i++;
+            continue;
+        }
+        if (other->end == start) start = other->start;
+        if (other->start == end) end = other->end;
+        load->holes[i] = load->holes[--load->hole_count];
     }
-    if (last - first < bytes || first % sizeof(float) != 0) return NULL;
-    for (size_t i = 0; i < all->count; i++) {
-        uintptr_t start = (uintptr_t)all->tensors[i].data, end = start + all->tensors[i].size;
-        if (start < first + bytes && end > first && !is_own(g, all->tensors[i].name)) return NULL;
-    }
-    return (void *)first;
+    load->holes[load->hole_count++] = (hole){start, end};
 }
 
-/* [count] elements for what stays of the tensors "<name><suffix>": in their own place if that may
- * be, otherwise in the arena. */
-static void *room_for(gather *g, const char *suffix, size_t count, size_t size)
+/* [count] elements for what is packed of layers that have been read: where they, or others before
+ * them, have lain if the file may be overwritten and there is room, otherwise in the arena. */
+static void *room_for(gather *g, size_t count, size_t size)
 {
-    void *place = NULL;
-    if (g->load->overwrite) place = place_of(g, suffix, count * size);
-    return place != NULL ? place : ferry_arena_array(g->load->arena, count, size);
+    loader *load = g->load;
+    for (size_t i = 0; i < load->hole_count; i++) {
+        hole *at = &load->holes[i];
+        size_t padding = -(uintptr_t)at->start % sizeof(float),
+               left = (size_t)(at->end - at->start);
+        if (padding > left || count > (left - padding) / size) continue;
+        void *place = at->start + padding;
+        at->start += padding + count * size;
+        return place;
+    }
+    return ferry_arena_array(load->arena, count, size);
+}
+
+static void give_up_own(gather *g)
+{
+    const ferry_safetensors *all = &g->load->tensors;
+    for (size_t i = 0; g->load->overwrite && i < all->count; i++)
+        if (is_own(g, all->tensors[i].name)) give_up(g->load, &all->tensors[i]);
 }
 
 /* One layer's weights [N, K], which may be 4-bit in the file. */
@@ -232,8 +244,8 @@ static ferry_status pack_floats(gather *g, ferry_layer *out)
     size_t columns = g->count * g->N, size;
     FERRY_TRY(gather_floats(g, &matrix));
     float *panels = NULL;
-    if (ferry_panels_size(g->K, columns, &size))
-        panels = room_for(g, ".weight", size, sizeof *panels);
+    give_up_own(g);
+    if (ferry_panels_size(g->K, columns, &size)) panels = room_for(g, size, sizeof *panels);
     if (panels == NULL) return ferry_fail_memory(g->load->error, g->names[0]);
     ferry_pack_panels(matrix, 1, g->K, g->K, columns, panels);
     out->panels = panels;
@@ -254,10 +266,9 @@ static ferry_status pack_int8(gather *g, bool quantized, ferry_layer *out)
         FERRY_TRY(gather_floats(g, &matrix));
         ferry_int8_quantize_weights(matrix, g->K, columns, w, scale);
     }
-    uint8_t *packed = room_for(g, ".weight", bytes, 1);
-    float *packed_scale = quantized
-                              ? room_for(g, ".weight_scale", scales, sizeof *packed_scale)
-                              : ferry_arena_array(g->load->arena, scales, sizeof *packed_scale);
+    give_up_own(g);
+    uint8_t *packed = room_for(g, bytes, 1);
+    float *packed_scale = room_for(g, scales, sizeof *packed_scale);
     if (packed == NULL || packed_scale == NULL)
         return ferry_fail_memory(g->load->error, g->names[0]);
     ferry_int8_pack(w, scale, g->K, columns, packed, packed_scale);
@@ -367,6 +378,8 @@ static ferry_status load_weights(loader *load, ferry_transformer *out)
     const ferry_text_config *c = load->config;
     const char *word = "embeddings.word_embeddings.weight";
     FERRY_TRY(ferry_safetensors_open(load->file, &load->scratch, &load->tensors, load->error));
+    load->holes = ferry_arena_array(&load->scratch, load->tensors.count, sizeof *load->holes);
+    if (load->holes == NULL) return ferry_fail_memory(load->error, "the list of tensors");
     load->prefix = "";
     const ferry_tensor *words = ferry_safetensors_find(&load->tensors, word);
     if (words == NULL) load->prefix = "bert.";

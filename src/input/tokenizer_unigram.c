@@ -71,15 +71,18 @@ bool ferry_tokenizer_find_list(const ferry_file *file, ferry_text *out)
     return true;
 }
 
-/* The next piece of the list, parsed; *at is 0 before the first. *item is NULL at the end. */
-static ferry_status next_piece(ferry_text list, size_t *at, cJSON **item, ferry_error *error)
+/* The next piece of the list, its text and parsed; *at is 0 before the first. *item is NULL at the
+ * end. */
+static ferry_status next_piece(ferry_text list, size_t *at, ferry_text *text, cJSON **item,
+                               ferry_error *error)
 {
     *item = NULL;
     size_t start = skip_spaces(list, *at + (*at == 0));
     if (list.data[start] == ',') start = skip_spaces(list, start + 1);
     if (list.data[start] == ']') return FERRY_OK;
     *at = skip_value(list, start);
-    *item = cJSON_ParseWithLength(list.data + start, *at - start);
+    *text = (ferry_text){list.data + start, *at - start};
+    *item = cJSON_ParseWithLength(text->data, text->size);
     return *item != NULL ? FERRY_OK : ferry_fail_memory(error, "the vocabulary");
 }
 
@@ -93,9 +96,17 @@ static size_t count_pieces(ferry_text list)
     return count;
 }
 
+/* What a piece is called: as it stands in the file where that has no escapes, as most. */
+static const char *name_piece(ferry_text text, const char *name, size_t size, ferry_arena *copies)
+{
+    const char *there = (const char *)memchr(text.data, '"', text.size) + 1;
+    if (memcmp(there, name, size) == 0 && there[size] == '"') return there;
+    return ferry_arena_text(copies, name, size);
+}
+
 /* ["▁the", -3.9]; an id is a piece's place. */
-static ferry_status read_piece(ferry_tokenizer *tokenizer, const ferry_file *json,
-                               const cJSON *item, size_t place, ferry_arena *texts,
+static ferry_status read_piece(ferry_tokenizer *tokenizer, const ferry_file *json, ferry_text text,
+                               const cJSON *item, size_t place, ferry_arena *copies,
                                ferry_trie_entry *entry, double *score_out, ferry_error *error)
 {
     const cJSON *piece = cJSON_IsArray(item) ? item->child : NULL;
@@ -107,21 +118,22 @@ static ferry_status read_piece(ferry_tokenizer *tokenizer, const ferry_file *jso
                           json->name, place);
     *score_out = score->valuedouble;
     entry->size = (uint32_t)strlen(piece->valuestring);
-    entry->key = ferry_arena_text(texts, piece->valuestring, entry->size);
+    entry->key = name_piece(text, piece->valuestring, entry->size, copies);
     return entry->key != NULL ? FERRY_OK : ferry_fail_memory(error, "the vocabulary");
 }
 
 static ferry_status read_pieces(ferry_tokenizer *tokenizer, const ferry_file *json, ferry_text list,
-                                ferry_arena *texts, ferry_trie_entry *entries, double *scores,
+                                ferry_arena *copies, ferry_trie_entry *entries, double *scores,
                                 ferry_error *error)
 {
     size_t count = 0, place = 0, at = 0;
+    ferry_text text;
     double least = 0;
     for (cJSON *item;; place++) {
-        FERRY_TRY(next_piece(list, &at, &item, error));
+        FERRY_TRY(next_piece(list, &at, &text, &item, error));
         if (item == NULL) break;
-        ferry_status status =
-            read_piece(tokenizer, json, item, place, texts, &entries[count], &scores[place], error);
+        ferry_status status = read_piece(tokenizer, json, text, item, place, copies,
+                                         &entries[count], &scores[place], error);
         cJSON_Delete(item);
         FERRY_TRY(status);
         if (place == 0 || scores[place] < least) least = scores[place];
@@ -145,12 +157,12 @@ static ferry_status read_model(ferry_tokenizer *tokenizer, const ferry_file *jso
                           json->name);
     double *scores = ferry_arena_array(&tokenizer->arena, count, sizeof *scores);
     ferry_trie_entry *entries = ferry_allocate(&tokenizer->allocator, count, sizeof *entries);
-    ferry_arena texts; /* of the entries */
-    ferry_arena_init(&texts, tokenizer->allocator);
+    ferry_arena copies; /* of pieces' texts */
+    ferry_arena_init(&copies, tokenizer->allocator);
     ferry_status status = scores != NULL && entries != NULL
-                              ? read_pieces(tokenizer, json, list, &texts, entries, scores, error)
+                              ? read_pieces(tokenizer, json, list, &copies, entries, scores, error)
                               : ferry_fail_memory(error, "the vocabulary");
-    ferry_arena_free(&texts);
+    ferry_arena_free(&copies);
     ferry_release(&tokenizer->allocator, entries, count * sizeof *entries);
     FERRY_TRY(status);
     FERRY_TRY(ferry_json_size_required(part, "unk_id", json->name, SIZE_MAX, &unknown, error));

@@ -7,7 +7,8 @@
 enum {
     BLOCK = 256,
     OPEN_BLOCKS = 16, /* gaps further back are given up: they are few and rarely fit */
-    MAX_TRIES = 128,  /* gaps tried for a state before it gets a new block */
+    OPEN = OPEN_BLOCKS * BLOCK,
+    MAX_TRIES = 128, /* gaps tried for a state before it gets a new block */
 };
 
 /* A state whose children are to be placed: entries [first, last) share their first depth bytes. */
@@ -16,8 +17,9 @@ typedef struct job {
     uint32_t first, last, depth;
 } job;
 
+/* Of a node of an open block: all that is known of the others is in the trie. */
 typedef struct slot {
-    /* The ring of the unused nodes of open blocks; 0, in the dead block, is its head. */
+    /* The ring of the unused ones; 0, which is in the dead block, is its head. */
     uint32_t previous, next;
     bool used; /* as a node */
     bool is_base;
@@ -25,9 +27,9 @@ typedef struct slot {
 
 typedef struct builder {
     ferry_trie *trie;
-    ferry_buffer slots;                  /* of slot, one a node */
+    slot *slots;                         /* [1 + OPEN] the ring's head, then see slot_of */
     ferry_buffer jobs;                   /* of job, first in, first out */
-    size_t done;                         /* jobs */
+    size_t done;                         /* bytes of jobs at its beginning */
     ferry_trie_entry *entries, *scratch; /* [count] */
     bool keep_last;
     const char *what;
@@ -39,9 +41,9 @@ static ferry_trie_node *nodes_of(builder *b)
     return (ferry_trie_node *)(void *)b->trie->nodes.data;
 }
 
-static slot *slots_of(builder *b)
+static slot *slot_of(const builder *b, uint32_t node)
 {
-    return (slot *)(void *)b->slots.data;
+    return node == 0 ? b->slots : b->slots + 1 + node % OPEN;
 }
 
 static uint32_t node_count(const builder *b)
@@ -49,49 +51,63 @@ static uint32_t node_count(const builder *b)
     return (uint32_t)(b->trie->nodes.size / sizeof(ferry_trie_node));
 }
 
-static void unlink_slot(slot *slots, uint32_t at)
+static void unlink_slot(builder *b, uint32_t node)
 {
-    slots[slots[at].previous].next = slots[at].next;
-    slots[slots[at].next].previous = slots[at].previous;
+    const slot *at = slot_of(b, node);
+    slot_of(b, at->previous)->next = at->next;
+    slot_of(b, at->next)->previous = at->previous;
 }
 
-/* 256 more nodes, unused, at the end of the ring; the oldest open block leaves it. */
+/* Nothing comes into a block any more: its unused nodes leave the ring and get a label no state
+ * asks for, that of a base in their block that is none. */
+static void close_block(builder *b, uint32_t start)
+{
+    uint32_t free_base = start;
+    /* There is one if a node is unused, as each base has at least one node of its own. */
+    while (free_base < start + BLOCK && slot_of(b, free_base)->is_base) free_base++;
+    for (uint32_t i = start; i < start + BLOCK; i++) {
+        if (slot_of(b, i)->used) continue;
+        unlink_slot(b, i);
+        nodes_of(b)[i].base_and_label = (i ^ free_base) & 0xFF;
+    }
+}
+
+/* The first block, in which base 0 has no children: nobody takes nodes there. */
+static ferry_status add_dead_block(builder *b)
+{
+    if (!ferry_buffer_reserve(&b->trie->nodes, BLOCK * sizeof(ferry_trie_node)))
+        return ferry_fail_memory(b->error, b->what);
+    b->trie->nodes.size = BLOCK * sizeof(ferry_trie_node);
+    for (uint32_t i = 0; i < BLOCK; i++) nodes_of(b)[i] = (ferry_trie_node){~i & 0xFF, -1};
+    return FERRY_OK;
+}
+
+/* 256 more nodes, unused, at the end of the ring; the oldest open block is closed. */
 static ferry_status add_block(builder *b)
 {
     uint32_t start = node_count(b);
     if (start + BLOCK > FERRY_TRIE_MAX_NODES)
         return ferry_fail(b->error, FERRY_LIMIT, "%s: more than %d trie nodes", b->what,
                           FERRY_TRIE_MAX_NODES);
-    if (!ferry_buffer_reserve(&b->trie->nodes, BLOCK * sizeof(ferry_trie_node)) ||
-        !ferry_buffer_reserve(&b->slots, BLOCK * sizeof(slot)))
+    if (!ferry_buffer_reserve(&b->trie->nodes, BLOCK * sizeof(ferry_trie_node)))
         return ferry_fail_memory(b->error, b->what);
     b->trie->nodes.size += BLOCK * sizeof(ferry_trie_node);
-    b->slots.size += BLOCK * sizeof(slot);
-    slot *slots = slots_of(b);
+    if (start > OPEN) close_block(b, start - OPEN);
     for (uint32_t i = start; i < start + BLOCK; i++) {
+        uint32_t tail = b->slots->previous;
         nodes_of(b)[i] = (ferry_trie_node){0, -1};
-        if (start == 0) { /* the dead block: its head is the ring, the rest is never taken */
-            slots[i] = (slot){.used = true, .is_base = true};
-            continue;
-        }
-        uint32_t tail = slots[0].previous;
-        slots[i] = (slot){.previous = tail, .next = 0};
-        slots[tail].next = i;
-        slots[0].previous = i;
+        *slot_of(b, i) = (slot){.previous = tail, .next = 0};
+        slot_of(b, tail)->next = i;
+        b->slots->previous = i;
     }
-    if (start <= OPEN_BLOCKS * BLOCK) return FERRY_OK;
-    uint32_t closed = start - OPEN_BLOCKS * BLOCK;
-    for (uint32_t i = closed; i < closed + BLOCK; i++)
-        if (!slots[i].used) unlink_slot(slots, i);
     return FERRY_OK;
 }
 
-static bool fits(builder *b, uint32_t base, const uint8_t *labels, size_t count)
+static bool fits(const builder *b, uint32_t base, const uint8_t *labels, size_t count)
 {
-    const slot *slots = slots_of(b);
-    if (slots[base].is_base) return false;
+    if (slot_of(b, base)->is_base) return false;
     for (size_t i = 0; i < count; i++) {
-        if (slots[base ^ labels[i]].used) return false;
+        if (slot_of(b, base ^ labels[i])->used) return false;
     }
     return true;
 }
@@ -100,19 +116,19 @@ static bool fits(builder *b, uint32_t base, const uint8_t *labels, size_t count)
 static ferry_status place(builder *b, const uint8_t *labels, size_t count, uint32_t *out)
 {
     uint32_t base = 0;
-    uint32_t at = slots_of(b)[0].next;
+    uint32_t at = b->slots->next;
     for (int tries = 0; at != 0 && base == 0 && tries < MAX_TRIES; tries++) {
         if (fits(b, at ^ labels[0], labels, count)) base = at ^ labels[0];
-        at = slots_of(b)[at].next;
+        at = slot_of(b, at)->next;
     }
     if (base == 0) {
         base = node_count(b);
         FERRY_TRY(add_block(b));
     }
-    slots_of(b)[base].is_base = true;
+    slot_of(b, base)->is_base = true;
     for (size_t i = 0; i < count; i++) {
-        unlink_slot(slots_of(b), base ^ labels[i]);
-        slots_of(b)[base ^ labels[i]].used = true;
+        unlink_slot(b, base ^ labels[i]);
+        slot_of(b, base ^ labels[i])->used = true;
         nodes_of(b)[base ^ labels[i]].base_and_label = labels[i];
     }
     *out = base;
@@ -188,8 +204,13 @@ static ferry_status finish_keys(builder *b, job *range)
 
 static ferry_status add_job(builder *b, job next)
 {
-    if (!ferry_buffer_append(&b->jobs, &next, sizeof next))
-        return ferry_fail_memory(b->error, b->what);
+    ferry_buffer *jobs = &b->jobs;
+    if (jobs->size == jobs->capacity && b->done > jobs->size / 2) { /* in place of those done */
+        jobs->size -= b->done;
+        memmove(jobs->data, jobs->data + b->done, jobs->size);
+        b->done = 0;
+    }
+    if (!ferry_buffer_append(jobs, &next, sizeof next)) return ferry_fail_memory(b->error, b->what);
     return FERRY_OK;
 }
 
@@ -213,32 +234,19 @@ static ferry_status run_job(builder *b, job range)
     return FERRY_OK;
 }
 
-/* Gives unused nodes a label no state asks for: that of a base in their block that is none. */
-static void close_unused(builder *b)
-{
-    const slot *slots = slots_of(b);
-    ferry_trie_node *nodes = nodes_of(b);
-    for (uint32_t i = 0; i < BLOCK; i++) nodes[i].base_and_label = ~i & 0xFF; /* base 0 */
-    for (uint32_t start = BLOCK; start < node_count(b); start += BLOCK) {
-        uint32_t free_base = start;
-        /* There is one if a node is unused, as each base has at least one node of its own. */
-        while (free_base < start + BLOCK && slots[free_base].is_base) free_base++;
-        for (uint32_t i = start; i < start + BLOCK; i++)
-            if (!slots[i].used) nodes[i].base_and_label = (i ^ free_base) & 0xFF;
-    }
-}
-
 static ferry_status build(builder *b, size_t count)
 {
-    FERRY_TRY(add_block(b));
+    FERRY_TRY(add_dead_block(b));
     FERRY_TRY(add_job(b, (job){UINT32_MAX, 0, (uint32_t)count, 0}));
     for (; b->done < b->jobs.size; b->done += sizeof(job)) {
         job next;
         memcpy(&next, b->jobs.data + b->done, sizeof next);
         FERRY_TRY(run_job(b, next));
     }
-    close_unused(b);
-    return FERRY_OK;
+    uint32_t end = node_count(b);
+    for (uint32_t at = end > OPEN + BLOCK ? end - OPEN : BLOCK; at < end; at += BLOCK)
+        close_block(b, at);
+    return ferry_buffer_trim(&b->trie->nodes) ? FERRY_OK : ferry_fail_memory(b->error, b->what);
 }
 
 ferry_status ferry_trie_build(ferry_trie *trie, const ferry_allocator *allocator,
@@ -253,12 +261,13 @@ ferry_status ferry_trie_build(ferry_trie *trie, const ferry_allocator *allocator
                           FERRY_TRIE_MAX_NODES);
     builder b = {
         .trie = trie, .entries = entries, .keep_last = keep_last, .what = what, .error = error};
-    ferry_buffer_init(&b.slots, *allocator);
     ferry_buffer_init(&b.jobs, *allocator);
+    b.slots = ferry_allocate(allocator, 1 + OPEN, sizeof *b.slots);
     b.scratch = ferry_allocate(allocator, count, sizeof *b.scratch);
-    ferry_status status = b.scratch != NULL ? build(&b, count) : ferry_fail_memory(error, what);
-    if (b.scratch != NULL) ferry_release(allocator, b.scratch, count * sizeof *b.scratch);
-    ferry_buffer_free(&b.slots);
+    ferry_status status =
+        b.slots != NULL && b.scratch != NULL ? build(&b, count) : ferry_fail_memory(error, what);
+    ferry_release(allocator, b.scratch, count * sizeof *b.scratch);
+    ferry_release(allocator, b.slots, (1 + OPEN) * sizeof *b.slots);
     ferry_buffer_free(&b.jobs);
     if (status != FERRY_OK) ferry_trie_free(trie);
     return status;

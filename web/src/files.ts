@@ -437,8 +437,9 @@ async function sized(file: OpenedFile): Promise<OpenedFile & { layout?: Layout }
  * threads, and of each further one. */
 const BESIDE_WEIGHTS = 32_000_000
 const MORE_THREADS = 4_000_000
-/* Of reading a tokenizer, what is in BESIDE_WEIGHTS already. */
-const LARGE_TOKENIZER = 4_000_000
+/* And before matrices are packed: the core alone, and what reading a tokenizer takes of its file's size. */
+const CORE = 5_000_000
+const READING = 4
 
 /** What opening an encoder takes, from its files' sizes and the header of its weights. */
 export async function measureEncoder(
@@ -447,26 +448,28 @@ export async function measureEncoder(
   signal: AbortSignal,
 ): Promise<{ download: number; memory: number }> {
   let download = 0
-  let memory = BESIDE_WEIGHTS + MORE_THREADS * Math.max(threads - 4, 0)
+  let weights = 0
+  let beside = BESIDE_WEIGHTS + MORE_THREADS * Math.max(threads - 4, 0)
+  let reading = CORE
   for (const wanted of await encoderFiles(source, signal)) {
     const opened = await openWanted(source, wanted, signal)
     if (!opened) continue
     const file = await sized(opened)
     download += opened.size || file.size
-    if (file.layout) memory += file.size
+    if (file.layout) weights += file.size
     for (const { name, dtype, size } of file.layout?.tensors ?? []) {
-      // 16-bit weights are widened into memory of their own; 4-bit matrices become int8, words stay.
-      if (/^B?F16$/.test(dtype) && !name.endsWith('_scale')) memory += 2 * size
-      if (dtype === 'U8' && !name.includes('word_embeddings')) memory += 2.25 * size
+      // 16-bit weights are widened into memory of their own. 4-bit matrices become int8, for which
+      // theirs is used again; words stay.
+      if (/^B?F16$/.test(dtype) && !name.endsWith('_scale')) beside += 2 * size
+      if (dtype === 'U8' && !name.includes('word_embeddings')) beside += size
     }
-    // What a large vocabulary takes while it is read.
-    if (file.name === 'tokenizer.json') memory += Math.max(0, 3 * file.size - LARGE_TOKENIZER)
+    if (file.name === 'tokenizer.json') reading += READING * file.size
     // Ends a download before it is one: a generator that has not begun would not be told.
     const chunks = file.chunks[Symbol.asyncIterator]()
     await chunks.next()
     await chunks.return?.(undefined)
   }
-  return { download, memory }
+  return { download, memory: weights + Math.max(beside, reading) }
 }
 
 /** Streams one file into memory of the core; on failure gives it back. */
@@ -477,7 +480,7 @@ async function readOne(core: Core, { name, size: announced, chunks }: OpenedFile
     for await (const chunk of chunks) {
       const end = file.size + chunk.length
       if (end > capacity) {
-        capacity = Math.max(end, 2 * capacity)
+        capacity = Math.max(end, 1.5 * capacity)
         const larger = core.allocate(capacity, name)
         core.bytes.copyWithin(larger, file.data, file.data + file.size)
         core.release(file.data)

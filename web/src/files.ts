@@ -472,23 +472,31 @@ export async function measureEncoder(
   return { download, memory: weights + Math.max(beside, reading) }
 }
 
-/** Streams one file into memory of the core; on failure gives it back. */
+/**
+ * Streams one file into memory of the core; on failure gives it back. What is more than was announced
+ * waits for its end, as memory of the core that grew with it would leave holes behind.
+ */
 async function readOne(core: Core, { name, size: announced, chunks }: OpenedFile, tally: Tally): Promise<CoreFile> {
   const file = { name, data: core.allocate(announced, name), size: 0 }
-  let capacity = announced
+  const more: Uint8Array[] = []
+  const put = (chunk: Uint8Array) => {
+    core.bytes.set(chunk, file.data + file.size)
+    file.size += chunk.length
+  }
   try {
+    let size = 0
     for await (const chunk of chunks) {
-      const end = file.size + chunk.length
-      if (end > capacity) {
-        capacity = Math.max(end, 1.5 * capacity)
-        const larger = core.allocate(capacity, name)
-        core.bytes.copyWithin(larger, file.data, file.data + file.size)
-        core.release(file.data)
-        file.data = larger
-      }
-      core.bytes.set(chunk, file.data + file.size)
-      file.size = end
+      size += chunk.length
+      if (size > announced) more.push(chunk.slice()) // the reader may reuse its chunk
+      else put(chunk)
       tally.add(name, chunk.length)
+    }
+    if (size > announced) {
+      const larger = core.allocate(size, name)
+      core.bytes.copyWithin(larger, file.data, file.data + file.size)
+      core.release(file.data)
+      file.data = larger
+      more.forEach(put)
     }
     return file
   } catch (error) {

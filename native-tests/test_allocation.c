@@ -169,7 +169,7 @@ static ferry_status set_vectors(ferry_catalog *catalog, ferry_error *error)
 
 static ferry_status build_of_vectors(void *user, ferry_error *error)
 {
-    ferry_catalog_options options = {.size = sizeof options, .allocator = &failing};
+    ferry_catalog_options options = {.size = sizeof options, .allocator = &allocator};
     ferry_catalog *catalog;
     (void)user;
     FERRY_TRY(ferry_catalog_create(&options, &catalog, error));

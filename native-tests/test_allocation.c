@@ -70,18 +70,24 @@ static void encoder_survives(void **state)
           (void *)(uintptr_t)golden_path("tiny-pairs/siglip"));
 }
 
+typedef struct media_model {
+    model_files files;
+    ferry_precision precision;
+} media_model;
+
 /* A pixel, or a sample, by whichever of the two the files encode. */
 static ferry_status encode_media(void *user, ferry_error *error)
 {
-    const model_files *files = user;
-    ferry_encoder_options options = {.size = sizeof options, .allocator = &allocator};
+    const media_model *model = user;
+    ferry_encoder_options options = {
+        .size = sizeof options, .allocator = &allocator, .precision = model->precision};
     static const uint8_t pixel[3] = {1, 2, 3};
     static const float sample[1] = {0.5f};
     ferry_image image = {pixel, 1, 1, 3};
     ferry_sound sound = {sample, 1, 1, 44100};
     ferry_encoder *encoder;
     float out[64];
-    FERRY_TRY(ferry_encoder_open(files->file, files->count, &options, &encoder, error));
+    FERRY_TRY(ferry_encoder_open(model->files.file, model->files.count, &options, &encoder, error));
     assert_true(ferry_encoder_dimension(encoder) <= 64);
     ferry_status status =
         ferry_encoder_takes_images(encoder)
@@ -95,10 +101,11 @@ static void encoders_of_pictures_and_sounds_survive(void **state)
 {
     (void)state;
     static const char *const models[] = {"tiny-efficientnet", "tiny-musicnn", "tiny-vit/clip"};
-    for (size_t i = 0; i < 3; i++) {
-        model_files files = model_files_read(golden_path(models[i]));
-        sweep(models[i], encode_media, &files);
-        model_files_free(&files);
+    for (size_t i = 0; i < 6; i++) {
+        media_model model = {model_files_read(golden_path(models[i / 2])),
+                             i % 2 == 0 ? FERRY_PRECISION_F32 : FERRY_PRECISION_INT8};
+        sweep(models[i / 2], encode_media, &model);
+        model_files_free(&model.files);
     }
 }
 

@@ -1,5 +1,6 @@
 /* musicnn's VGG against torch and TensorFlow; the same bits by all kernels and threads; files that
  * do not fit. */
+#define _XOPEN_SOURCE 700 /* mkdtemp */
 #include "image_golden.h"
 #include "model_files.h"
 #include "same_bits.h"
@@ -136,6 +137,61 @@ static void a_stamps_sound_gives_what_musicnn_gives(void **state)
 }
 #endif
 
+/* ---- int8 ---- */
+
+/* The three clips' features by the net at `path`: a quantised copy and one quantised while it loads
+ * give the same bits, near the original's to a cosine of `least`. */
+static void check_int8(const char *path, const char *expected, double least)
+{
+    static const char *const names[] = {"config.json", "model.safetensors"};
+    char copy[] = "/tmp/ferry-test-XXXXXX", file[64];
+    ferry_error error;
+    ferry_encoder *encoder;
+    golden_tensors golden;
+    ferry_sound clips[CLIPS];
+    size_t shape[2];
+    clips_open(clips);
+    golden_tensors_open(&golden, expected);
+    const float *features = golden_tensor(&golden, "features", shape);
+    assert_non_null(mkdtemp(copy));
+    if (ferry_encoder_quantize_directory(path, copy, &error) != FERRY_OK)
+        fail_msg("%s", error.message);
+    encoder = encoder_open(copy, (ferry_encoder_options){0});
+    assert_int_equal(ferry_encoder_precision(encoder), FERRY_PRECISION_INT8);
+    float *found = encode(encoder, clips, CLIPS);
+    ferry_encoder_close(encoder);
+    encoder = encoder_open(path, (ferry_encoder_options){.precision = FERRY_PRECISION_INT8});
+    float *other = encode(encoder, clips, CLIPS);
+    ferry_encoder_close(encoder);
+    assert_memory_equal(found, other, shape[0] * shape[1] * sizeof *found);
+    double lowest = lowest_cosine(found, features, shape[0], shape[1]);
+    print_message("%s in int8: lowest cosine to the original's f32 %.5f\n", path, lowest);
+    assert_true(lowest >= least && lowest < 1.0);
+    ferry_encoder_options options = {.size = sizeof options, .precision = FERRY_PRECISION_F32};
+    assert_int_equal(ferry_encoder_open_directory(copy, &options, &encoder, &error),
+                     FERRY_UNSUPPORTED);
+    assert_non_null(strstr(error.message, "quantised"));
+    assert_int_equal(ferry_encoder_quantize_directory(copy, copy, &error), FERRY_UNSUPPORTED);
+    assert_non_null(strstr(error.message, "int8 already"));
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(file, sizeof file, "%s/%s", copy, names[i]);
+        remove(file);
+    }
+    assert_int_equal(remove(copy), 0);
+    free(found);
+    free(other);
+    golden_tensors_close(&golden);
+    clips_close(clips);
+}
+
+static void int8_is_near(void **state)
+{
+    (void)state;
+    check_int8(golden_path(tiny), "tiny-musicnn/expected.safetensors", 0.99);
+    const char *path = pretrained();
+    if (path != NULL && GOLDEN_STRIDE == 1) check_int8(path, "musicnn.safetensors", 0.995);
+}
+
 /* ---- patches, channels, rates ---- */
 
 static void only_whole_patches_count(void **state)
@@ -258,18 +314,24 @@ static float *encode_all(const void *user, ferry_encoder_options options)
     return found;
 }
 
-static void all_kernels_and_threads_give_the_same_bits(void **state)
+static void check_hash(ferry_precision precision, const char *hash_file)
 {
-    (void)state;
     ferry_sound sounds[CLIPS + 1];
     clips_open(sounds);
     sounds[CLIPS] = clip_plucked(44100, 1);
     size_t count = (CLIPS + 1) * 8;
-    float *found = same_bits(tiny, encode_all, sounds, FERRY_PRECISION_AUTO, count);
-    assert_hash("sound.hash", "", found, count);
+    float *found = same_bits(tiny, encode_all, sounds, precision, count);
+    assert_hash(hash_file, "", found, count);
     free(found);
     clip_close(&sounds[CLIPS]);
     clips_close(sounds);
+}
+
+static void all_kernels_and_threads_give_the_same_bits(void **state)
+{
+    (void)state;
+    check_hash(FERRY_PRECISION_F32, "sound.hash");
+    check_hash(FERRY_PRECISION_INT8, "sound.int8.hash");
 }
 
 /* ---- what is refused ---- */
@@ -283,10 +345,8 @@ static void refuse(const char *file, const char *old, const char *other, ferry_s
 static void files_that_do_not_fit_are_named(void **state)
 {
     (void)state;
-    ferry_encoder_options int8 = {.size = sizeof int8, .precision = FERRY_PRECISION_INT8};
     static const char config[] = "config.json", weights[] = "model.safetensors";
     model_files files = model_files_read(golden_path(tiny));
-    assert_refused(files.file, 2, &int8, FERRY_UNSUPPORTED, "f32");
     assert_refused(files.file, 1, NULL, FERRY_NOT_FOUND, "model.safetensors is missing");
     model_files_free(&files);
     refuse(config, "\"n_mels\": 96", "\"n_mels\": 64", FERRY_UNSUPPORTED,
@@ -346,6 +406,7 @@ int main(void)
 #if FERRY_SOUNDS
         cmocka_unit_test(a_stamps_sound_gives_what_musicnn_gives),
 #endif
+        cmocka_unit_test(int8_is_near),
         cmocka_unit_test(only_whole_patches_count),
         cmocka_unit_test(channels_alike_are_one),
         cmocka_unit_test(silence_and_one_sample_are_sounds),

@@ -239,7 +239,7 @@ FERRY_API void ferry_encoder_close(ferry_encoder *encoder);
 
 /*
  * Writes an int8 copy of a model directory: model.safetensors with the weights quantised, a quarter
- * of the size, and the other files as they are. docs/int8.md names its tensors. Native builds only.
+ * of the size (of sounds two thirds), and the other files as they are. docs/int8.md names its tensors. Native builds only.
  */
 FERRY_API ferry_status ferry_encoder_quantize_directory(const char *from, const char *to,
                                                         ferry_error *error);

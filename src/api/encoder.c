@@ -123,7 +123,7 @@ const char *ferry_encoder_class_name(const ferry_encoder *encoder, size_t index)
 
 ferry_precision ferry_encoder_precision(const ferry_encoder *encoder)
 {
-    if (encoder->sounds) return FERRY_PRECISION_F32;
+    if (encoder->sounds) return encoder->sound.net.precision;
     return encoder->pictures ? encoder->image.precision : encoder->text.transformer.precision;
 }
 

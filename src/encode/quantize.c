@@ -5,13 +5,14 @@
 
 #include "base/error.h"
 #include "encode/image_encoder.h"
+#include "encode/sound_encoder.h"
 #include "encode/text_config.h"
 #include "input/safetensors.h"
 #include "math/int8.h"
 
 typedef struct quantizer {
     ferry_arena arena;
-    bool pictures;
+    bool pictures, sounds; /* or texts */
     ferry_tensor *tensors; /* [count] of the new file */
     size_t count;
     ferry_error *error;
@@ -61,11 +62,17 @@ static action action_of_picture(const ferry_tensor *tensor)
     return matrix ? BY_GROUP : KEEP;
 }
 
+static action action_of_sound(const ferry_tensor *tensor)
+{
+    return tensor->rank == 4 && ferry_vgg_quantizes(tensor->name) ? BY_ROW : KEEP;
+}
+
 /* w, of the tensor's own shape, and its scales [rows, groups] in place of a float matrix [rows,
- * columns], which may have ones behind. */
+ * columns], whose columns may be those of several dimensions. */
 static ferry_status add_int8(quantizer *q, const ferry_tensor *tensor, bool by_row)
 {
-    size_t N = tensor->shape[0], K = tensor->shape[1], G = by_row ? 1 : ferry_int8_groups(K);
+    size_t N = tensor->shape[0], K = N > 0 ? tensor->count / N : 0;
+    size_t G = by_row ? 1 : ferry_int8_groups(K);
     size_t name_size = strlen(tensor->name) + sizeof "_scale";
     const float *from;
     int8_t *w = ferry_arena_array(&q->arena, N, K);
@@ -98,7 +105,9 @@ static ferry_status add_int8(quantizer *q, const ferry_tensor *tensor, bool by_r
 
 static ferry_status add_tensor(quantizer *q, const ferry_tensor *tensor)
 {
-    action what = q->pictures ? action_of_picture(tensor) : action_of_text(tensor);
+    action what = q->pictures ? action_of_picture(tensor)
+                  : q->sounds ? action_of_sound(tensor)
+                              : action_of_text(tensor);
     if (what == LEAVE_OUT) return FERRY_OK;
     if (tensor->dtype == FERRY_I8 || tensor->dtype == FERRY_U8)
         return ferry_fail(q->error, FERRY_UNSUPPORTED, "%s: tensor \"%s\" is %s already",
@@ -146,7 +155,7 @@ static ferry_status quantize(quantizer *q, const ferry_file *file, ferry_buffer 
     qsort(q->tensors, q->count, sizeof *q->tensors, by_width);
     const ferry_safetensors_pair about[] = {
         {"format", "pt"},
-        {"quantization", q->pictures ? "ferry int8" : "ferry int8, groups of 64"}};
+        {"quantization", q->pictures || q->sounds ? "ferry int8" : "ferry int8, groups of 64"}};
     return ferry_safetensors_write(q->tensors, q->count, about, 2, out, q->error);
 }
 
@@ -154,9 +163,11 @@ ferry_status ferry_quantize(ferry_files files, const ferry_allocator *allocator,
                             ferry_error *error)
 {
     const ferry_file *weights = ferry_files_find(files, "model.safetensors");
-    quantizer q = {.error = error, .pictures = ferry_image_encoder_recognises(files)};
+    quantizer q = {.error = error,
+                   .pictures = ferry_image_encoder_recognises(files),
+                   .sounds = ferry_sound_encoder_recognises(files)};
     ferry_text_config config; /* read so that only what Ferry can use is quantised */
-    if (!q.pictures) FERRY_TRY(ferry_text_config_read(files, &config, error));
+    if (!q.pictures && !q.sounds) FERRY_TRY(ferry_text_config_read(files, &config, error));
     if (weights == NULL) return ferry_fail(error, FERRY_NOT_FOUND, "model.safetensors is missing");
     ferry_arena_init(&q.arena, *allocator);
     ferry_status status = quantize(&q, weights, out);

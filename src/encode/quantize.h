@@ -7,8 +7,8 @@
 
 /*
  * Appends the new model.safetensors to out. Under their own names: the matrices of the encoder's
- * layers, an EfficientNet's convolutions of single pixels and its classifier, and the word
- * embeddings as I8, each with "<name>_scale" in F32 ([N, ceil(K / 64)], one a row for the
+ * layers, an EfficientNet's convolutions of single pixels and its classifier, a VGG's widest, and
+ * the word embeddings as I8, each with "<name>_scale" in F32 ([N, ceil(K / 64)], one a row for the
  * embeddings), and everything else that the encoder uses as it was. Tensors it does not use
  * (pooler, cls) are left out. UNSUPPORTED for a file that is int8 already.
  */

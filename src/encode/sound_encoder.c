@@ -78,12 +78,13 @@ static ferry_status read_labels(const cJSON *config, size_t classes, ferry_arena
 /* ---- open ---- */
 
 static ferry_status open_all(ferry_files files, const cJSON *config, const ferry_kernels *kernels,
-                             ferry_arena *arena, ferry_sound_encoder *out, ferry_error *error)
+                             ferry_precision precision, ferry_arena *arena,
+                             ferry_sound_encoder *out, ferry_error *error)
 {
     FERRY_TRY(check_preparation(config, error));
     const ferry_file *weights = ferry_files_find(files, "model.safetensors");
     if (weights == NULL) return ferry_fail(error, FERRY_NOT_FOUND, "model.safetensors is missing");
-    FERRY_TRY(ferry_vgg_load(weights, kernels, out->pool, arena, &out->net, error));
+    FERRY_TRY(ferry_vgg_load(weights, kernels, precision, out->pool, arena, &out->net, error));
     out->dimension = out->net.features;
     out->classes = out->net.classes;
     FERRY_TRY(read_labels(config, out->classes, arena, &out->labels, error));
@@ -106,10 +107,8 @@ ferry_status ferry_sound_encoder_open(ferry_files files, const ferry_kernels *ke
 {
     cJSON *config;
     *out = (ferry_sound_encoder){.allocator = arena->allocator, .pool = pool};
-    if (options->precision == FERRY_PRECISION_INT8)
-        return ferry_fail(error, FERRY_UNSUPPORTED, "sounds are encoded in f32, not int8");
     FERRY_TRY(read_config(files, &config, error));
-    ferry_status status = open_all(files, config, kernels, arena, out, error);
+    ferry_status status = open_all(files, config, kernels, options->precision, arena, out, error);
     cJSON_Delete(config);
     return status;
 }

@@ -47,11 +47,14 @@ static void row_of_outputs(void *context, size_t index, size_t worker)
 {
     const stage *s = context;
     const ferry_vgg_layer *layer = s->layer;
+    const ferry_kernels *kernels = s->net->kernels;
     size_t width = s->window.width, T = layer->out_W * width, inner = 9 * layer->K, N = layer->N;
     float *x = s->net->scratch + worker * s->net->scratch_size, *y = x + T * inner;
+    ferry_layer_input in = {.x = x, .int7 = {(uint8_t *)(y + T * N + T), y + T * N}};
     for (size_t i = 0; i < s->window.height; i++) {
         gather(s, index * s->window.down + i, x);
-        s->net->kernels->matmul(x, inner, layer->w, layer->bias, y, N, T, inner, N);
+        if (layer->conv.int7.weights != NULL) kernels->quantize_int7(x, inner, T, inner, &in.int7);
+        ferry_layer_multiply(kernels, &layer->conv, 0, N, &in, y, N, T);
         for (size_t out = 0; out < layer->out_W; out++)
             take_maxima(layer, y + out * width * N, width, i == 0,
                         s->out + index * s->pitch + out * N);
@@ -76,6 +79,7 @@ void ferry_vgg_forward(ferry_vgg *net, const float *mel, float *features, float 
         }
         ferry_pool_run(net->pool, layer->out_H, row_of_outputs, &s);
     }
-    net->kernels->matmul(features, net->features, net->classifier, net->classifier_bias, logits,
-                         net->classes, 1, net->features, net->classes);
+    ferry_layer_input in = {.x = features};
+    ferry_layer_multiply(net->kernels, &net->classifier, 0, net->classes, &in, logits, net->classes,
+                         1);
 }

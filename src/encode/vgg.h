@@ -6,10 +6,8 @@
 #ifndef FERRY_ENCODE_VGG_H
 #define FERRY_ENCODE_VGG_H
 
-#include "base/pool.h"
+#include "encode/layer.h"
 #include "encode/log_mel.h"
-#include "input/safetensors.h"
-#include "math/kernels.h"
 
 enum { FERRY_VGG_LAYERS = 5, FERRY_VGG_FRAMES = 187 /* of a patch, 3 seconds */ };
 
@@ -17,29 +15,33 @@ typedef struct ferry_vgg_layer {
     size_t H, W, K; /* what it reads: frames, bands, channels */
     size_t N;       /* channels it gives */
     size_t out_H, out_W;
-    const float *w;             /* panels [ceil(N / 16), 9 * K, 16] */
-    const float *bias;          /* [N] */
+    ferry_layer conv;           /* 9 * K -> N */
     const float *scale, *shift; /* [N] of the batch norm, which is behind the ReLU */
     float *x;                   /* [H + 2, W + 2, K] its input, zeros around it */
 } ferry_vgg_layer;
 
 typedef struct ferry_vgg {
     const ferry_kernels *kernels;
-    ferry_pool *pool;   /* borrowed; NULL: one thread */
-    float scale, shift; /* of the input's batch norm */
+    ferry_pool *pool;          /* borrowed; NULL: one thread */
+    ferry_precision precision; /* F32 or INT8 */
+    float scale, shift;        /* of the input's batch norm */
     ferry_vgg_layer layer[FERRY_VGG_LAYERS];
     size_t features, classes;
-    const float *classifier; /* panels [ceil(classes / 16), features, 16] */
-    const float *classifier_bias;
-    float
-        *scratch; /* [threads, scratch_size] the windows of a row of outputs, and their products */
+    ferry_layer classifier; /* in f32 */
+    /* [threads, scratch_size] the windows of a row of outputs, their products, and in int8 the
+     * windows so and their scales */
+    float *scratch;
     size_t scratch_size;
 } ferry_vgg;
 
+/* Whether the tensor of that name is int8 where a net is: the weights of the second and the third
+ * convolution, nine tenths of the arithmetic. */
+bool ferry_vgg_quantizes(const char *name);
+
 /* Everything is copied into the arena: the file's bytes are not needed any more. */
 ferry_status ferry_vgg_load(const ferry_file *weights, const ferry_kernels *kernels,
-                            ferry_pool *pool, ferry_arena *arena, ferry_vgg *out,
-                            ferry_error *error);
+                            ferry_precision precision, ferry_pool *pool, ferry_arena *arena,
+                            ferry_vgg *out, ferry_error *error);
 
 /* mel [FRAMES, FERRY_MEL_BANDS]; features [features], what the last maximum gives, time then
  * channels; logits [classes]. */

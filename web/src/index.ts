@@ -124,7 +124,7 @@ export class Ferry {
 
   /**
    * Opens an encoder of texts, pictures or sounds: a Hugging Face directory with config.json,
-   * model.safetensors, … For pictures and sounds, precision is 'auto' or 'f32'.
+   * model.safetensors, …
    */
   async encoder(source: Source, options: EncoderOptions = {}): Promise<Encoder> {
     return openEncoder(this.#client, source, options)

@@ -61,7 +61,7 @@ set_source_files_properties(src/math/kernels_scalar.c PROPERTIES COMPILE_OPTIONS
 foreach(source ${SOURCES})
   if(source MATCHES "src/(api/|base/(json|reader|error|names|memory))"
      OR source MATCHES "_(load|config|files|json|vocab|parts|shift|read|write)[.]c$"
-     OR source MATCHES "input/(added|byte|charsmap|csv|date|events|excerpt|fields|fold|items|json|nfc|recbole|safetensors|table|text_norm|tokenizer_)"
+     OR source MATCHES "input/(added|byte|charsmap|csv|date|events|excerpt|fields|fold|items|json|nfc|recbole|safetensors|table|text_norm|tokenizer_|trie)"
      OR source MATCHES "encode/(centers|image_encoder|sound_encoder|text_encoder|text_tower|vit)|math/(dispatch|self_test)|rank/(counterfactual|diversify|explain|filter|recommend|where)"
      OR source MATCHES "recsys/(catalog|fields|history|model[._]|profile|tfidf|titles|visitor[._])")
     set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS -Oz)

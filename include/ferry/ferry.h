@@ -296,8 +296,8 @@ FERRY_API ferry_status ferry_encoder_compare(const ferry_encoder *encoder, const
 /* The classes a picture model was trained to tell apart, 1,000 for ImageNet, or the tags a sound
  * model gives; 0: it has none. */
 FERRY_API size_t ferry_encoder_classes(const ferry_encoder *encoder);
-/* What a class is called, where config.json says it, which lives as long as the encoder; else NULL.
- */
+/* What a class is called, where config.json says it ("label_names" or "id2label"), which lives as
+ * long as the encoder; else NULL. */
 FERRY_API const char *ferry_encoder_class_name(const ferry_encoder *encoder, size_t index);
 
 /* The classifier's logits of pictures, [count, ferry_encoder_classes]. */

@@ -118,7 +118,8 @@ size_t ferry_encoder_classes(const ferry_encoder *encoder)
 
 const char *ferry_encoder_class_name(const ferry_encoder *encoder, size_t index)
 {
-    return encoder->sounds && index < encoder->sound.classes ? encoder->sound.labels[index] : NULL;
+    const char *const *labels = encoder->sounds ? encoder->sound.labels : encoder->image.labels;
+    return labels != NULL && index < ferry_encoder_classes(encoder) ? labels[index] : NULL;
 }
 
 ferry_precision ferry_encoder_precision(const ferry_encoder *encoder)

@@ -20,6 +20,15 @@ struct ferry_encoder {
 };
 
 /*
+ * The k > 0 likeliest of an encoder's classes as the JS API gives them, best first, equal ones by
+ * number: [{"label","score","index"}…], appended on one line. scores [classes] are what
+ * ferry_encoder_classify gave of a picture, whose softmax takes their place, or
+ * ferry_encoder_tag_sounds of a sound. A class without a name is "LABEL_7", as for transformers.
+ */
+ferry_status ferry_classes_json(const ferry_encoder *encoder, float *scores, size_t k,
+                                ferry_buffer *out, ferry_error *error);
+
+/*
  * The options of a recommendation under the names the JS API gives them, e.g. {"k":10,"where":
  * ["price<20"],"quotas":{"films":3},"candidates":[{"domain":"films","id":"f1"}],"domainWeights":
  * {"films":2},"modalityWeights":{"image":0.5}}. Texts are the tree's, lists the arena's. MALFORMED

@@ -206,7 +206,7 @@ static void free_queued(void *user, const ferry_file *file)
 }
 
 /* precision: a ferry_precision; prompt, center: names, or NULL; fit: a ferry_image_fit. result:
- * {"texts","images","sounds","dimension","maxTokens","precision"} */
+ * {"texts","images","sounds","classes","dimension","maxTokens","precision"} */
 ferry_encoder *EXPORT(ferry_wasm_encoder_open)(int precision, const char *prompt,
                                                size_t prompt_size, const char *center,
                                                size_t center_size, int fit)
@@ -235,6 +235,7 @@ ferry_encoder *EXPORT(ferry_wasm_encoder_open)(int precision, const char *prompt
         cJSON_AddBoolToObject(json, "texts", ferry_encoder_takes_texts(encoder));
         cJSON_AddBoolToObject(json, "images", ferry_encoder_takes_images(encoder));
         cJSON_AddBoolToObject(json, "sounds", ferry_encoder_takes_sounds(encoder));
+        cJSON_AddNumberToObject(json, "classes", (double)ferry_encoder_classes(encoder));
         cJSON_AddNumberToObject(json, "dimension", (double)ferry_encoder_dimension(encoder));
         cJSON_AddNumberToObject(json, "maxTokens", (double)ferry_encoder_max_tokens(encoder));
         bool int8 = ferry_encoder_precision(encoder) == FERRY_PRECISION_INT8;

@@ -56,6 +56,19 @@ int EXPORT(ferry_wasm_sound_run)(ferry_encoder *encoder, sound_handle *handle)
     return ferry_wasm_end(FERRY_OK);
 }
 
+/* After the last patch. result: the k likeliest tags, see ferry_classes_json */
+int EXPORT(ferry_wasm_sound_classes)(const ferry_encoder *encoder, const sound_handle *handle,
+                                     size_t k)
+{
+    ferry_error *error = ferry_wasm_begin();
+    float *tags = calloc(encoder->sound.classes, sizeof *tags);
+    if (tags == NULL) return ferry_wasm_end(ferry_fail_memory(error, "the tags"));
+    ferry_sound_run_means(&encoder->sound, &handle->run, NULL, tags);
+    ferry_status status = ferry_classes_json(encoder, tags, k, ferry_wasm_output(), error);
+    free(tags);
+    return ferry_wasm_end(status);
+}
+
 void EXPORT(ferry_wasm_sound_close)(sound_handle *handle)
 {
     ferry_sound_run_close(&handle->run);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "encode/labels_config.h"
 #include "input/safetensors.h"
 #include "math/ops.h"
 
@@ -112,24 +113,18 @@ static ferry_status read_lines(const char *path, names *list, ferry_arena *arena
     return status;
 }
 
-/* timm's "label_names", a list, or transformers' "id2label", {"0":name,…}. */
 static ferry_status names_of(const cJSON *json, const char *where, names *list, ferry_arena *arena,
                              ferry_error *error)
 {
-    const cJSON *named = ferry_json_get(json, "label_names");
-    const cJSON *by_number = ferry_json_get(json, "id2label");
-    for (size_t i = 0; i < list->capacity; i++) {
-        char number[24];
-        snprintf(number, sizeof number, "%zu", i);
-        const cJSON *name = cJSON_IsArray(named) ? cJSON_GetArrayItem(named, (int)i)
-                                                 : ferry_json_get(by_number, number);
-        if (!cJSON_IsString(name))
-            return ferry_fail(error, FERRY_NOT_FOUND,
-                              "%s: neither \"label_names\" nor \"id2label\" names class %zu of "
-                              "%zu; --labels can",
-                              where, i, list->capacity);
-        FERRY_TRY(add_name(list, name->valuestring, strlen(name->valuestring), arena, error));
-    }
+    const char *const *labels;
+    FERRY_TRY(ferry_labels_config_read(json, where, list->capacity, arena, &labels, error));
+    if (labels == NULL)
+        return ferry_fail(error, FERRY_NOT_FOUND,
+                          "%s: neither \"label_names\" nor \"id2label\" names the classifier's %zu "
+                          "classes; --labels can",
+                          where, list->capacity);
+    for (size_t i = 0; i < list->capacity; i++)
+        FERRY_TRY(add_name(list, labels[i], strlen(labels[i]), arena, error));
     return FERRY_OK;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "encode/image_config.h"
+#include "encode/labels_config.h"
 
 /* ---- what it is ---- */
 
@@ -54,7 +55,9 @@ static ferry_status open_timm(ferry_files files, const cJSON *config, const ferr
     out->precision = out->net.precision;
     out->dimension = out->net.features;
     out->classes = out->net.classes;
-    return FERRY_OK;
+    if (out->classes == 0) return FERRY_OK;
+    return ferry_labels_config_read(config, "config.json", out->classes, arena, &out->labels,
+                                    error);
 }
 
 static ferry_status open_transformer(ferry_files files, const cJSON *config,

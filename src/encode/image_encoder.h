@@ -11,7 +11,8 @@ typedef struct ferry_image_encoder {
     ferry_allocator allocator;
     ferry_pool *pool; /* borrowed; NULL: one thread */
     ferry_image_recipe recipe;
-    size_t dimension, classes; /* classes 0: the model names none */
+    size_t dimension, classes; /* classes 0: it tells none apart */
+    const char *const *labels; /* [classes], or NULL where config.json does not name them */
     bool transformer;          /* which of the two it is */
     ferry_precision precision; /* F32 or INT8 */
     ferry_efficientnet net;

@@ -1,9 +1,7 @@
 #include "encode/sound_encoder.h"
 
-#include <stdio.h>
-
 #include "base/error.h"
-#include "base/json.h"
+#include "encode/labels_config.h"
 #include "math/elementary.h"
 
 /* ---- config.json ---- */
@@ -51,30 +49,6 @@ static ferry_status check_preparation(const cJSON *config, ferry_error *error)
     return FERRY_OK;
 }
 
-/* id2label, an object of "0", "1"… */
-static ferry_status read_labels(const cJSON *config, size_t classes, ferry_arena *arena,
-                                const char *const **out, ferry_error *error)
-{
-    const cJSON *object = ferry_json_get(config, "id2label");
-    const char **labels = ferry_arena_array(arena, classes, sizeof *labels);
-    if (labels == NULL) return ferry_fail_memory(error, "the labels");
-    if (!cJSON_IsObject(object) || (size_t)cJSON_GetArraySize(object) != classes)
-        return ferry_fail(error, FERRY_MALFORMED,
-                          "config.json: \"id2label\" is no object of %zu labels", classes);
-    for (size_t i = 0; i < classes; i++) {
-        char key[24];
-        const char *label = NULL;
-        snprintf(key, sizeof key, "%zu", i);
-        FERRY_TRY(ferry_json_string(object, key, "config.json: id2label", &label, error));
-        if (label == NULL)
-            return ferry_fail(error, FERRY_MALFORMED, "config.json: id2label has no \"%s\"", key);
-        labels[i] = ferry_arena_text(arena, label, strlen(label));
-        if (labels[i] == NULL) return ferry_fail_memory(error, "the labels");
-    }
-    *out = labels;
-    return FERRY_OK;
-}
-
 /* ---- open ---- */
 
 static ferry_status open_all(ferry_files files, const cJSON *config, const ferry_kernels *kernels,
@@ -87,7 +61,11 @@ static ferry_status open_all(ferry_files files, const cJSON *config, const ferry
     FERRY_TRY(ferry_vgg_load(weights, kernels, precision, out->pool, arena, &out->net, error));
     out->dimension = out->net.features;
     out->classes = out->net.classes;
-    FERRY_TRY(read_labels(config, out->classes, arena, &out->labels, error));
+    FERRY_TRY(
+        ferry_labels_config_read(config, "config.json", out->classes, arena, &out->labels, error));
+    if (out->labels == NULL)
+        return ferry_fail(error, FERRY_MALFORMED, "config.json: no \"id2label\" of %zu tags",
+                          out->classes);
     out->mel = ferry_arena_array(arena, 1, sizeof *out->mel);
     out->samples = ferry_arena_array(arena, FERRY_PATCH_SAMPLES, sizeof *out->samples);
     out->patch = ferry_arena_array(arena, FERRY_VGG_FRAMES, FERRY_MEL_BANDS * sizeof *out->patch);

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
-import { readFileSync, statSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { after, before } from 'node:test'
 import { serve } from '../../web/demo/serve.mjs'
 import { Ferry, FerryError } from '../../web/dist/index.js'
-import { buildsHere, distance, failureOf, fnv1a64, golden, model, readSafetensors, skipWithout } from '../support.mjs'
+import { png } from '../media.mjs'
+import { buildsHere, directory, distance, failureOf, fnv1a64, golden, model, readSafetensors, root, skipWithout } from '../support.mjs'
 
 const tiny = join(golden, 'tiny-efficientnet')
 const tensors = readSafetensors(join(tiny, 'expected.safetensors'))
@@ -88,6 +90,101 @@ test('ImageData on white, RGB and grey are one picture', async () => {
   const cut = await ferry.encoder(tiny, { imageFit: 'model' })
   assert.notDeepEqual(await cut.encodeImage(first), await encoder.encodeImage(first))
   cut.close()
+  encoder.close()
+})
+
+// ---- what it shows -----------------------------------------------------------------------------
+
+/* Native lists, of all three pictures in f32, then in int8, then of the sounds. */
+const lists = readFileSync(join(golden, 'classes.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line))
+
+test('classes: the softmax of the logits, the same numbers in all builds and natively', async (t) => {
+  for (const { kernels, skip } of await buildsHere(Ferry)) {
+    await t.test(kernels, { skip }, async () => {
+      const other = await Ferry.load({ kernels })
+      for (const [p, precision] of ['f32', 'int8'].entries()) {
+        const encoder = await other.encoder(tiny, { precision })
+        assert.equal(encoder.classes, 7)
+        for (const [i, image] of images.entries()) {
+          const expected = lists[p * images.length + i]
+          assert.deepEqual(await encoder.classify(image, { k: 100 }), expected)
+          assert.deepEqual(await encoder.classify(image), expected.slice(0, 5))
+          assert.deepEqual(await encoder.classify(image, { k: 1 }), expected.slice(0, 1))
+        }
+      }
+      other.close()
+    })
+  }
+})
+
+const command = join(root, 'build/native/ferry')
+const noCommand = !existsSync(command) && 'build/native/ferry is not built'
+
+test('classes: those of `ferry encode --logits`', { skip: noCommand }, async (t) => {
+  const path = directory(t, Object.fromEntries(images.map((image, i) => [`${i}.png`, png(image)])))
+  const files = images.flatMap((_, i) => ['--image', join(path, `${i}.png`)])
+  const { stdout, stderr, status } = spawnSync(command, ['encode', '-q', '--model', tiny, '--logits', ...files])
+  if (/decodes no pictures/.test(stderr)) return t.skip('a build without pictures')
+  assert.equal(status, 0, String(stderr))
+  const encoder = await ferry.encoder(tiny)
+  for (const [i, line] of String(stdout).trim().split('\n').entries()) {
+    const exps = JSON.parse(line).embedding.map(Math.exp)
+    const sum = exps.reduce((all, exp) => all + exp)
+    const found = await encoder.classify(images[i], { k: 7 })
+    assert.deepEqual(found.map(({ index }) => index), exps.map((_, n) => n).sort((a, b) => exps[b] - exps[a]))
+    for (const { index, score } of found) assert.ok(Math.abs(score - exps[index] / sum) < 1e-6)
+  }
+  encoder.close()
+})
+
+test('classes: labels are those of config.json, timm\'s or transformers\'', async () => {
+  const [config, weights] = ['config.json', 'model.safetensors'].map((name) => readFileSync(join(tiny, name)))
+  const names = ['tench', 'goldfish', 'shark', 'ray', 'cock', 'hen', '„ß“']
+  const [expected] = lists
+  for (const more of [{ label_names: names }, { id2label: { ...names } }]) {
+    const json = JSON.stringify({ ...JSON.parse(config), ...more })
+    const encoder = await ferry.encoder({ 'config.json': new Blob([json]), 'model.safetensors': weights })
+    const found = await encoder.classify(images[0], { k: 7 })
+    assert.deepEqual(found, expected.map((one) => ({ ...one, label: names[one.index] })))
+    encoder.close()
+  }
+  const few = JSON.stringify({ ...JSON.parse(config), label_names: names.slice(1) })
+  await refused(ferry.encoder({ 'config.json': new Blob([few]), 'model.safetensors': weights }), 'ferry.encoder', 'MALFORMED', /label_names/)
+})
+
+test('classes: progress, abort, and what is refused', async () => {
+  const encoder = await ferry.encoder(tiny)
+  const told = []
+  await encoder.classify(images[0], { onProgress: (progress) => told.push(progress) })
+  assert.deepEqual(told, [{ loaded: 1, total: 1, fraction: 1 }])
+  const signal = AbortSignal.abort()
+  await assert.rejects(encoder.classify(images[0], { signal }), { name: 'AbortError' })
+  const op = 'encoder.classify'
+  for (const k of [0, -1, 1.5, NaN, '3', null]) await refused(encoder.classify(images[0], { k }), op, 'INVALID_ARGUMENT', /^k is /)
+  await refused(encoder.classify(images[0], { topk: 3 }), op, 'INVALID_ARGUMENT', /topk/)
+  await refused(encoder.classify(images[0], { sampleRate: 3 }), op, 'INVALID_ARGUMENT', /sampleRate/)
+  await refused(encoder.classify(images[0], null), op, 'INVALID_ARGUMENT', /options/)
+  await refused(encoder.classify({ data: new Uint8Array(12), width: 2, height: 3 }), op, 'INVALID_ARGUMENT', /12 bytes are no 2 x 3/)
+  await refused(encoder.classify(undefined), op, 'INVALID_ARGUMENT', /Uint8Array/)
+  await refused(encoder.classify(new Float32Array(12)), op, 'INVALID_ARGUMENT', /Uint8Array/)
+  await refused(encoder.classify({ data: new Uint8Array(70000), width: 70000, height: 1 }), op, 'LIMIT', /65536/)
+  assert.deepEqual(await encoder.classify(images[0]), lists[0].slice(0, 5))
+  encoder.close()
+  await refused(encoder.classify(images[0]), op, 'INVALID_ARGUMENT', /closed/)
+  for (const name of ['tiny-bert/gelu-mean', 'tiny-vit/dinov2', 'tiny-pairs/clip']) {
+    const none = await ferry.encoder(join(golden, name))
+    assert.equal(none.classes, 0)
+    await refused(none.classify(images[0]), op, 'UNSUPPORTED', new RegExp(`${name} tells no classes apart`))
+    none.close()
+  }
+})
+
+test('EfficientNet-Lite0 tells a thousand classes apart', { skip: skipWithout(join(pretrained, 'model.safetensors')) }, async () => {
+  const encoder = await ferry.encoder(pretrained)
+  assert.equal(encoder.classes, 1000)
+  const all = await encoder.classify(images[0], { k: 1e9 })
+  assert.deepEqual(all.map(({ index }) => index).sort((a, b) => a - b), Array.from({ length: 1000 }, (_, i) => i))
+  assert.ok(Math.abs(all.reduce((sum, { score }) => sum + score, 0) - 1) < 1e-5)
   encoder.close()
 })
 

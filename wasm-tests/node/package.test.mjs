@@ -65,7 +65,7 @@ test('nothing is fetched from elsewhere: no address in what is published', () =>
 
 const CONSUMER = `
 import { Ferry, FerryError } from 'ferry-rec'
-import type { Catalog, Item, Neighbor, Progress, Recommendations, Shop, VisitorEvent } from 'ferry-rec'
+import type { Catalog, Classification, Item, Neighbor, Progress, Recommendations, Shop, VisitorEvent } from 'ferry-rec'
 
 export async function page(signal: AbortSignal): Promise<string[]> {
   const ferry = await Ferry.load({ kernels: 'auto', threads: 2, signal, onProgress: (p: Progress) => p.fraction.toFixed(2) })
@@ -91,6 +91,9 @@ export async function page(signal: AbortSignal): Promise<string[]> {
   const encoder = await ferry.encoder(new URL('file:///models/x/'), { precision: 'int8' })
   if (download > memory || (await ferry.memory()) > memory) return [ferry.capabilities.whyOneThread ?? '']
   const vectors: Float32Array[] = await encoder.encode(['a'], { signal })
+  const [seen]: Classification[] = await encoder.classify(new Blob([]), { k: 3, signal })
+  const heard = await encoder.classify(new Float32Array(3), { sampleRate: 16000, onProgress: (p) => p.fraction })
+  if (encoder.classes > 0 && seen) return [seen.label, seen.score.toFixed(2), (heard[0]?.index ?? 0).toFixed()]
   const dimension: number = vectors[0]?.length ?? encoder.dimension
   try {
     await me.add({ item: 'b' })

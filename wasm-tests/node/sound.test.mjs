@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { after, before } from 'node:test'
 import { serve } from '../../web/demo/serve.mjs'
 import { Ferry, FerryError } from '../../web/dist/index.js'
+import { wav } from '../media.mjs'
 import { clips, plucked } from '../sounds.mjs'
-import { buildsHere, distance, failureOf, fnv1a64, golden, readSafetensors } from '../support.mjs'
+import { buildsHere, directory, distance, failureOf, fnv1a64, golden, readSafetensors, root } from '../support.mjs'
 
 const tiny = join(golden, 'tiny-musicnn')
-const { features } = readSafetensors(join(tiny, 'expected.safetensors'))
+const { features, tags } = readSafetensors(join(tiny, 'expected.safetensors'))
 const sounds = clips()
 const sampleRate = 16000
 
@@ -91,6 +93,69 @@ test('a long sound tells how far it is, and can be stopped', async () => {
   const cut = encoder.encodeAudio(long, { sampleRate })
   encoder.close()
   await refused(cut, 'encoder.encodeAudio', 'CANCELLED', /closed/)
+})
+
+// ---- tags --------------------------------------------------------------------------------------
+
+/* Native lists, of the pictures of image.test.mjs, then of the three clips. */
+const lists = readFileSync(join(golden, 'classes.jsonl'), 'utf8').trim().split('\n').slice(-sounds.length).map((line) => JSON.parse(line))
+
+test('tags: the same numbers in all builds and natively', async (t) => {
+  for (const { kernels, skip } of await buildsHere(Ferry)) {
+    await t.test(kernels, { skip }, async () => {
+      const other = await Ferry.load({ kernels })
+      const encoder = await other.encoder(tiny)
+      assert.equal(encoder.classes, 5)
+      for (const [i, sound] of sounds.entries()) {
+        assert.deepEqual(await encoder.classify(sound, { sampleRate, k: 100 }), lists[i])
+        assert.deepEqual(await encoder.classify(buffer(sampleRate, sound, sound)), lists[i])
+        assert.deepEqual(await encoder.classify(buffer(sampleRate, sound), { k: 2 }), lists[i].slice(0, 2))
+        for (const { index, score } of lists[i]) assert.ok(Math.abs(score - tags.values[i * 5 + index]) < 1e-4)
+      }
+      other.close()
+    })
+  }
+})
+
+const command = join(root, 'build/native/ferry')
+const noCommand = !existsSync(command) && 'build/native/ferry is not built'
+
+test('tags: those of `ferry encode --logits`, to the digit', { skip: noCommand }, async (t) => {
+  const path = directory(t, Object.fromEntries(sounds.map((sound, i) => [`${i}.wav`, wav(sound, sampleRate)])))
+  const files = sounds.flatMap((_, i) => ['--audio', join(path, `${i}.wav`)])
+  const { stdout, stderr, status } = spawnSync(command, ['encode', '-q', '--model', tiny, '--logits', ...files])
+  if (/decodes no sounds/.test(stderr)) return t.skip('a build without sounds')
+  assert.equal(status, 0, String(stderr))
+  const encoder = await ferry.encoder(tiny)
+  for (const [i, line] of String(stdout).trim().split('\n').entries()) {
+    const found = await encoder.classify(sounds[i], { sampleRate })
+    assert.deepEqual(found.map(({ label, score }) => [label, score]), Object.entries(JSON.parse(line).tags))
+  }
+  encoder.close()
+})
+
+test('tags: progress, abort, and what is refused', async () => {
+  const encoder = await ferry.encoder(tiny)
+  const op = 'encoder.classify'
+  const long = new Float32Array(sampleRate * 31)
+  const told = []
+  await encoder.classify(long, { sampleRate, onProgress: (progress) => told.push(progress) })
+  assert.deepEqual([told.length, told.at(-1)], [10, { loaded: 10, total: 10, fraction: 1 }])
+  const stop = new AbortController()
+  const onProgress = () => stop.abort()
+  await assert.rejects(encoder.classify(long, { sampleRate, signal: stop.signal, onProgress }), { name: 'AbortError' })
+  const [sound] = sounds
+  for (const k of [0, 2.5, '1']) await refused(encoder.classify(sound, { sampleRate, k }), op, 'INVALID_ARGUMENT', /^k is /)
+  await refused(encoder.classify(sound), op, 'INVALID_ARGUMENT', /sampleRate is undefined/)
+  await refused(encoder.classify(sound, { sampleRate: 500 }), op, 'INVALID_ARGUMENT', /500 samples a second/)
+  await refused(encoder.classify({ data: new Uint8Array(3), width: 1, height: 1 }), op, 'INVALID_ARGUMENT', /AudioBuffer/)
+  await refused(encoder.classify(Float32Array.of(0, NaN), { sampleRate }), op, 'INVALID_ARGUMENT', /sample 1 is nan/)
+  await refused(encoder.classify(sound, { sampleRate, rate: 1 }), op, 'INVALID_ARGUMENT', /rate/)
+  assert.deepEqual(await encoder.classify(sound, { sampleRate }), lists[0])
+  const cut = encoder.classify(long, { sampleRate })
+  encoder.close()
+  await refused(cut, op, 'CANCELLED', /closed/)
+  await refused(encoder.classify(sound, { sampleRate }), op, 'INVALID_ARGUMENT', /closed/)
 })
 
 test('what is no sound, and the wrong encoder, are named', async () => {

@@ -9,9 +9,9 @@ import type { Reply, Sound, Value, WireSource, WireWasm } from './protocol.js'
 
 // What the layer above needs of the ones below.
 export { FerryError } from './protocol.js'
-export type { Arguments, Capabilities, DirectoryHandle, FerryCode, Imported, IndexFacts, Item, Model } from './protocol.js'
-export type { Modality, Operation, Progress, Recommendation, Recommendations, Segment, Value } from './protocol.js'
-export type { WireEvent, WireRecommend } from './protocol.js'
+export type { Arguments, Capabilities, Classification, DirectoryHandle, FerryCode, Imported, IndexFacts } from './protocol.js'
+export type { Item, Modality, Model, Operation, Progress, Recommendation, Recommendations, Segment, Value } from './protocol.js'
+export type { Image, Sound, WireEvent, WireRecommend } from './protocol.js'
 export type { Counterfactual, Explanation, Group, Named, Reasons } from './protocol.js'
 
 /** What every call that takes time accepts. */

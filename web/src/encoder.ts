@@ -3,7 +3,7 @@
  * index.ts hands it on.
  */
 import { checkFields, checkOneOf, checkWhole, FerryError, invalid, wireSound, wireSource } from './visitor.js'
-import type { CallOptions, Client, Progress, ProgressOptions, Source } from './visitor.js'
+import type { CallOptions, Classification, Client, Image, Progress, ProgressOptions, Sound, Source } from './visitor.js'
 
 // What the layer above needs of the ones below.
 export * from './visitor.js'
@@ -67,6 +67,32 @@ export interface EncodeOptions extends CallOptions {
   onProgress?: ((progress: Progress) => void) | undefined
 }
 
+export interface ClassifyOptions extends CallOptions {
+  /** How many classes, at least 1, by default 5; fewer come if there are not so many. */
+  k?: number | undefined
+  /** Of a sound in a Float32Array: samples a second. */
+  sampleRate?: number | undefined
+  /** Counts patches of a sound; a picture is one. */
+  onProgress?: ((progress: Progress) => void) | undefined
+}
+
+/* Decoding is the page's part. */
+function wireAudio(audio: DecodedAudio | Float32Array, sampleRate: number | undefined, op: string): Sound {
+  const one = audio instanceof Float32Array
+  if (!one && typeof audio?.getChannelData !== 'function') {
+    throw invalid(op, 'audio is neither an AudioBuffer nor a Float32Array')
+  }
+  const rate = one ? sampleRate : audio.sampleRate
+  checkWhole(rate, 1, op, 'sampleRate')
+  const all = one ? [audio] : Array.from({ length: audio.numberOfChannels }, (_, c) => audio.getChannelData(c))
+  return wireSound(all, rate as number)
+}
+
+async function wirePicture(image: unknown, op: string): Promise<Image> {
+  const { wireImage } = await import('./pixels.js')
+  return wireImage(image, (code, message) => new FerryError(code, op, message))
+}
+
 export async function openEncoder(client: Client, source: Source, options: EncoderOptions): Promise<Encoder> {
   const op = 'ferry.encoder'
   checkFields(options, op, 'options', ['precision', 'prompt', 'center', 'imageFit', ...PROGRESS_OPTIONS])
@@ -96,6 +122,8 @@ export class Encoder {
   readonly texts: boolean
   readonly images: boolean
   readonly sounds: boolean
+  /** How many classes it tells apart, for classify(); 0: none. */
+  readonly classes: number
   /** Length of one vector. */
   readonly dimension: number
   /** Tokens after which a text is cut, special tokens included; 0 if it encodes none. */
@@ -108,11 +136,11 @@ export class Encoder {
   constructor(
     client: Client,
     encoder: number,
-    facts: Pick<Encoder, 'texts' | 'images' | 'sounds' | 'dimension' | 'maxTokens' | 'precision' | 'source'>,
+    facts: Pick<Encoder, 'texts' | 'images' | 'sounds' | 'classes' | 'dimension' | 'maxTokens' | 'precision' | 'source'>,
   ) {
     this.#client = client
     this.#encoder = encoder
-    ;({ texts: this.texts, images: this.images, sounds: this.sounds } = facts)
+    ;({ texts: this.texts, images: this.images, sounds: this.sounds, classes: this.classes } = facts)
     ;({ dimension: this.dimension, maxTokens: this.maxTokens, precision: this.precision, source: this.source } = facts)
   }
 
@@ -138,9 +166,7 @@ export class Encoder {
   async encodeImage(image: Pixels | Bitmap | Blob, { signal }: CallOptions = {}): Promise<Float32Array> {
     const op = 'encoder.encodeImage'
     this.#check(op)
-    const { wireImage } = await import('./pixels.js')
-    const wire = await wireImage(image, (code, message) => new FerryError(code, op, message))
-    return this.#client.request(op, { encoder: this.#encoder, image: wire }, { signal })
+    return this.#client.request(op, { encoder: this.#encoder, image: await wirePicture(image, op) }, { signal })
   }
 
   /**
@@ -176,15 +202,30 @@ export class Encoder {
     const op = 'encoder.encodeAudio'
     this.#check(op)
     checkFields(options, op, 'options', ['sampleRate', ...PROGRESS_OPTIONS])
-    const one = audio instanceof Float32Array
-    if (!one && typeof audio?.getChannelData !== 'function') {
-      throw invalid(op, 'audio is neither an AudioBuffer nor a Float32Array')
-    }
-    const rate = one ? options.sampleRate : audio.sampleRate
-    checkWhole(rate, 1, op, 'sampleRate')
-    const all = one ? [audio] : Array.from({ length: audio.numberOfChannels }, (_, c) => audio.getChannelData(c))
-    const args = { encoder: this.#encoder, sound: wireSound(all, rate as number) }
+    const args = { encoder: this.#encoder, sound: wireAudio(audio, options.sampleRate, op) }
     return this.#client.request(op, args, options)
+  }
+
+  /**
+   * What a picture shows or a sound is, of the classes that the model was trained to tell apart: the k likeliest, best
+   * first, equal ones by their index. Scores of a picture add up to 1 over all classes (softmax), each of a sound's tags
+   * has its own. Takes what encodeImage() takes, or encodeAudio(). UNSUPPORTED for a model without classes.
+   */
+  async classify(
+    what: Pixels | Bitmap | Blob | DecodedAudio | Float32Array,
+    options: ClassifyOptions = {},
+  ): Promise<Classification[]> {
+    const op = 'encoder.classify'
+    this.#check(op)
+    const { classes, sounds } = this
+    if (!classes) throw new FerryError('UNSUPPORTED', op, `${this.source} tells no classes apart`)
+    checkFields(options, op, 'options', ['k', ...(sounds ? ['sampleRate'] : []), ...PROGRESS_OPTIONS])
+    const { k = 5, sampleRate } = options
+    checkWhole(k, 1, op, 'k')
+    const of = sounds
+      ? { sound: wireAudio(what as DecodedAudio, sampleRate, op) }
+      : { image: await wirePicture(what, op) }
+    return this.#client.request(op, { encoder: this.#encoder, k: Math.min(k, classes), ...of }, options)
   }
 
   /** Token ids of one text, special tokens included, cut at maxTokens. */

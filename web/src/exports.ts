@@ -30,10 +30,19 @@ export interface Exports {
   ): Pointer
   ferry_wasm_encode(encoder: Pointer, texts: Pointer, sizes: Pointer, count: number): number
   ferry_wasm_encode_image(encoder: Pointer, data: Pointer, width: number, height: number, channels: number): number
+  ferry_wasm_classify_image(
+    encoder: Pointer,
+    data: Pointer,
+    width: number,
+    height: number,
+    channels: number,
+    k: number,
+  ): number
   ferry_wasm_compare(encoder: Pointer, vectors: Pointer, images: number, texts: number): number
   ferry_wasm_sound_open(encoder: Pointer, data: Pointer, frames: number, channels: number, rate: number): Pointer
   ferry_wasm_sound_patches(run: Pointer): number
   ferry_wasm_sound_run(encoder: Pointer, run: Pointer): number
+  ferry_wasm_sound_classes(encoder: Pointer, run: Pointer, k: number): number
   ferry_wasm_sound_close(run: Pointer): void
   ferry_wasm_tokenize(encoder: Pointer, text: Pointer, size: number): number
   ferry_wasm_encoder_close(encoder: Pointer): void
@@ -111,8 +120,20 @@ export interface EncoderFacts {
   texts: boolean
   images: boolean
   sounds: boolean
+  /** How many it tells apart. */
+  classes: number
   dimension: number
   maxTokens: number
+}
+
+/** That something is of one of the classes that a model tells apart. */
+export interface Classification {
+  /** What the model's config.json calls it, else "LABEL_7". */
+  label: string
+  /** How likely it is, 0 to 1. The same bits in every engine, and natively. */
+  score: number
+  /** Its number, from 0. */
+  index: number
 }
 
 export interface ModelFacts {

@@ -18,7 +18,7 @@ import type { ProgressOptions, Recommendation, Segment, Source, WasmSource } fro
 import type { IndexOptions, VectorIndex } from './vectors.js'
 
 export { Encoder, FerryError, Visitor } from './encoder.js'
-export type { AudioOptions, Bitmap, DecodedAudio, EncodeOptions, EncoderOptions, Pixels } from './encoder.js'
+export type { AudioOptions, Bitmap, Classification, ClassifyOptions, DecodedAudio, EncodeOptions, EncoderOptions, Pixels } from './encoder.js'
 export type { Behavior, CallOptions, Capabilities, DirectoryHandle, ExportOptions, FerryCode } from './encoder.js'
 export type { HeldEvent, Imported, Item, ItemName, Modality, Model, Progress, Segment } from './encoder.js'
 export type { ProgressOptions, Recommendation, Recommendations, RecommendOptions, Source, SourceFiles } from './encoder.js'

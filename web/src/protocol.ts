@@ -8,7 +8,7 @@
 import type { FromWorker, handlers, ToWorker } from './worker.js'
 
 // What the layers above need of the ones below.
-export type { Capabilities, DirectoryHandle, Image, Imported, IndexFacts, Item, Model, Progress } from './worker.js'
+export type { Capabilities, Classification, DirectoryHandle, Image, Imported, IndexFacts, Item, Model, Progress } from './worker.js'
 export type { Counterfactual, Explanation, Group, Named, Reasons } from './worker.js'
 export type { Modality, Recommendation, Recommendations, Segment, Sound, WireEvent } from './worker.js'
 export type { WireNearest, WireRecommend, WireSource, WireWasm } from './worker.js'

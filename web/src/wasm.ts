@@ -8,11 +8,11 @@
  * the reading of its result.
  */
 
-import type { CatalogFacts, CatalogPart, CoreFile, EncoderChoices, EncoderFacts, Exports, Image } from './builds.js'
-import type { ImageFit, ModelFacts, Pointer, Precision, ReadItems, RefusedItem, Sound } from './builds.js'
+import type { CatalogFacts, CatalogPart, Classification, CoreFile, EncoderChoices, EncoderFacts } from './builds.js'
+import type { Exports, Image, ImageFit, ModelFacts, Pointer, Precision, ReadItems, RefusedItem, Sound } from './builds.js'
 
 export type { CatalogFacts, CoreFile, EncoderChoices, EncoderFacts, Image, ModelFacts, Pointer } from './builds.js'
-export type { CatalogPart, Modality, ReadItems, RefusedItem, Segment, Sound } from './builds.js'
+export type { CatalogPart, Classification, Modality, ReadItems, RefusedItem, Segment, Sound } from './builds.js'
 export { BUILDS, buildUrl, supported, whyNoThreads } from './builds.js'
 export type { Build } from './builds.js'
 
@@ -282,6 +282,16 @@ export class Core {
     )
   }
 
+  /** The k likeliest classes. */
+  classifyImage(encoder: Pointer, { data, width, height, channels }: Image, k: number): Classification[] {
+    return this.#guard(() =>
+      this.#withBytes(data, 'a picture', (pointer) => {
+        this.#check(this.#exports.ferry_wasm_classify_image(encoder, pointer, width, height, channels, k))
+        return this.#json()
+      }),
+    )
+  }
+
   /** [images, texts] floats of [images + texts, dimension]; the size is checked. */
   compare(encoder: Pointer, vectors: Float32Array, images: number, texts: number): Float32Array {
     const bytes = new Uint8Array(vectors.buffer, vectors.byteOffset, vectors.byteLength)
@@ -309,6 +319,14 @@ export class Core {
     return this.#guard(() => {
       this.#check(this.#exports.ferry_wasm_sound_run(encoder, run))
       return new Float32Array(this.#result().buffer)
+    })
+  }
+
+  /** After the last patch the k likeliest tags. */
+  soundClasses(encoder: Pointer, run: Pointer, k: number): Classification[] {
+    return this.#guard(() => {
+      this.#check(this.#exports.ferry_wasm_sound_classes(encoder, run, k))
+      return this.#json()
     })
   }
 

@@ -10,14 +10,14 @@ import { breathe, builtin, CATALOG_FILES, compile, encoderFiles, locate, measure
 import { MODEL_FILES, ownModelFiles, readFiles, releaseFiles } from './shapes.js'
 import { buildUrl, BUILDS, Core, Failure, indexHandlers, known, supported, whyNoThreads } from './shapes.js'
 import type { Start as HelperStart } from './helper.js'
-import type { Build, Capabilities, CatalogFacts, CatalogPart, CoreFile, Counterfactual, EncoderChoices } from './shapes.js'
-import type { EncoderFacts, Image, Imported, Sound } from './shapes.js'
+import type { Build, Capabilities, CatalogFacts, CatalogPart, Classification, CoreFile, Counterfactual } from './shapes.js'
+import type { EncoderChoices, EncoderFacts, Image, Imported, Sound } from './shapes.js'
 import type { Item, ModelFacts, Pointer, Progress, Recommendations, RefusedItem } from './shapes.js'
 import type { Recommendation, WireEvent, WireNearest, WireRecommend, WireSource, WireWasm } from './shapes.js'
 
 // What the layers above need of the ones below.
-export type { Capabilities, CatalogPart, Counterfactual, DirectoryHandle, Explanation, Group, Image } from './shapes.js'
-export type { Imported, IndexFacts, Item, Named, Progress, Reasons, Recommendation, Recommendations } from './shapes.js'
+export type { Capabilities, CatalogPart, Classification, Counterfactual, DirectoryHandle, Explanation } from './shapes.js'
+export type { Group, Image, Imported, IndexFacts, Item, Named, Progress, Reasons, Recommendation, Recommendations } from './shapes.js'
 export type { Modality, Segment, Sound, WireEvent, WireNearest, WireRecommend, WireSource, WireWasm } from './shapes.js'
 
 // ---- what travels ------------------------------------------------------------------------------
@@ -207,6 +207,27 @@ const DEFAULT_THREADS = 4
 function defaultThreads(): number {
   const cores = builtin ? builtin('node:os').availableParallelism() : navigator.hardwareConcurrency
   return Math.min(cores || 1, DEFAULT_THREADS)
+}
+
+/* Hears a sound, its patches one by one so that it can be stopped; then gives what the last one brings. */
+async function hear<T>(
+  encoder: number,
+  sound: Sound,
+  { signal, progress }: Context,
+  give: (handle: Pointer, run: Pointer, vector: Float32Array) => T,
+): Promise<T> {
+  const { run, patches } = core().openSound(known(encoders, encoder, 'encoder').handle, sound)
+  try {
+    for (let done = 1; ; done++) {
+      const { handle } = known(encoders, encoder, 'encoder', 'CANCELLED')
+      const vector = core().runSound(handle, run)
+      progress({ loaded: done, total: patches, fraction: done / patches })
+      if (done === patches) return give(handle, run, vector)
+      await breathe(signal)
+    }
+  } finally {
+    core().closeSound(run)
+  }
 }
 
 export const handlers = {
@@ -485,22 +506,20 @@ export const handlers = {
     return core().compare(known(encoders, encoder, 'encoder').handle, vectors, images, texts)
   },
 
-  /** [dimension] floats of one sound, its patches one by one so that it can be stopped. */
-  async 'encoder.encodeAudio'(
-    { encoder, sound }: { encoder: number; sound: Sound },
-    { signal, progress }: Context,
-  ): Promise<Float32Array> {
-    const { run, patches } = core().openSound(known(encoders, encoder, 'encoder').handle, sound)
-    try {
-      for (let done = 1; ; done++) {
-        const vector = core().runSound(known(encoders, encoder, 'encoder', 'CANCELLED').handle, run)
-        progress({ loaded: done, total: patches, fraction: done / patches })
-        if (done === patches) return vector
-        await breathe(signal)
-      }
-    } finally {
-      core().closeSound(run)
-    }
+  /** [dimension] floats of one sound. */
+  'encoder.encodeAudio'({ encoder, sound }: { encoder: number; sound: Sound }, context: Context): Promise<Float32Array> {
+    return hear(encoder, sound, context, (_handle, _run, vector) => vector)
+  },
+
+  /** The k likeliest classes of a picture, or of a sound. */
+  async 'encoder.classify'(
+    { encoder, k, image, sound }: { encoder: number; k: number; image?: Image; sound?: Sound },
+    context: Context,
+  ): Promise<Classification[]> {
+    if (sound) return hear(encoder, sound, context, (handle, run) => core().soundClasses(handle, run, k))
+    const found = core().classifyImage(known(encoders, encoder, 'encoder').handle, image as Image, k)
+    context.progress({ loaded: 1, total: 1, fraction: 1 })
+    return found
   },
 
   /** Token ids of one text, special tokens included. */

@@ -23,7 +23,11 @@ test('a Blob, an ImageBitmap and ImageData have the vector that Node gives the p
     context.drawImage(bitmap, 0, 0)
     const data = context.getImageData(0, 0, bitmap.width, bitmap.height)
     const vectors = []
-    for (const image of [blob, bitmap, data]) vectors.push([...(await encoder.encodeImage(image))])
+    const classes = []
+    for (const image of [blob, bitmap, data]) {
+      vectors.push([...(await encoder.encodeImage(image))])
+      classes.push(await encoder.classify(image))
+    }
     const refused = []
     bitmap.close()
     const broken = new Blob([new Uint8Array(await blob.arrayBuffer()).slice(0, 30)])
@@ -31,14 +35,16 @@ test('a Blob, an ImageBitmap and ImageData have the vector that Node gives the p
       await encoder.encodeImage(image).then(() => refused.push('taken'), ({ code, op }) => refused.push(`${op} ${code}`))
     }
     ferry.close()
-    return { vectors, refused }
+    return { vectors, classes, refused }
   })
   const { shape, values } = readSafetensors(join(golden, 'images.safetensors'))['decoded.rgb.png']
   const ferry = await Ferry.load()
   t.after(() => ferry.close())
   const encoder = await ferry.encoder(tiny)
-  const expected = [...(await encoder.encodeImage({ data: values, width: shape[1], height: shape[0] }))]
+  const pixels = { data: values, width: shape[1], height: shape[0] }
+  const [expected, shown] = [[...(await encoder.encodeImage(pixels))], await encoder.classify(pixels)]
   for (const vector of found.vectors) assert.deepEqual(vector, expected)
+  for (const classes of found.classes) assert.deepEqual(classes, shown)
   const op = 'encoder.encodeImage'
   assert.deepEqual(found.refused, [`${op} INVALID_ARGUMENT`, `${op} MALFORMED`, `${op} INVALID_ARGUMENT`, `${op} INVALID_ARGUMENT`])
   await assert.rejects(encoder.encodeImage(new Blob(['x'])), { code: 'UNSUPPORTED' })

@@ -20,8 +20,9 @@ test('a sound that the page decodes has the vector that Node gives its samples',
     const context = new OfflineAudioContext(1, 1, 8000) // the file's own rate: nothing is resampled on the way
     const audio = await context.decodeAudioData(await (await fetch('/sounds/float.wav')).arrayBuffer())
     const vector = await encoder.encodeAudio(audio)
+    const tags = await encoder.classify(audio)
     ferry.close()
-    return { samples: audio.length, vector: [...vector] }
+    return { samples: audio.length, vector: [...vector], tags }
   })
   const { values } = readSafetensors(join(golden, 'sounds.safetensors'))['decoded.float.wav']
   assert.equal(found.samples, values.length)
@@ -29,5 +30,6 @@ test('a sound that the page decodes has the vector that Node gives its samples',
   t.after(() => ferry.close())
   const encoder = await ferry.encoder(tiny)
   assert.deepEqual(found.vector, [...(await encoder.encodeAudio(values, { sampleRate: 8000 }))])
+  assert.deepEqual(found.tags, await encoder.classify(values, { sampleRate: 8000 }))
   assert.deepEqual(trouble, [])
 })

@@ -1,7 +1,8 @@
 /*
  * Attention's two products in int8. Keys and values become weights of matmul_int7, -127…127 with
- * one scale a token and one a dimension; queries and probabilities its rows of 7 bits. Softmax
- * gives the bytes itself, exp(x - max) in 127ths, and what a row of them is divided by.
+ * one scale a token and one a dimension; queries and probabilities its rows of 7 bits. Softmax, of
+ * scores in units of ln 2, gives the bytes itself, 127 * 2^(x - max), and what a row of them is
+ * divided by.
  *
  * Keys are taken without their mean over the tokens, which adds the same to all scores of a query
  * and so changes no probability, and values without theirs, which is added to the outcome instead:

@@ -56,8 +56,9 @@ static void random_numbers(void **unused)
             if (d == point) text[size++] = '.';
             text[size++] = (char)('0' + next() % 10);
         }
-        snprintf(text + size, sizeof text - size, next() % 4 == 0 ? "" : "e%d",
-                 (int)(next() % 720) - 360);
+        text[size] = '\0';
+        if (next() % 4 != 0)
+            snprintf(text + size, sizeof text - size, "e%d", (int)(next() % 720) - 360);
         same(text);
     }
     for (int i = 0; i < 30000; i++) {

@@ -48,12 +48,12 @@ def ferries(engine, name):
             yield f"Ferry {precision} {numerics}".strip(), precision, [f"{BUILT}/encode", folder, "auto", precision, "1", numerics]
         return
     root = os.path.dirname(BENCH)
-    for build in ("relaxed", "simd"):
-        for precision in ("f32", "int8"):
-            # f32 takes the same instructions in both builds
-            if (build, precision) != ("simd", "f32"):
-                yield (f"Ferry {build} {precision}", precision,
-                       [*engine["runner"], "ferry-pictures", build, precision, os.path.relpath(folder, root)])
+    builds = ("simd",) if engine["name"] == "Node 20" else ("relaxed", "simd")
+    for build in builds:
+        # f32 takes the same instructions in both builds
+        for precision in ("f32", "int8") if build == builds[0] else ("int8",):
+            yield (f"Ferry {build} {precision}", precision,
+                   [*engine["runner"], "ferry-pictures", build, precision, os.path.relpath(folder, root)])
 
 
 def peers(engine, name):

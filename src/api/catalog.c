@@ -1,6 +1,9 @@
 /* ferry_catalog: creating, encoding, opening. */
+#include <string.h>
+
 #include "api/handles.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/options.h"
 #include "base/random.h"
 
@@ -73,11 +76,9 @@ uint64_t ferry_catalog_key(const ferry_catalog *catalog)
     uint64_t key = ferry_random_mix(catalog->count + 1);
     for (size_t i = 0; i < catalog->count; i++) {
         const ferry_item *item = &catalog->items[i].item;
-        for (const char *text = item->domain; *text != '\0'; text++)
-            key = (key ^ (unsigned char)*text) * 0x100000001b3u;
+        key = ferry_hash_portably(key, item->domain, strlen(item->domain));
         key = ferry_random_mix(key ^ 0xff);
-        for (const char *text = item->id; *text != '\0'; text++)
-            key = (key ^ (unsigned char)*text) * 0x100000001b3u;
+        key = ferry_hash_portably(key, item->id, strlen(item->id));
         key = ferry_random_mix(key ^ 0xfe);
     }
     return key;

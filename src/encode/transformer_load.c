@@ -31,10 +31,7 @@ static ferry_status find(loader *load, const char *name, const ferry_tensor **ou
 {
     char full[MAX_NAME];
     snprintf(full, sizeof full, "%s%s", load->prefix, name);
-    *out = ferry_safetensors_find(&load->tensors, full);
-    if (*out != NULL) return FERRY_OK;
-    return ferry_fail(load->error, FERRY_NOT_FOUND, "%s: tensor \"%s\" is missing",
-                      load->file->name, full);
+    return ferry_safetensors_need(&load->tensors, full, out, load->error);
 }
 
 /* Checks the shape [rows, columns], or [columns] where rows is 0. */

@@ -24,10 +24,8 @@ static ferry_status find(loader *load, const char *name, const char *part, size_
 {
     char full[64];
     snprintf(full, sizeof full, "%s.%s", name, part);
-    const ferry_tensor *tensor = ferry_safetensors_find(&load->tensors, full);
-    if (tensor == NULL)
-        return ferry_fail(load->error, FERRY_NOT_FOUND, "%s: tensor \"%s\" is missing",
-                          load->file->name, full);
+    const ferry_tensor *tensor;
+    FERRY_TRY(ferry_safetensors_need(&load->tensors, full, &tensor, load->error));
     if (tensor->rank != rank)
         return ferry_fail(load->error, FERRY_MALFORMED,
                           "%s: tensor \"%s\" has %zu dimensions, expected %zu", load->file->name,

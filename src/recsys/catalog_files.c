@@ -278,9 +278,8 @@ static ferry_status load_vectors(ferry_catalog *catalog, const ferry_file *file,
     ferry_safetensors tensors;
     const char *name = ferry_catalog_is_texts(catalog) ? "text" : "item";
     FERRY_TRY(ferry_safetensors_open(file, &catalog->arena, &tensors, error));
-    const ferry_tensor *rows = ferry_safetensors_find(&tensors, name);
-    if (rows == NULL)
-        return ferry_fail(error, FERRY_NOT_FOUND, "%s: tensor \"%s\" is missing", file->name, name);
+    const ferry_tensor *rows;
+    FERRY_TRY(ferry_safetensors_need(&tensors, name, &rows, error));
     if (rows->rank != 2 || rows->shape[0] != catalog->count || rows->shape[1] != catalog->dimension)
         return ferry_fail(error, FERRY_MALFORMED,
                           "%s: tensor \"%s\" has %zu numbers, expected [%zu, %zu] from items.jsonl "

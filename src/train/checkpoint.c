@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "train/trainer.h"
 
 enum { NUMBERS = 12, HASHED = NUMBERS - 1 };
@@ -20,8 +21,7 @@ static uint64_t hash(uint64_t seed, const void *data, size_t size)
         seed = (seed ^ word) * 0x9e3779b97f4a7c15u;
         seed ^= seed >> 29;
     }
-    for (; i < size; i++) seed = (seed ^ bytes[i]) * 0x100000001b3u;
-    return seed;
+    return ferry_hash_portably(seed, bytes + i, size - i);
 }
 
 static uint64_t bits_of(double number)
